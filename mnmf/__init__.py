@@ -1,0 +1,59 @@
+"""mnmf: separate musicians who played together in one room, from their close microphones, with spatial NMF.
+
+The public names are imported when first used, so that ``import mnmf`` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mnmf import audio, data, markers, metrics, models, priors, session, simulate, stft, wiener
+    from mnmf.errors import MnmfError
+    from mnmf.models import FullRankMNMF
+    from mnmf.priors import Prior
+    from mnmf.separate import METHODS
+    from mnmf.session import Session
+    from mnmf.stft import STFT
+
+__all__ = [
+    "METHODS",
+    "STFT",
+    "FullRankMNMF",
+    "MnmfError",
+    "Prior",
+    "Session",
+    "__version__",
+    "audio",
+    "data",
+    "markers",
+    "metrics",
+    "models",
+    "priors",
+    "session",
+    "simulate",
+    "stft",
+    "wiener",
+]
+
+_HOME = {
+    "FullRankMNMF": "mnmf.models",
+    "METHODS": "mnmf.separate",
+    "MnmfError": "mnmf.errors",
+    "Prior": "mnmf.priors",
+    "STFT": "mnmf.stft",
+    "Session": "mnmf.session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in __all__:
+        return import_module(f"mnmf.{name}")
+    raise AttributeError(f"module 'mnmf' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

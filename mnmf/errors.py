@@ -1,0 +1,145 @@
+"""Every error this library raises on purpose, and the checks of arrays used at public functions.
+
+Each error is a `MnmfError` as well as the builtin it refines, so both ``except MnmfError`` and ``except ValueError``
+work.  A message is one line that names the file, microphone or argument and says what to do about it.  Checks of
+files live where files are opened (`mnmf.audio`, `mnmf.markers`, `mnmf.session`); kernels check nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "ArgumentError",
+    "AudioFileError",
+    "MarkerError",
+    "MnmfError",
+    "NotFittedError",
+    "OutputError",
+    "SessionError",
+    "check_array",
+    "check_audio",
+    "check_choice",
+    "check_count",
+    "check_spectrogram",
+]
+
+
+class MnmfError(Exception):
+    """Base of every error raised by mnmf."""
+
+
+class ArgumentError(MnmfError, ValueError):
+    """An argument or an array has a value that cannot be used."""
+
+
+class AudioFileError(MnmfError, OSError):
+    """An audio file cannot be read, or holds something that cannot be separated."""
+
+
+class MarkerError(MnmfError, ValueError):
+    """A marker file cannot be read, or its markers contradict each other or the take."""
+
+
+class SessionError(MnmfError, ValueError):
+    """Takes, microphones, sources and solo passages do not fit together."""
+
+
+class OutputError(MnmfError, OSError):
+    """A result cannot be written, or writing it would overwrite something."""
+
+
+class NotFittedError(MnmfError, ValueError, AttributeError):
+    """A model was asked for results before `fit`."""
+
+
+def check_spectrogram(X_FTM: Any, name: str = "X_FTM") -> NDArray[Any]:
+    """Return `X_FTM` if it is a finite complex array of shape (F, T, M), none of them zero.
+
+    Raises
+    ------
+    ArgumentError
+        Wrong type or rank, an empty axis, or NaN or infinite values.
+    """
+    array = np.asarray(X_FTM)
+    if array.ndim != 3 or 0 in array.shape:
+        raise ArgumentError(
+            f"{name} must be a spectrogram of shape (frequencies, frames, mics), got {_shape(array)}; "
+            "STFT.analyse makes one"
+        )
+    if not np.iscomplexobj(array):
+        raise ArgumentError(f"{name} must be complex, got {array.dtype}; pass the STFT itself, not its magnitude")
+    if not np.all(np.isfinite(array)):
+        raise ArgumentError(f"{name} holds NaN or infinite values; clean the recording first")
+    return array
+
+
+def check_audio(x_LM: Any, name: str = "x_LM") -> NDArray[Any]:
+    """Return `x_LM` if it is a finite real array of shape (L, M), as floats.
+
+    Raises
+    ------
+    ArgumentError
+        Wrong rank, no samples, complex, or NaN or infinite values.
+    """
+    array = np.asarray(x_LM)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ArgumentError(f"{name} must be audio of shape (samples, mics), got {_shape(array)}")
+    if np.iscomplexobj(array):
+        raise ArgumentError(f"{name} must be real audio, got {array.dtype}")
+    if not np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float64)
+    if not np.all(np.isfinite(array)):
+        raise ArgumentError(f"{name} holds NaN or infinite values; clean the recording first")
+    return array
+
+
+def check_array(
+    name: str,
+    value: Any,
+    shape: Sequence[int | None],
+    axes: str,
+    *,
+    nonnegative: bool = False,
+) -> NDArray[Any]:
+    """Return `value` as an array of `shape` (None: any length), finite and, if asked, without negative entries.
+
+    `axes` spells the shape for the message, as in ``"(N, F, K)"``.
+
+    Raises
+    ------
+    ArgumentError
+        The shape differs, or a value is not finite, or negative where it must not be.
+    """
+    array = np.asarray(value)
+    fits = array.ndim == len(shape) and all(want is None or want == got for want, got in zip(shape, array.shape))
+    if not fits:
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise ArgumentError(f"{name} must have shape {axes} = ({wanted}), got {_shape(array)}")
+    if not np.all(np.isfinite(array)):
+        raise ArgumentError(f"{name} holds NaN or infinite values")
+    if nonnegative and np.any(array < 0):
+        raise ArgumentError(f"{name} must not be negative; its smallest value is {array.min():g}")
+    return array
+
+
+def check_count(name: str, value: Any, at_least: int = 1) -> int:
+    """Return `value` as an int no smaller than `at_least`, else raise `ArgumentError`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
+        raise ArgumentError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
+    return int(value)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """Return `value` if it is one of `choices`, else raise `ArgumentError` listing them."""
+    if value not in choices:
+        raise ArgumentError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    return str(value)
+
+
+def _shape(array: NDArray[Any]) -> str:
+    return f"{array.dtype} of shape {array.shape}"
