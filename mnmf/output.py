@@ -1,0 +1,244 @@
+"""Folders of results: all files appear or none, nothing is overwritten unasked, and names are safe as files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import unicodedata
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from mnmf.errors import ArgumentError, OutputError, SessionError
+
+__all__ = ["PARTIAL", "OutputFolder", "check_file_name", "check_file_names", "reason", "same_file"]
+
+AnyPath = str | os.PathLike[str]
+
+PARTIAL = ".mnmf-partial-"  # begins the name of everything that is not finished
+_FORBIDDEN = frozenset('/\\:*?"<>|')
+_RESERVED = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
+    f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
+}
+
+
+class OutputFolder:
+    """A folder of results that appear all together or not at all.
+
+    Files are written in a hidden staging folder and moved to their places by `publish`.  Leaving the ``with`` block
+    without it, for whatever reason, removes the staging folder and every folder made here.
+
+    Parameters
+    ----------
+    directory : path
+        Where the results go; made if missing.
+    filenames : sequence of str
+        Every file that will be written, in the order of publication: name last the one that vouches for the others.
+        May contain sub-folders, as in 'stems/violin.flac'.
+    inputs : sequence of paths
+        Files that must not be replaced, whatever their names or links.
+    overwrite : bool
+        Replace existing files; they stay untouched until `publish`.
+
+    Raises
+    ------
+    OutputError
+        On entering: a file exists, is an input, or the folder cannot be made or written.
+    """
+
+    def __init__(
+        self,
+        directory: AnyPath,
+        filenames: Sequence[str],
+        inputs: Iterable[AnyPath] = (),
+        overwrite: bool = False,
+    ) -> None:
+        self.directory = Path(directory)
+        self.filenames = tuple(filenames)
+        self.overwrite = overwrite
+        self._inputs = tuple(Path(path) for path in inputs)
+        self._created: list[Path] = []
+        self._staging: Path | None = None
+        self._published = False
+        for name in self.filenames:
+            parts = Path(name).parts
+            if not parts or Path(name).is_absolute() or ".." in parts:
+                raise ArgumentError(f"filenames: {name!r} must be a file inside the folder")
+        if clash := _first_alike(self.filenames):
+            raise ArgumentError(f"filenames: {clash[0]!r} and {clash[1]!r} would be one file; rename one")
+
+    def __enter__(self) -> Self:
+        try:
+            self._check_targets()
+            self._make(self.directory)
+            self._staging = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.directory))
+            for name in self.filenames:
+                self.path(name).parent.mkdir(parents=True, exist_ok=True)
+        except BaseException as error:
+            self._clean()
+            if isinstance(error, OSError) and not isinstance(error, OutputError):
+                message = f"{self.directory} cannot be written: {reason(error)}; choose another --out"
+                raise OutputError(message) from error
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._clean()
+
+    def path(self, name: str) -> Path:
+        """Return where to write the declared file `name` until it is published."""
+        if name not in self.filenames:
+            raise ArgumentError(f"{name!r} was not declared; add it to filenames of OutputFolder")
+        return self._entered() / "new" / name
+
+    def publish(self) -> None:
+        """Move every file to its place, in the order declared; if one cannot be moved, none is.
+
+        Raises
+        ------
+        OutputError
+            A declared file was not written, or cannot be moved.
+        """
+        staged = {name: self.path(name) for name in self.filenames}
+        for name, path in staged.items():
+            if not path.is_file():
+                raise OutputError(f"{self.directory / name} was declared but not written; nothing was published")
+        moved: list[tuple[Path, Path, bool]] = []
+        target = self.directory
+        try:
+            for number, (name, path) in enumerate(staged.items()):
+                target, backup = self.directory / name, self._entered() / f"old-{number}"
+                self._make(target.parent)
+                existed = os.path.lexists(target)
+                if existed and not self.overwrite:
+                    raise FileExistsError("it has appeared meanwhile")
+                # Noted before anything moves, so that an interrupt at any line can still be undone.
+                moved.append((target, backup, existed))
+                if existed:
+                    os.replace(target, backup)
+                os.replace(path, target)
+        except BaseException as error:
+            outcome = self._undo(moved)
+            if isinstance(error, OSError):
+                raise OutputError(f"{target} cannot be put in place: {reason(error)}; {outcome}") from error
+            raise
+        self._published = True
+
+    def _undo(self, moved: list[tuple[Path, Path, bool]]) -> str:
+        """Put back what stood there before, and say how that went."""
+        kept = None
+        for target, backup, existed in reversed(moved):
+            try:
+                if os.path.lexists(backup):
+                    os.replace(backup, target)
+                elif not existed:
+                    target.unlink(missing_ok=True)
+            except OSError:
+                kept, self._staging = backup.parent, None  # now it holds the only copy: out of reach of _clean
+        return f"the former files are in {kept}" if kept else "nothing was changed, choose another --out"
+
+    def _entered(self) -> Path:
+        if self._staging is None:
+            raise ArgumentError("OutputFolder must be entered with a with statement before it is used")
+        return self._staging
+
+    def _check_targets(self) -> None:
+        for name in self.filenames:
+            target = self.directory / name
+            if clash := same_file(target, self._inputs):
+                raise OutputError(f"{target} is the input {clash}; choose another --out")
+            if target.is_dir():
+                raise OutputError(f"{target} is a folder; remove it or choose another --out")
+            if os.path.lexists(target) and not self.overwrite:
+                raise OutputError(f"{target} exists already; add --overwrite or choose another --out")
+        if self.directory.exists() and not self.directory.is_dir():
+            raise OutputError(f"{self.directory} is a file, not a folder; choose another --out")
+
+    def _make(self, folder: Path) -> None:
+        """Make `folder` and its parents, remembering those that did not exist."""
+        missing = []
+        while not folder.exists():
+            missing.append(folder)
+            folder = folder.parent
+        for folder in reversed(missing):
+            folder.mkdir()
+            self._created.append(folder)
+
+    def _clean(self) -> None:
+        staging, self._staging = self._staging, None
+        deadline = time.monotonic() + 1.0
+        while staging is not None and staging.exists():
+            shutil.rmtree(staging, ignore_errors=True)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.01)  # a worker thread may still be writing its last block there
+        if not self._published:
+            for folder in reversed(self._created):
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+def check_file_name(name: str) -> str:
+    """Return `name` if a source of that name can be a file on every system, else raise `SessionError`."""
+    stem = name.split(".")[0].strip().casefold()
+    problem = ""
+    if not name or not name.strip():
+        problem = "is empty"
+    elif name.startswith("."):
+        problem = "begins with a dot"
+    elif bad := next((letter for letter in name if letter in _FORBIDDEN), ""):
+        problem = f"contains {bad}"
+    elif any(unicodedata.category(letter).startswith("C") for letter in name):
+        problem = "contains a control character or one that has no meaning"
+    elif name != name.strip() or name.endswith("."):
+        problem = "begins or ends with a space, or ends with a dot"
+    elif stem in _RESERVED:
+        problem = "is reserved by Windows"
+    elif len(name.encode()) > 200:
+        problem = f"is too long ({len(name.encode())} bytes, at most 200)"
+    if problem:
+        raise SessionError(
+            f"source name {name!a} cannot be a file name: it {problem}; rename it in the markers or in --sources"
+        )
+    return name
+
+
+def check_file_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return `names` if each can be a file name and no two would be the same file, else raise `SessionError`.
+
+    Names that differ only in case or in Unicode composition are one file on some systems.
+    """
+    checked = tuple(check_file_name(name) for name in names)
+    if clash := _first_alike(checked):
+        raise SessionError(
+            f"source names {clash[0]!r} and {clash[1]!r} would be one file; rename one in the markers or in --sources"
+        )
+    return checked
+
+
+def _first_alike(names: Sequence[str]) -> tuple[str, str] | None:
+    seen: dict[str, str] = {}
+    for position, name in enumerate(names):
+        key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+        if key in seen:
+            return seen[key], names[position]
+        seen[key] = name
+    return None
+
+
+def same_file(target: Path, others: Iterable[Path]) -> Path | None:
+    """Return the one of `others` that is `target`, through links of any kind."""
+    for other in others:
+        with suppress(OSError):  # what cannot be looked at is missing, or fails with its reason when it is written
+            if os.path.samefile(target, other):
+                return other
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """One line on what went wrong, without the path, which the message names already."""
+    text = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
+    return str(text).strip().rstrip(".").replace("\n", " ") or "not all samples were taken"
