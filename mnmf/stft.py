@@ -1,0 +1,198 @@
+"""Short-time Fourier analysis and synthesis with perfect reconstruction, for any window, hop and length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError, check_audio, check_choice, check_count
+
+__all__ = ["STFT", "WINDOWS", "window_samples"]
+
+Array = NDArray[Any]
+
+WINDOWS: dict[str, Callable[[Array], Array]] = {
+    # of the relative position 0..1 in the window; neither reaches zero, so every sample can be recovered
+    "half-sine": lambda u: np.sin(np.pi * u),
+    "hann": lambda u: np.sin(np.pi * u) ** 2,
+}
+
+BLOCK = 256  # frames transformed at once: bounds memory, and a fixed size keeps the bytes of the result
+
+
+@dataclass(frozen=True)
+class STFT:
+    """Analysis and synthesis with one window and hop.
+
+    Parameters
+    ----------
+    window_length : int
+        Samples in a window, an even number; there are ``window_length // 2 + 1`` frequencies.
+    hop : int, optional
+        Samples from one frame to the next, at most `window_length`; half a window if not given.
+    window : {"half-sine", "hann"}
+        The analysis window.  Synthesis uses its canonical dual, so that ``synthesise(analyse(x))`` is ``x``.
+
+    Raises
+    ------
+    ArgumentError
+        The window is odd or shorter than 2, the hop is not within it, or the window is unknown.
+    """
+
+    window_length: int = 2048
+    hop: int = 0
+    window: str = "half-sine"
+
+    def __post_init__(self) -> None:
+        check_count("window_length", self.window_length, 2)
+        if self.window_length % 2:
+            raise ArgumentError(f"window_length must be even, got {self.window_length}")
+        if self.hop == 0:
+            object.__setattr__(self, "hop", self.window_length // 2)
+        check_count("hop", self.hop)
+        if self.hop > self.window_length:
+            raise ArgumentError(f"hop must be at most window_length = {self.window_length}, got {self.hop}")
+        check_choice("window", self.window, tuple(WINDOWS))
+
+    @property
+    def n_frequencies(self) -> int:
+        """Number of frequency bins F."""
+        return self.window_length // 2 + 1
+
+    def n_frames(self, n_samples: int) -> int:
+        """Return the number of frames T of a signal of `n_samples`."""
+        return -(-(n_samples + self._lead) // self.hop)
+
+    def analyse(self, x_LM: Array) -> Array:
+        """Return the spectrogram of a recording.
+
+        Parameters
+        ----------
+        x_LM : float32 or float64, shape (samples, mics)
+
+        Returns
+        -------
+        X_FTM : complex64 or complex128 (as the input), shape (frequencies, frames, mics), C-contiguous.
+            Frame t starts at sample ``t·hop − lead``, where lead is the whole number of hops next below a window:
+            so the first and last samples are covered by as many frames as any other.
+        """
+        x_LM = check_audio(x_LM)
+        if x_LM.dtype != np.float32:
+            x_LM = x_LM.astype(np.float64, copy=False)
+        n_samples, n_mics = x_LM.shape
+        n_frames = self.n_frames(n_samples)
+        window = self._windows()[0].astype(x_LM.dtype)
+        X_FTM = np.empty((self.n_frequencies, n_frames, n_mics), np.result_type(x_LM.dtype, np.complex64))
+        for first, last in _blocks(n_frames):
+            span = self._span(x_LM, first, last)
+            frames = np.lib.stride_tricks.sliding_window_view(span, self.window_length, axis=0)[:: self.hop]
+            X_FTM[:, first:last] = np.moveaxis(scipy.fft.rfft(frames * window, axis=-1), -1, 0)
+        return X_FTM
+
+    def synthesise(self, X_FTM: Array, n_samples: int) -> Array:
+        """Return the signal of `n_samples` samples whose spectrogram is nearest to `X_FTM`.
+
+        Parameters
+        ----------
+        X_FTM : complex, shape (F, T, M) or (F, T)
+        n_samples : int
+            Length of the recording that was analysed.
+
+        Returns
+        -------
+        x_LM : float32 or float64 (as the input), shape (samples, mics) or (samples,)
+
+        Raises
+        ------
+        ArgumentError
+            `X_FTM` was not made by this analysis from `n_samples` samples.
+        """
+        check_count("n_samples", n_samples)
+        wanted = (self.n_frequencies, self.n_frames(n_samples))
+        if X_FTM.ndim not in (2, 3) or X_FTM.shape[:2] != wanted:
+            raise ArgumentError(
+                f"X_FTM must have {wanted[0]} frequencies and {wanted[1]} frames to give {n_samples} samples, "
+                f"got shape {X_FTM.shape}"
+            )
+        real = np.finfo(X_FTM.dtype).dtype
+        window = self._windows()[1].astype(real)
+        n_frames = X_FTM.shape[1]
+        x = np.zeros((n_samples, *X_FTM.shape[2:]), real)
+        for first, last in _blocks(n_frames):
+            block = np.moveaxis(X_FTM[:, first:last], 0, -1)
+            frames = np.moveaxis(scipy.fft.irfft(block, self.window_length, axis=-1) * window, -1, 1)
+            for t in range(first, last):
+                start = t * self.hop - self._lead
+                begin, end = max(start, 0), min(start + self.window_length, n_samples)
+                x[begin:end] += frames[t - first, begin - start : end - start]
+        return x
+
+    def frames(self, start: float, stop: float, n_samples: int) -> slice:
+        """Return the frames that lie wholly within the samples `start` to `stop` of a signal of `n_samples`.
+
+        A span shorter than a window has none; then the frames centred in it are given, or the one nearest to it.
+        """
+        first = int(np.ceil((start + self._lead) / self.hop))
+        last = int(np.floor((stop + self._lead - self.window_length) / self.hop)) + 1
+        if last <= first:
+            centre = self._lead - self.window_length / 2
+            first = int(np.ceil((start + centre) / self.hop))
+            last = int(np.ceil((stop + centre) / self.hop))
+        if last <= first:
+            first = round(((start + stop) / 2 + self._lead - self.window_length / 2) / self.hop)
+            last = first + 1
+        n_frames = self.n_frames(n_samples)
+        first = min(max(first, 0), n_frames - 1)
+        return slice(first, min(max(last, first + 1), n_frames))
+
+    @property
+    def _lead(self) -> int:
+        """Zeros before the first sample."""
+        return (-(-self.window_length // self.hop) - 1) * self.hop
+
+    def _span(self, x_LM: Array, first: int, last: int) -> Array:
+        """Return the samples under frames `first` to `last`, with zeros beyond both ends."""
+        start = first * self.hop - self._lead
+        stop = (last - 1) * self.hop - self._lead + self.window_length
+        span = np.zeros((stop - start, x_LM.shape[1]), x_LM.dtype)
+        begin, end = max(start, 0), min(stop, len(x_LM))
+        span[begin - start : end - start] = x_LM[begin:end]
+        return span
+
+    def _windows(self) -> tuple[Array, Array]:
+        return _window_pair(self.window_length, self.hop, self.window)
+
+
+@cache
+def _window_pair(length: int, hop: int, name: str) -> tuple[Array, Array]:
+    """Return the analysis window and its dual, by which overlapped and added frames sum to the signal."""
+    window = WINDOWS[name]((np.arange(length) + 0.5) / length)
+    overlapped = np.zeros(hop)
+    for start in range(0, length, hop):
+        part = window[start : start + hop] ** 2
+        overlapped[: len(part)] += part
+    return window, window / overlapped[np.arange(length) % hop]
+
+
+def _blocks(n_frames: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, n_frames, BLOCK):
+        yield first, min(first + BLOCK, n_frames)
+
+
+def window_samples(seconds: float, sample_rate: float) -> int:
+    """Return the window length next to `seconds` that transforms fast: a multiple of 4 without factors above 5.
+
+    So the same time resolution is had at any rate, and a half or quarter of a window is a whole number of samples.
+    """
+    if not (np.isfinite(seconds) and seconds > 0):
+        raise ArgumentError(f"the window must be a positive number of seconds, got {seconds}")
+    wanted = max(seconds * sample_rate / 4, 1.0)
+    above = scipy.fft.next_fast_len(int(np.ceil(wanted)), real=True)
+    below = scipy.fft.prev_fast_len(max(int(wanted), 1), real=True)
+    return 4 * int(above if above - wanted < wanted - below else below)
