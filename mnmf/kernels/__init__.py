@@ -1,0 +1,34 @@
+"""Numerical kernels: self-free functions, arrays in and arrays out.
+
+Why they stand apart: a model reads like its paper only if the loops that make it fast are elsewhere, and a loop can be
+compared with a naive reference only if it is a function of arrays.  So nothing in this package validates, draws random
+numbers, keeps state or knows about files; callers hand over checked, contiguous arrays.
+
+Two rules give the same bytes on any number of threads.  Work is split along an axis without reduction, into blocks
+whose size never depends on the thread count; and BLAS, which splits its own sums as it likes, runs on one thread while
+our blocks run in parallel (`one_blas_thread`).
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["one_blas_thread"]
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    # numba calls scipy's BLAS, numpy its own; both must be loaded before we look for them.
+    import scipy.linalg.cython_blas  # noqa: F401
+
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Return a context manager inside which every BLAS runs on one thread."""
+    limiter: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
+    return limiter

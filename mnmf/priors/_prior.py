@@ -1,0 +1,107 @@
+"""The `Prior`: starting values for a model, and which of them stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError
+
+__all__ = ["Prior", "as_spots"]
+
+Array = NDArray[Any]
+Spots = tuple[tuple[int, ...], ...]
+
+VALUES = ("W", "H", "G", "Q", "R")
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """What is known before a model is fitted; every part may be missing.
+
+    Parameters
+    ----------
+    W : float, shape (N, F, K), optional
+        Bases of the sources.
+    H : float, shape (N, K, T), optional
+        Activations.
+    G : float, shape (N, M), optional
+        Spatial weights of FastMNMF2.
+    Q : complex, shape (F, M, M), optional
+        Joint diagonaliser, rows are demixing filters.
+    R : complex, shape (N, F, M, M), optional
+        Spatial covariances, Hermitian positive semidefinite.
+    spots : sequence of int or of sequences of int, optional
+        For each source the microphone(s) that are its own, counted from 0, the reference spot first.
+    held : set of str
+        Names among W, H, G, Q, R that a model must not change.
+
+    Notes
+    -----
+    ``a | b`` joins two priors.  Where both give a value the right one wins, and brings its own word on whether the
+    value is held; what only one of them gives or holds is kept.
+
+    Raises
+    ------
+    ArgumentError
+        `held` names something else, or `spots` is not made of microphone numbers.
+    """
+
+    W: Array | None = None
+    H: Array | None = None
+    G: Array | None = None
+    Q: Array | None = None
+    R: Array | None = None
+    spots: Spots | None = None
+    held: frozenset[str] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "held", _names(self.held))
+        if self.spots is not None:
+            object.__setattr__(self, "spots", as_spots(self.spots))
+
+    def __or__(self, other: Prior) -> Prior:
+        if not isinstance(other, Prior):
+            return NotImplemented
+        given = {f.name: getattr(other, f.name) for f in fields(self) if f.name != "held"}
+        given = {name: value for name, value in given.items() if value is not None}
+        return replace(self, **given, held=(self.held - given.keys()) | other.held)
+
+    def hold(self, *names: str) -> Prior:
+        """Return this prior with the values called `names` held fixed as well."""
+        return replace(self, held=self.held | _names(names))
+
+    def release(self, *names: str) -> Prior:
+        """Return this prior with the values called `names` free to be updated."""
+        return replace(self, held=self.held - _names(names))
+
+    @property
+    def n_sources(self) -> int | None:
+        """Number of sources N this prior speaks of, None if it does not say."""
+        for value in (self.W, self.H, self.G, self.R, self.spots):
+            if value is not None:
+                return len(value)
+        return None
+
+
+def as_spots(spots: Sequence[int | Sequence[int]]) -> Spots:
+    """Return `spots` as a tuple of microphone numbers for each source, the reference spot first."""
+    result = []
+    for n, spot in enumerate(spots):
+        mics = (spot,) if isinstance(spot, int | np.integer) else tuple(spot)
+        if not mics or not all(isinstance(m, int | np.integer) and m >= 0 for m in mics):
+            raise ArgumentError(f"spots: source {n} needs one microphone number or several, from 0 on, got {spot!r}")
+        result.append(tuple(int(m) for m in mics))
+    return tuple(result)
+
+
+def _names(names: Any) -> frozenset[str]:
+    chosen = frozenset({names} if isinstance(names, str) else names)
+    unknown = sorted(chosen - set(VALUES))
+    if unknown:
+        raise ArgumentError(f"a prior can hold {', '.join(VALUES)}; it has no {unknown[0]!r}")
+    return chosen

@@ -1,0 +1,43 @@
+"""Fixtures shared by the tests, and a kernel cache of their own.
+
+numba does not see an edit to a function that a cached kernel calls from another file, so the cache is named after what
+all kernels say.  This must happen before numba is imported.
+"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+KERNELS = Path(__file__).parent.parent / "mnmf" / "kernels"
+_digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(KERNELS.glob("*.py")))).hexdigest()[:16]
+os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"mnmf-kernels-{_digest}"))
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+from mnmf.priors import Prior  # noqa: E402
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20261121)
+
+
+@pytest.fixture
+def X_FTM(rng):
+    """A small mixture: 7 frequencies, 11 frames, 3 microphones."""
+    return rng.standard_normal((7, 11, 3)) + 1j * rng.standard_normal((7, 11, 3))
+
+
+@pytest.fixture
+def start(rng, X_FTM):
+    """A complete start for two sources with 4 bases each."""
+    F, T, M = X_FTM.shape
+    root = rng.standard_normal((2, F, M, M)) + 1j * rng.standard_normal((2, F, M, M))
+    return Prior(
+        W=rng.uniform(0.1, 1.0, (2, F, 4)),
+        H=rng.uniform(0.1, 1.0, (2, 4, T)),
+        R=root @ root.conj().swapaxes(-1, -2) / M,
+        spots=(0, 2),
+    )

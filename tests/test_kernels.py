@@ -1,0 +1,166 @@
+"""Each kernel against plain loops.  This file is also run with the JIT off."""
+
+import numpy as np
+import pytest
+from numba import get_num_threads, set_num_threads
+
+from mnmf.kernels import beta as beta_kernels
+from mnmf.kernels import fullrank, one_blas_thread
+from mnmf.kernels.hermitian import nearest_psd
+from mnmf.kernels.matmul import matmul
+from mnmf.kernels.scm import quadratic_forms, weighted_covariances
+from tests.reference import fullrank as naive
+from tests.reference import nmf as naive_nmf
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (64, 3, 5), (65, 7, 2), (200, 10, 30)])
+def test_matmul(rng, shape):
+    rows, inner, columns = shape
+    A, B = rng.standard_normal((rows, inner)), rng.standard_normal((inner, columns))
+    np.testing.assert_allclose(matmul(A, B), A @ B, rtol=1e-12, atol=1e-12)
+
+
+def test_quadratic_forms(X_FTM, start):
+    expected = np.einsum("ftm,fmn,ftn->ft", X_FTM.conj(), start.R[0], X_FTM).real
+    np.testing.assert_allclose(quadratic_forms(X_FTM, start.R[0]), expected, rtol=1e-12)
+
+
+def test_quadratic_forms_are_never_negative(X_FTM):
+    v = np.linalg.qr(X_FTM[0, :3, :].T)[0][:, 0]
+    R = np.tile(np.outer(v, v.conj()), (len(X_FTM), 1, 1))
+    orthogonal = X_FTM - (X_FTM @ v.conj())[..., None] * v
+    assert quadratic_forms(orthogonal, R).min() >= 0
+
+
+def test_weighted_covariances(rng, X_FTM):
+    weights = rng.uniform(0, 1, X_FTM.shape[:2])
+    result = weighted_covariances(X_FTM, weights)
+    expected = np.einsum("ft,fti,ftj->fij", weights, X_FTM, X_FTM.conj())
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(result, result.conj().swapaxes(-1, -2))
+
+
+def test_nearest_psd(rng):
+    A = rng.standard_normal((20, 4, 4)) + 1j * rng.standard_normal((20, 4, 4))
+    P = nearest_psd(A)
+    np.testing.assert_array_equal(P, P.conj().swapaxes(-1, -2))
+    assert np.linalg.eigvalsh(P).min() > -1e-12
+    np.testing.assert_allclose(nearest_psd(P), P, atol=1e-12)  # a projection
+    hermitian = (A + A.conj().swapaxes(-1, -2)) / 2
+    # what is cut off is negative semidefinite and orthogonal to what stays
+    assert np.linalg.eigvalsh(hermitian - P).max() < 1e-12
+    np.testing.assert_allclose(np.einsum("nij,nji->n", P, hermitian - P), 0, atol=1e-10)
+
+
+def test_rooted_outer_product_is_the_observed_covariance(X_FTM):
+    rooted = fullrank.rooted(X_FTM)
+    for f, t in [(0, 0), (6, 10)]:
+        outer = np.outer(rooted[f, t], rooted[f, t].conj())
+        np.testing.assert_allclose(outer, naive.observed(X_FTM[f, t]), rtol=1e-12)
+    assert not fullrank.rooted(np.zeros((1, 1, 2), complex)).any()
+
+
+def test_update_h_is_eq_5(X_FTM, start):
+    rooted = fullrank.rooted(X_FTM)
+    problem = fullrank.activation_problem(rooted, start.W, start.R)
+    H, cost = fullrank.update_h(start.H, *problem)
+    np.testing.assert_allclose(H, naive.update_h(X_FTM, start.W, start.H, start.R), rtol=1e-9)
+    assert cost + constant(X_FTM) == pytest.approx(naive.cost(X_FTM, start.W, H, start.R), rel=1e-10)
+
+
+def test_update_w_is_eq_5_transposed(X_FTM, start):
+    W, cost = fullrank.update_w(fullrank.rooted(X_FTM), start.W, start.H, start.R)
+    np.testing.assert_allclose(W, naive.update_w(X_FTM, start.W, start.H, start.R), rtol=1e-9)
+    assert cost + constant(X_FTM) == pytest.approx(naive.cost(X_FTM, W, start.H, start.R), rel=1e-10)
+
+
+def test_update_r_is_eq_6_or_a_step_towards_it(X_FTM, start):
+    R, cost = fullrank.update_r(fullrank.rooted(X_FTM), start.W, start.H, start.R)
+    target = naive.r_candidate(X_FTM, start.W, start.H, start.R)
+    assert cost + constant(X_FTM) == pytest.approx(naive.cost(X_FTM, start.W, start.H, R), rel=1e-9)
+    steps = []
+    for f in range(len(X_FTM)):
+        way, gone = target[:, f] - start.R[:, f], R[:, f] - start.R[:, f]
+        step = np.vdot(way, gone).real / np.vdot(way, way).real
+        np.testing.assert_allclose(gone, step * way, atol=1e-6 * np.abs(way).max())
+        steps.append(round(step, 6))
+    assert 1.0 in steps  # where eq. 6 lowers the cost it is taken as it stands
+    assert set(steps) <= {0.0} | {2.0**-i for i in range(fullrank.HALVINGS + 1)}
+
+
+def test_update_r_goes_less_far_where_eq_6_would_raise_the_cost(rng, X_FTM, start):
+    X = X_FTM[:1]
+    raised = 0
+    for _ in range(20):
+        W, H = rng.uniform(0, 1, (2, 1, 4)) ** 4, rng.uniform(0, 1, start.H.shape) ** 4
+        R = start.R[:, :1].copy()
+        for _ in range(6):
+            before = naive.cost(X, W, H, R)
+            raised += naive.cost(X, W, H, naive.r_candidate(X, W, H, R)) > before * (1 + 1e-9)
+            R, cost = fullrank.update_r(fullrank.rooted(X), W, H, R)
+            assert cost + constant(X) <= before * (1 + 1e-12)
+    assert raised, "no case in which eq. 6 alone raises the cost: the test shows nothing"
+
+
+@pytest.mark.parametrize("block", ["h", "w", "r"])
+def test_every_update_alone_lowers_the_cost(X_FTM, start, block):
+    rooted = fullrank.rooted(X_FTM)
+    W, H, R = start.W, start.H, start.R
+    costs = [naive.cost(X_FTM, W, H, R)]
+    for _ in range(4):
+        if block == "h":
+            H, cost = fullrank.update_h(H, *fullrank.activation_problem(rooted, W, R))
+        elif block == "w":
+            W, cost = fullrank.update_w(rooted, W, H, R)
+        else:
+            R, cost = fullrank.update_r(rooted, W, H, R)
+        costs.append(cost + constant(X_FTM))
+    assert np.all(np.diff(costs) <= 1e-12 * costs[0])
+    assert costs[-1] < costs[0]
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+def test_beta_nmf_update(rng, beta):
+    V, W, H = rng.uniform(0.1, 1, (70, 9)), rng.uniform(0.1, 1, (70, 3)), rng.uniform(0.1, 1, (3, 9))
+    Vt, Ht, Wt = (np.ascontiguousarray(A.T) for A in (V, H, W))
+    new = beta_kernels.update_rows(Vt, Ht, Wt, W, beta).T
+    np.testing.assert_allclose(new, naive_nmf.update_h(V, W, H, beta), rtol=1e-9)
+    # the other factor is the same function of the transposed problem
+    new_w = beta_kernels.update_rows(V, W, H, Ht, beta)
+    np.testing.assert_allclose(new_w, naive_nmf.update_h(V.T, H.T, W.T, beta).T, rtol=1e-9)
+    before = sum(naive_nmf.divergence(v, y, beta) for v, y in zip(V.flat, (W @ H).flat))
+    after = sum(naive_nmf.divergence(v, y, beta) for v, y in zip(V.flat, (W @ new).flat))
+    assert after < before
+    assert beta_kernels.beta_divergence(V, W @ H, beta) == pytest.approx(before, rel=1e-9)
+
+
+def test_thread_count_changes_no_bit(rng, X_FTM, start):
+    X = fullrank.rooted(np.tile(X_FTM, (20, 30, 1)))
+    W = rng.uniform(0, 1, (140, 8))
+    H = rng.uniform(0, 1, (8, 330))
+    Wt, Ht = np.ascontiguousarray(W.T), np.ascontiguousarray(H.T)
+    V = np.abs(X[..., 0])
+
+    def everything():
+        with one_blas_thread():
+            P = matmul(W, H)
+            return [
+                P,
+                weighted_covariances(X, P),
+                quadratic_forms(X, np.tile(start.R[0], (20, 1, 1))),
+                beta_kernels.update_rows(V, W, H, Ht, 1.0),
+                beta_kernels.update_rows(np.ascontiguousarray(V.T), Ht, Wt, W, 0.5),
+            ]
+
+    threads = get_num_threads()
+    try:
+        set_num_threads(1)
+        one = everything()
+    finally:
+        set_num_threads(threads)
+    for a, b in zip(one, everything()):
+        assert a.tobytes() == b.tobytes()
+
+
+def constant(X_FTM):
+    return sum(np.sum(np.abs(naive.observed(x_M)) ** 2) for x_M in X_FTM.reshape(-1, X_FTM.shape[2]))

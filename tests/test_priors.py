@@ -1,0 +1,116 @@
+"""Priors: joining, holding, and what solo passages teach."""
+
+import numpy as np
+import pytest
+
+from mnmf import Prior, priors
+from mnmf.errors import ArgumentError
+from tests.reference import fullrank as naive
+
+
+def test_the_right_one_wins_and_brings_its_hold():
+    a = Prior(W=np.zeros(2), H=np.zeros(3)).hold("W")
+    b = Prior(W=np.ones(2), R=np.ones(1)).hold("R")
+    joined = a | b
+    assert joined.W is b.W
+    assert joined.H is a.H
+    assert joined.R is b.R
+    assert joined.held == {"R"}
+    assert (b | a).held == {"W", "R"}
+    assert (a | Prior().hold("H")).held == {"W", "H"}
+    assert a.hold("H").release("W").held == {"H"}
+    assert a.held == {"W"}
+
+
+def test_number_of_sources():
+    assert Prior().n_sources is None
+    assert Prior(W=np.zeros((3, 1, 1))).n_sources == 3
+    assert Prior(spots=(1, (0, 2))).n_sources == 2
+
+
+def test_what_a_prior_refuses():
+    with pytest.raises(ArgumentError, match="it has no 'X'"):
+        Prior().hold("X")
+    with pytest.raises(ArgumentError, match="source 1 needs one microphone number"):
+        Prior(spots=(0, ()))
+    with pytest.raises(ArgumentError, match="source 0 needs one microphone number"):
+        Prior(spots=(-1,))
+
+
+def test_closed_form_is_the_fixed_point_of_eq_8(X_FTM):
+    prior = priors.solo_covariances(X_FTM, [slice(0, 11)], [1])
+    for f in range(len(X_FTM)):
+        np.testing.assert_allclose(prior.R[0, f], naive.solo_covariance(X_FTM[f], 1), rtol=1e-6, atol=1e-9)
+    assert prior.spots == ((1,),)
+
+
+def test_covariances_show_how_a_player_reaches_the_mics(rng):
+    h_FM = rng.standard_normal((6, 3)) + 1j * rng.standard_normal((6, 3))
+    s_FT = rng.standard_normal((6, 20)) + 1j * rng.standard_normal((6, 20))
+    X = h_FM[:, None] * s_FT[..., None]
+    R = priors.solo_covariances(X, [slice(None)], [2]).R[0]
+    relative = h_FM / h_FM[:, 2:]
+    np.testing.assert_allclose(np.einsum("fmm->fm", R).real, np.abs(relative), rtol=1e-9)
+    np.testing.assert_allclose(np.angle(R[:, :, 2]), np.angle(relative), atol=1e-9)
+    np.testing.assert_array_equal(R, R.conj().swapaxes(-1, -2))
+    assert np.linalg.eigvalsh(R).min() > -1e-9
+
+
+def test_passages_in_pieces_count_together(X_FTM):
+    whole = priors.solo_covariances(X_FTM, [slice(2, 9)], [0])
+    pieces = priors.solo_covariances(X_FTM, [[slice(2, 5), slice(5, 9)]], [0])
+    np.testing.assert_allclose(pieces.R, whole.R, rtol=1e-12)
+
+
+def test_a_silent_tail_changes_nothing(X_FTM):
+    longer = np.concatenate([X_FTM, np.zeros_like(X_FTM)], axis=1)
+    there = priors.solo_covariances(X_FTM, [slice(0, 11)], [0]).R
+    np.testing.assert_allclose(priors.solo_covariances(longer, [slice(0, 22)], [0]).R, there, rtol=1e-12)
+
+
+def test_a_frequency_without_solo_energy_belongs_to_the_own_spot(X_FTM):
+    X = X_FTM.copy()
+    X[3] = 0
+    R = priors.solo_covariances(X, [slice(None)], [1]).R[0, 3]
+    np.testing.assert_allclose(R, np.diag([0, 1, 0]), atol=1e-12)
+    assert np.isfinite(priors.solo_covariances(np.zeros_like(X), [slice(None)], [1]).R).all()
+
+
+def test_bases_span_the_solo(rng):
+    W, H = rng.uniform(0, 1, (30, 2)) ** 4, rng.uniform(0, 1, (2, 40)) ** 4
+    phase = np.exp(2j * np.pi * rng.uniform(size=(30, 40)))
+    X = ((W @ H) * phase)[..., None]
+    learned = priors.solo_bases(X, [slice(None)], [0], 2, n_iterations=500, rng=1).W[0]
+    np.testing.assert_allclose(learned.sum(axis=0), 1)
+    true = W / W.sum(axis=0)
+    best = [min(np.abs(learned[:, k] - true[:, j]).sum() for k in range(2)) for j in range(2)]
+    assert max(best) < 0.15
+
+
+def test_bases_come_from_the_own_spot_and_passage(rng, X_FTM):
+    def learn(X, passages=(slice(0, 6), slice(6, 11)), spots=(0, 1), **options):
+        return priors.solo_bases(X, list(passages), list(spots), 3, **options).W
+
+    base = learn(X_FTM)
+    other = X_FTM.copy()
+    other[:, 6:, 0] += 1  # nobody's spot at that time
+    other[:, :6, 2] += 1
+    np.testing.assert_array_equal(learn(other), base)
+    assert not np.array_equal(learn(X_FTM, spots=(1, 0)), base)
+    assert not np.array_equal(learn(X_FTM, rng=1), base)
+    assert not np.array_equal(learn(X_FTM, n_iterations=7), base)
+    assert np.isfinite(learn(np.zeros_like(X_FTM))).all()
+
+
+@pytest.mark.parametrize(
+    ("passages", "spots", "message"),
+    [
+        ([slice(0, 3)], [0, 1], "the same sources, got 1 and 2"),
+        ([slice(20, 30)], [0], "source 0 has no frame within the 11"),
+        ([slice(0, 3)], [3], "source 0 has microphone 3, but there are 3"),
+    ],
+)
+def test_passages_that_do_not_fit_are_refused(X_FTM, passages, spots, message):
+    for learn in (priors.solo_covariances, priors.solo_bases):
+        with pytest.raises(ArgumentError, match=message):
+            learn(X_FTM, passages, spots)
