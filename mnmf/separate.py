@@ -1,0 +1,309 @@
+"""The whole story, from a session to its stems.  No equations, no printing: this is where everything else meets."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mnmf
+from mnmf import audio, priors
+from mnmf.errors import SessionError, check_choice, check_count
+from mnmf.models import FullRankMNMF
+from mnmf.output import OutputFolder
+from mnmf.priors import Prior
+from mnmf.session import Session
+from mnmf.stft import STFT, window_samples
+
+__all__ = ["DEFAULT_METHOD", "METHODS", "Method", "Separation", "separate", "write_stems"]
+
+Array = NDArray[Any]
+Progress = Callable[[str, float], Any]
+
+CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
+
+    `window` is in seconds; `prior` joins what the solos taught about covariances and bases.
+    """
+
+    summary: str
+    citation: str
+    needs: str
+    prior: Callable[[Prior, Prior], Prior]
+    window: float = 2048 / 44100
+    hops_per_window: int = 2
+    components: int = 64
+    iterations: int = 50
+
+
+METHODS = {
+    "mnmf-fixh": Method(
+        "full-rank MNMF, covariances from the solos, held",
+        CABANAS_2023,
+        "a solo of every source",
+        lambda covariances, bases: (covariances | bases).hold("R", "W"),
+    ),
+    "mnmf-updth": Method(
+        "full-rank MNMF, covariances from the solos, updated",
+        CABANAS_2023,
+        "a solo of every source",
+        lambda covariances, bases: (covariances | bases).hold("W"),
+    ),
+    "mnmf-blind": Method(
+        "full-rank MNMF, covariances from a random start",
+        CABANAS_2023,
+        "a solo of every source, for its bases",
+        lambda covariances, bases: bases.hold("W"),
+    ),
+}
+DEFAULT_METHOD = "mnmf-fixh"
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What `separate` returns.
+
+    Attributes
+    ----------
+    stems_LN : float32, or float64 for 32-bit and double takes; shape (samples, sources)
+        Each source at its own spot, at the level of the take.
+    model : FullRankMNMF
+        The fitted model.
+    stft : STFT
+        The analysis it was fitted to.
+    method : str
+    parameters : dict
+        Everything that, with the input, decides the result.
+    seconds : dict
+        How long each stage took.
+    """
+
+    stems_LN: Array
+    model: FullRankMNMF
+    stft: STFT
+    method: str
+    parameters: dict[str, Any]
+    seconds: dict[str, float]
+
+
+def separate(
+    session: Session,
+    method: str = DEFAULT_METHOD,
+    *,
+    seed: int = 0,
+    window: float | None = None,
+    iterations: int | None = None,
+    components: int | None = None,
+    progress: Progress | None = None,
+) -> Separation:
+    """Recover each player's own sound at its own spot.
+
+    Parameters
+    ----------
+    session : Session
+        Who played, where, and alone when.
+    method : str
+        One of `METHODS`.
+    seed : int
+        Decides every random start; the same seed gives the same stems, byte for byte.
+    window : float, optional
+        Analysis window in seconds, rounded to a length that transforms fast.
+    iterations, components : int, optional
+        Updates of the model, and bases per source; the method's defaults if not given.
+    progress : callable, optional
+        Called with the name of a stage and the part of it that is done, 0 to 1.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown method, or a number out of range.
+    SessionError
+        The method needs what the session lacks.
+    AudioFileError
+        A file cannot be read, or holds NaN.
+    """
+    recipe = METHODS[check_choice("method", method, tuple(METHODS))]
+    check_count("seed", seed, 0)
+    n_components = check_count("components", recipe.components if components is None else components)
+    n_iterations = check_count("iterations", recipe.iterations if iterations is None else iterations)
+    if session.without_solo():
+        raise SessionError(
+            f"{method} needs {recipe.needs}; {session.without_solo()[0]!r} has none: label one with --solos"
+        )
+    window_length = window_samples(recipe.window if window is None else window, session.take.sample_rate)
+    stft = STFT(window_length, window_length // recipe.hops_per_window)
+    spots = [spot.mics for spot in session.spots]
+    rng = np.random.default_rng(seed)
+    clock = _Clock(progress)
+
+    clock.start("read")
+    x_LM = session.take.read(dtype=session.take.exact_dtype)
+    gains_M = calibration(x_LM)
+    X_FTM = stft.analyse(x_LM * gains_M)
+
+    clock.start("learn solos")
+    X_solo_FTM, passages = solo_spectrogram(session, stft, gains_M)
+    covariances = priors.solo_covariances(X_solo_FTM, passages, spots)
+    bases = priors.solo_bases(X_solo_FTM, passages, spots, n_components, rng=rng)
+    del X_solo_FTM
+
+    clock.start("fit")
+    model = FullRankMNMF(n_components, n_iterations)
+    model.fit(
+        X_FTM,
+        recipe.prior(covariances, bases),
+        rng=rng,
+        callback=lambda done, cost: clock.tell(done / n_iterations),
+    )
+
+    clock.start("reconstruct")
+    stems_LN = stft.synthesise(model.separate(X_FTM), len(x_LM))
+    stems_LN = stems_LN / gains_M[[mics[0] for mics in spots]]
+    clock.stop()
+
+    parameters = {
+        "seed": seed,
+        "window_samples": stft.window_length,
+        "hop_samples": stft.hop,
+        "components": n_components,
+        "iterations": n_iterations,
+    }
+    return Separation(stems_LN, model, stft, method, parameters, clock.seconds)
+
+
+def calibration(x_LM: Array) -> Array:
+    """Return the gains, float32 (M,), that bring every microphone of a take to the same loudness (RMS).
+
+    A preamplifier's setting is no property of the room; silent microphones keep their level.
+    """
+    rms_M = np.sqrt(np.mean(np.square(x_LM, dtype=np.float64), axis=0))
+    loud = rms_M > 0
+    if not loud.any():
+        return np.ones(len(rms_M), np.float32)
+    target = np.exp(np.mean(np.log(rms_M[loud])))
+    return np.where(loud, target / np.where(loud, rms_M, 1.0), 1.0).astype(np.float32)
+
+
+def solo_spectrogram(session: Session, stft: STFT, gains_M: Array) -> tuple[Array, list[slice]]:
+    """Return the solo passages of all sources one after another, (F, T, M), and the frames of each source."""
+    pieces, passages, first = [], [], 0
+    for source in session.sources:
+        start = first
+        for x_LM in session.solos(source):
+            # Only frames wholly within the passage: those at its ends would see the cut.
+            inside = stft.frames(0, len(x_LM), len(x_LM))
+            pieces.append(stft.analyse(x_LM * gains_M)[:, inside])
+            first += pieces[-1].shape[1]
+        passages.append(slice(start, first))
+    return np.concatenate(pieces, axis=1), passages
+
+
+def write_stems(session: Session, separation: Separation, folder: OutputFolder) -> dict[str, int]:
+    """Write the stems in the format of their spots, and return how many samples had to be clipped, by source."""
+    clipped = {}
+    for n, source in enumerate(session.sources):
+        mic = session.spots[n].mics[0]
+        stem_L = separation.stems_LN[:, n]
+        clipped[source] = audio.write_stem(folder.path(stem_name(session, n)), stem_L, session.take, mic)
+    return {source: count for source, count in clipped.items() if count}
+
+
+def stem_name(session: Session, source: int) -> str:
+    """Return the file name of a source's stem: its name, with the extension of its own spot's file."""
+    return session.sources[source] + session.take.mics[session.spots[source].mics[0]].suffix
+
+
+def manifest(session: Session, separation: Separation, clipped: dict[str, int]) -> dict[str, Any]:
+    """Return what ``manifest.json`` records: all that is needed to tell, and to repeat, how the stems were made."""
+    files = {*session.take.sha256().items(), *session.solo_take.sha256().items()}
+    if session.markers is not None:
+        files.add((session.markers, hashlib.sha256(session.markers.read_bytes()).hexdigest()))
+    names = session.take.mic_names
+    return {
+        "mnmf": mnmf.__version__,
+        "versions": _versions(),
+        "method": separation.method,
+        "citation": METHODS[separation.method].citation,
+        "parameters": separation.parameters,
+        "sources": [
+            {
+                "name": source,
+                "file": stem_name(session, n),
+                "mics": [m + 1 for m in spot.mics],
+                "mic_names": [names[m] for m in spot.mics],
+                "margin_db": None if spot.margin_db is None or np.isinf(spot.margin_db) else round(spot.margin_db, 2),
+                "solos": [[p.start, p.stop] for p in session.passages if p.source == source],
+                "clipped_samples": clipped.get(source, 0),
+            }
+            for n, (source, spot) in enumerate(zip(session.sources, session.spots))
+        ],
+        "ambient_mics": [m + 1 for m in session.ambient],
+        "take": [str(path) for path in session.take.paths],
+        "solo_take": [str(path) for path in session.solo_take.paths] if session.passages else None,
+        "sha256": {str(path): digest for path, digest in sorted(files)},
+        "sample_rate": session.take.sample_rate,
+        "samples": session.take.n_samples,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in separation.seconds.items()},
+        "peak_memory_mb": peak_memory_mb(),
+    }
+
+
+def peak_memory_mb() -> float | None:
+    """Return the largest memory this process has held so far, in units of 10⁶ bytes; None where unknown (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+
+
+def _versions() -> dict[str, str]:
+    import numba
+    import scipy
+    import soundfile
+
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "numba": numba.__version__,
+        "soundfile": soundfile.__version__,
+        "libsndfile": soundfile.__libsndfile_version__,
+    }
+
+
+class _Clock:
+    """Times the stages and passes on how far each has come."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._stage = ""
+        self._since = 0.0
+
+    def start(self, stage: str) -> None:
+        self.stop()
+        self._stage, self._since = stage, time.perf_counter()
+        self.tell(0.0)
+
+    def tell(self, done: float) -> None:
+        if self._progress is not None and self._stage:
+            self._progress(self._stage, done)
+
+    def stop(self) -> None:
+        if self._stage:
+            self.tell(1.0)
+            self.seconds[self._stage] = time.perf_counter() - self._since
+        self._stage = ""

@@ -1,0 +1,383 @@
+"""Sessions: who played, which microphone is whose spot, and where each player was alone.
+
+A `Session` is complete and checked when it exists; every refusal names the file, microphone or source at fault.  It
+knows files and names only.  Reading audio is `mnmf.audio`'s affair, marker files are `mnmf.markers`'.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf import markers
+from mnmf.audio import Recording
+from mnmf.errors import SessionError
+from mnmf.markers import Passage
+from mnmf.output import check_file_names
+
+__all__ = ["Session", "Spot", "match_spots"]
+
+Array = NDArray[Any]
+PathLike = str | os.PathLike[str]
+
+NEAR_TIE_DB = 1.0  # a solo heard this evenly at two mics does not tell whose spot is whose
+
+
+@dataclass(frozen=True)
+class Spot:
+    """The microphone(s) of one source, counted from 0, the reference first.
+
+    `margin_db` is how much louder the source's solo is there than at the next microphone, levels balanced; None if the
+    spot was given or follows the order.
+    """
+
+    mics: tuple[int, ...]
+    margin_db: float | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """One take, its sources and what is known about them.  Make one with `open` or `from_toml`.
+
+    Attributes
+    ----------
+    take : Recording
+        The microphones together.
+    sources : tuple of str
+        Names, in the order of every result.
+    spots : tuple of Spot
+        Whose microphone is whose, in the order of `sources`.
+    ambient : tuple of int
+        Microphones that are nobody's spot, counted from 0.
+    passages : tuple of Passage
+        Where each source plays alone, in seconds of `solo_take`.
+    solo_take : Recording
+        The recording the passages refer to; the take itself if there is no other.
+    markers : Path or None
+        The file the passages come from.
+    ignored : tuple of str
+        Labels of the marker file that are not among the sources asked for.
+    """
+
+    take: Recording
+    sources: tuple[str, ...]
+    spots: tuple[Spot, ...]
+    ambient: tuple[int, ...]
+    passages: tuple[Passage, ...]
+    solo_take: Recording
+    markers: Path | None = None
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def open(
+        cls,
+        take: PathLike | Sequence[PathLike],
+        *,
+        solos: PathLike | None = None,
+        solo_take: PathLike | Sequence[PathLike] = (),
+        sources: Sequence[str] | None = None,
+        spots: Mapping[str, Any] | None = None,
+        ambient: Sequence[str | int] = (),
+    ) -> Session:
+        """Open the files of a session and find out whose spot is whose.
+
+        Parameters
+        ----------
+        take : path or paths
+            One polyphonic file, or one file a microphone.
+        solos : path, optional
+            Marker file naming each source's solo passage.
+        solo_take : path or paths, optional
+            What the markers refer to, with the microphones in the same order; the take if not given.
+        sources : names, optional
+            Which sources, and their order; by default the markers' labels, else the microphones' names.
+        spots : mapping of name to microphone(s), optional
+            A microphone is its channel counted from 1, or its name.  Sources not named here are found by their solos:
+            a source's spot is the microphone that hears its solo loudest, levels balanced.  Without solos, sources and
+            remaining microphones pair up in order.
+        ambient : microphones, optional
+            Those that are nobody's spot.
+
+        Raises
+        ------
+        AudioFileError, MarkerError, SessionError
+            One line naming the file, microphone or source, and what to do.
+        """
+        recording = Recording.open(take)
+        solo_recording = _open_solo_take(solo_take, recording)
+        ambient_mics = tuple(dict.fromkeys(find_mic(recording, mic) for mic in ambient))
+        free = [m for m in range(recording.n_mics) if m not in ambient_mics]
+
+        passages: tuple[Passage, ...] = ()
+        if solos is not None:
+            passages = markers.read(solos, duration=solo_recording.n_samples / solo_recording.sample_rate)
+        labels = list(dict.fromkeys(passage.source for passage in passages))
+        names = list(sources) if sources is not None else labels or [recording.mic_names[m] for m in free]
+        check_file_names(names)
+        given = {name: _find_mics(recording, mics, ambient_mics) for name, mics in (spots or {}).items()}
+        for name in given:
+            if name not in names:
+                raise SessionError(f"--spot names {name!r}, which is not among the sources: {', '.join(names)}")
+        passages_kept = tuple(passage for passage in passages if passage.source in names)
+        if passages_kept:
+            found = _spots_by_solos(recording, solo_recording, names, passages_kept, given, free)
+        else:
+            found = _spots_by_order(recording, names, given, free)
+        left_over = [m for m in free if not any(m in spot.mics for spot in found)]
+        if left_over:
+            mics = ", ".join(_describe(recording, m) for m in left_over)
+            raise SessionError(
+                f"nobody's spot: {mics}; add the missing solo or --spot NAME=MIC, or mark it with --ambient MIC"
+            )
+        return cls(
+            take=recording,
+            sources=tuple(names),
+            spots=tuple(found),
+            ambient=ambient_mics,
+            passages=passages_kept,
+            solo_take=solo_recording,
+            markers=None if solos is None else Path(solos),
+            ignored=tuple(label for label in labels if label not in names),
+        )
+
+    @classmethod
+    def from_toml(cls, path: PathLike, **overrides: Any) -> Session:
+        """Open the session a ``session.toml`` describes; its paths are relative to it.
+
+        Its keys are `take`, `solos`, `solo-take`, `sources`, `ambient` and a table `spots`, with the meaning they have
+        in `open`; `overrides` go before them.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SessionError(f"{path}: cannot be read ({error}); give an existing session file") from error
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SessionError(f"{path}: not valid TOML: {error}") from error
+        return cls.open(**{**_session_keys(path, table), **overrides})
+
+    def solos(self, source: str) -> Iterator[Array]:
+        """Yield the audio (samples, mics) of each passage in which `source` plays alone."""
+        for passage in self.passages:
+            if passage.source == source:
+                yield _read(self.solo_take, passage)
+
+    def without_solo(self) -> tuple[str, ...]:
+        """Return the sources that have no solo passage."""
+        heard = {passage.source for passage in self.passages}
+        return tuple(name for name in self.sources if name not in heard)
+
+    def describe_spot(self, source: int) -> str:
+        """Return a line that says where a source's own sound is taken from, and why."""
+        spot = self.spots[source]
+        mics = " and ".join(_describe(self.take, m) for m in spot.mics)
+        if spot.margin_db is None:
+            return mics
+        return f"{mics}, where its solo is {spot.margin_db:.1f} dB louder than at any other"
+
+
+def match_spots(energy_NM: Array) -> tuple[Array, Array]:
+    """Find each source's spot from how loudly the microphones hear its solo.
+
+    Neither a loud player nor a hot preamplifier may decide.  So rows and columns are scaled in turn until every source
+    gives the same total and every microphone receives the same total (Sinkhorn's balancing); what remains is how
+    sound spreads in the room, and a source's spot is the microphone that gets most of it.
+
+    Parameters
+    ----------
+    energy_NM : float, shape (N, M)
+        Energy of each source's solo at each microphone.
+
+    Returns
+    -------
+    mics_N : int, shape (N,)
+        The loudest microphone of each source.
+    margins_N : float, shape (N,)
+        Its lead over the next one in dB; infinite if there is none.
+    """
+    balanced = np.asarray(energy_NM, float)
+    share = len(balanced) / max(balanced.shape[1], 1)
+    for _ in range(100):
+        balanced = balanced / np.maximum(balanced.sum(axis=1, keepdims=True), 1e-300)
+        balanced = balanced * (share / np.maximum(balanced.sum(axis=0), 1e-300))
+    mics_N = np.argmax(balanced, axis=1)
+    ordered = np.sort(balanced, axis=1)
+    if balanced.shape[1] < 2:
+        return mics_N, np.full(len(balanced), np.inf)
+    with np.errstate(divide="ignore"):
+        return mics_N, 10 * np.log10(ordered[:, -1] / ordered[:, -2])
+
+
+def find_mic(recording: Recording, mic: str | int) -> int:
+    """Return the microphone, counted from 0, that a name or a channel counted from 1 (``3``, ``"3"``, ``"#3"``) means.
+
+    Raises
+    ------
+    SessionError
+        There is none, or the text is the channel of one and the name of another.
+    """
+    text = str(mic).strip()
+    digits = text.removeprefix("#")
+    channel = int(digits) - 1 if digits.isascii() and digits.isdigit() else None
+    if channel is not None and not 0 <= channel < recording.n_mics:
+        channel = None
+    named = recording.mic_names.index(text) if isinstance(mic, str) and text in recording.mic_names else None
+    if channel is not None and named is not None and channel != named:
+        raise SessionError(
+            f"mic {text!r} is channel {text} and also the name of another; write #{text} for the channel"
+        )
+    found = named if named is not None else channel
+    if found is None:
+        known = ", ".join(recording.mic_names)
+        raise SessionError(f"there is no mic {mic!r}; channels go from 1 to {recording.n_mics}, names are: {known}")
+    return found
+
+
+def _find_mics(recording: Recording, mics: Any, ambient: Sequence[int]) -> tuple[int, ...]:
+    several = [mics] if isinstance(mics, str | int) else list(mics)
+    found = tuple(dict.fromkeys(find_mic(recording, mic) for mic in several))
+    for m in found:
+        if m in ambient:
+            raise SessionError(
+                f"{_describe(recording, m)} is marked --ambient and somebody's --spot; it can be only one"
+            )
+    return found
+
+
+def _open_solo_take(solo_take: PathLike | Sequence[PathLike], take: Recording) -> Recording:
+    paths = [solo_take] if isinstance(solo_take, str | os.PathLike) else list(solo_take)
+    if not paths:
+        return take
+    recording = Recording.open(paths)
+    if recording.n_mics != take.n_mics:
+        raise SessionError(
+            f"{recording.paths[0]}: the solo take has {recording.n_mics} mics, the take has {take.n_mics}; "
+            "give the same mics in the same order"
+        )
+    if recording.sample_rate != take.sample_rate:
+        raise SessionError(
+            f"{recording.paths[0]}: the solo take runs at {recording.sample_rate} Hz, "
+            f"the take at {take.sample_rate} Hz; convert one of them"
+        )
+    return recording
+
+
+def _spots_by_solos(
+    take: Recording,
+    solo_take: Recording,
+    names: Sequence[str],
+    passages: Iterable[Passage],
+    given: Mapping[str, tuple[int, ...]],
+    free: Sequence[int],
+) -> list[Spot]:
+    heard = [name for name in names if any(passage.source == name for passage in passages)]
+    for name in names:
+        if name not in heard and name not in given:
+            raise SessionError(f"source {name!r} has no solo passage; label one, or say --spot {name}=MIC")
+    spots = {name: Spot(mics) for name, mics in given.items()}
+    if any(name not in given for name in names):
+        if not free:
+            raise SessionError("every mic is marked --ambient, so nobody has a spot; take one off")
+        energy_NM = np.zeros((len(heard), len(free)))
+        for passage in passages:
+            x_LM = _read(solo_take, passage)[:, free].astype(np.float64)
+            # Differences weigh out hum and offsets, which say nothing about who is near.
+            energy_NM[heard.index(passage.source)] += np.sum(np.diff(x_LM, axis=0) ** 2, axis=0)
+        for name, energies in zip(heard, energy_NM):
+            if name not in given and not energies.any():
+                raise SessionError(f"the solo of {name!r} is silent at every mic; correct its marker or the files")
+        mics, margins = match_spots(energy_NM)
+        for name, m, margin, energies in zip(heard, mics, margins, energy_NM):
+            if name in given:
+                continue
+            if margin < NEAR_TIE_DB:
+                # Named by their raw levels' order: the two that are nearly alike.
+                rivals = " and ".join(_describe(take, free[i]) for i in np.argsort(-energies)[:2])
+                raise SessionError(
+                    f"the solo of {name!r} is as loud at {rivals} ({margin:.1f} dB apart); say --spot {name}=MIC"
+                )
+            spots[name] = Spot((free[int(m)],), float(margin))
+    for i, name in enumerate(names):
+        for other in names[:i]:
+            shared = set(spots[name].mics) & set(spots[other].mics)
+            if shared and not (name in given and other in given):
+                raise SessionError(
+                    f"{_describe(take, shared.pop())} hears the solos of both {other!r} and {name!r} loudest; "
+                    f"say --spot {other}=MIC and --spot {name}=MIC"
+                )
+    return [spots[name] for name in names]
+
+
+def _spots_by_order(
+    take: Recording, names: Sequence[str], given: Mapping[str, tuple[int, ...]], free: Sequence[int]
+) -> list[Spot]:
+    taken = {m for mics in given.values() for m in mics}
+    remaining = [m for m in free if m not in taken]
+    waiting = [name for name in names if name not in given]
+    if len(waiting) > len(remaining):
+        raise SessionError(
+            f"{len(waiting)} sources without a spot, {len(remaining)} mics left: {', '.join(waiting)}; "
+            "give --spot NAME=MIC or fewer --sources"
+        )
+    in_order = dict(zip(waiting, remaining))
+    return [Spot(given[name]) if name in given else Spot((in_order[name],)) for name in names]
+
+
+def _read(recording: Recording, passage: Passage) -> Array:
+    start = round(passage.start * recording.sample_rate)
+    stop = min(round(passage.stop * recording.sample_rate), recording.n_samples)
+    return recording.read(start, stop)
+
+
+def _describe(recording: Recording, mic: int) -> str:
+    name = recording.mic_names[mic]
+    return f"mic {mic + 1}" if name == str(mic + 1) else f"mic {mic + 1} ({name})"
+
+
+def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `Session.open` that a session file gives, paths resolved."""
+
+    def resolved(value: Any, key: str) -> Any:
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+            raise SessionError(f"{path}: {key!r} must be a file name or a list of them, got {value!r}")
+        files = [path.parent / v for v in values]
+        return files[0] if isinstance(value, str) else files
+
+    def listed(value: Any, key: str) -> list[Any]:
+        if not isinstance(value, list) or not all(isinstance(v, str | int) for v in value):
+            raise SessionError(f"{path}: {key!r} must be a list of names or channels, got {value!r}")
+        return value
+
+    known = {"take", "solos", "solo-take", "sources", "ambient", "spots"}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise SessionError(f"{path}: unknown key {unknown[0]!r}; a session has {', '.join(sorted(known))}")
+    if "take" not in table:
+        raise SessionError(f"{path}: 'take' is missing; name the recording's file or files")
+    arguments: dict[str, Any] = {"take": resolved(table["take"], "take")}
+    for key in ("solos", "solo-take"):
+        if key in table:
+            arguments[key.replace("-", "_")] = resolved(table[key], key)
+    for key in ("sources", "ambient"):
+        if key in table:
+            arguments[key] = listed(table[key], key)
+    if "spots" in table:
+        spots = table["spots"]
+        if not isinstance(spots, dict):
+            raise SessionError(f"{path}: 'spots' must be a table of source = mic, got {spots!r}")
+        arguments["spots"] = {
+            name: mic if isinstance(mic, str | int) else listed(mic, f"spots.{name}") for name, mic in spots.items()
+        }
+    if isinstance(arguments.get("solos"), list):
+        raise SessionError(f"{path}: 'solos' must be one marker file, got {table['solos']!r}")
+    return arguments

@@ -1,0 +1,273 @@
+"""Sessions: a stem under the wrong name is the worst error there is."""
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from mnmf import Session
+from mnmf.errors import AudioFileError, MarkerError, MnmfError, SessionError
+from mnmf.session import match_spots
+
+RATE = 8000
+BLEED = 10 ** (-10 / 20)
+
+
+def noise(rng, seconds):
+    return rng.standard_normal(round(seconds * RATE)) * 0.1
+
+
+@pytest.fixture
+def room(tmp_path, rng):
+    """Return a writer of a take and a solo take: seat n is nearest to mic n, unless `order` moves the mics about."""
+
+    def write(names=("violin", "viola", "cello"), order=None, gains=None, loudness=None, extra=0, quiet=()):
+        N = len(names)
+        M = N + extra
+        mixing_MN = np.full((M, N), BLEED) * rng.uniform(0.9, 1.1, (M, N))
+        mixing_MN[range(N), range(N)] = 1.0
+        mixing_MN *= np.ones(N) if loudness is None else np.asarray(loudness)
+        order = range(M) if order is None else order
+        gains = np.ones(M) if gains is None else np.asarray(gains)
+
+        def mics(s_LN):
+            return ((s_LN @ mixing_MN.T) * gains)[:, list(order)]
+
+        take = mics(np.stack([noise(rng, 2.0) for _ in names], axis=1))
+        solo = np.zeros((N * RATE, N))
+        for n, name in enumerate(names):
+            if name not in quiet:
+                solo[n * RATE : (n + 1) * RATE, n] = noise(rng, 1.0)
+        scale = 0.9 / max(np.abs(take).max(), np.abs(mics(solo)).max())
+        sf.write(tmp_path / "take.wav", take * scale, RATE, "FLOAT")
+        sf.write(tmp_path / "solo.wav", mics(solo) * scale, RATE, "FLOAT")
+        labels = "".join(f"{n}.0\t{n + 1}.0\t{name}\n" for n, name in enumerate(names))
+        (tmp_path / "solo.txt").write_text(labels)
+        return {"take": tmp_path / "take.wav", "solos": tmp_path / "solo.txt", "solo_take": tmp_path / "solo.wav"}
+
+    return write
+
+
+def mics_of(session):
+    return [spot.mics for spot in session.spots]
+
+
+def test_spots_are_found_by_the_solos(room):
+    session = Session.open(**room(order=[2, 0, 1]))
+    assert session.sources == ("violin", "viola", "cello")
+    assert mics_of(session) == [(1,), (2,), (0,)]
+    assert all(spot.margin_db > 5 for spot in session.spots)
+    assert "mic 2, where its solo is" in session.describe_spot(0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_neither_gains_nor_loud_players_move_a_spot(room, seed):
+    rng = np.random.default_rng(seed)
+    gains = 10 ** (rng.uniform(-12, 12, 3) / 20)
+    loudness = 10 ** (rng.uniform(-15, 15, 3) / 20)
+    session = Session.open(**room(gains=gains, loudness=loudness))
+    assert mics_of(session) == [(0,), (1,), (2,)]
+
+
+def test_hum_on_one_mic_moves_no_spot(room):
+    files = room()
+    x, _ = sf.read(files["solo_take"])
+    x[:, 0] += 0.3 * np.sin(2 * np.pi * 50 * np.arange(len(x)) / RATE) + 0.2
+    sf.write(files["solo_take"], x, RATE, "FLOAT")
+    assert mics_of(Session.open(**files)) == [(0,), (1,), (2,)]
+
+
+def test_sources_can_be_named_and_ordered(room):
+    session = Session.open(**room(), sources=["cello", "violin", "viola"])
+    assert session.sources == ("cello", "violin", "viola")
+    assert mics_of(session) == [(2,), (0,), (1,)]
+
+
+def test_labels_that_are_no_source_are_set_aside_and_remembered(room):
+    session = Session.open(**room(), sources=["violin", "cello"], ambient=[2])
+    assert session.sources == ("violin", "cello")
+    assert session.ignored == ("viola",)
+    assert {passage.source for passage in session.passages} == {"violin", "cello"}
+
+
+def test_a_given_spot_wins(room):
+    files = room()
+    session = Session.open(**files, spots={"violin": "3", "cello": 1})
+    assert mics_of(session) == [(2,), (1,), (0,)]
+    assert session.spots[0].margin_db is None
+    assert session.spots[1].margin_db > 5
+
+
+def test_two_sources_on_one_mic_are_refused_until_told(room):
+    files = room()
+    with pytest.raises(SessionError, match="mic 3 hears the solos of both 'violin' and 'cello'"):
+        Session.open(**files, spots={"violin": "3"})
+    told = Session.open(**files, spots={"violin": "3", "cello": "3"}, ambient=["1"])
+    assert mics_of(told) == [(2,), (1,), (2,)]
+
+
+def test_two_identical_spots_are_refused_until_told(room):
+    files = room()
+    for path in (files["take"], files["solo_take"]):
+        x, _ = sf.read(path)
+        x[:, 1] = x[:, 0]
+        sf.write(path, x, RATE, "FLOAT")
+    with pytest.raises(SessionError, match="the solo of 'violin' is as loud at mic 1 and mic 2"):
+        Session.open(**files)
+    assert mics_of(Session.open(**files, spots={"violin": 1, "viola": 2})) == [(0,), (1,), (2,)]
+
+
+def test_mics_left_over_are_refused_until_ambient(room):
+    files = room(extra=2)
+    with pytest.raises(SessionError, match="nobody's spot: mic 4, mic 5; .* mark it with --ambient"):
+        Session.open(**files)
+    session = Session.open(**files, ambient=["4", 5])
+    assert mics_of(session) == [(0,), (1,), (2,)]
+    assert session.ambient == (3, 4)
+
+
+def test_a_source_can_have_several_spots(room):
+    session = Session.open(**room(extra=1), spots={"violin": ["1", "4"]})
+    assert mics_of(session) == [(0, 3), (1,), (2,)]
+    assert "mic 1 and mic 4" in session.describe_spot(0)
+
+
+def test_a_mic_is_not_both_ambient_and_a_spot(room):
+    with pytest.raises(SessionError, match="mic 1 is marked --ambient and somebody's --spot"):
+        Session.open(**room(), spots={"violin": 1}, ambient=[1])
+
+
+def test_unknown_sources_and_mics_are_refused(room):
+    files = room()
+    with pytest.raises(SessionError, match="--spot names 'oboe', which is not among the sources: violin, viola, cello"):
+        Session.open(**files, spots={"oboe": 1})
+    for mic in ("4", 0, "vl1", "-1", "#9"):
+        with pytest.raises(SessionError, match="there is no mic"):
+            Session.open(**files, spots={"violin": mic})
+    with pytest.raises(SessionError, match="there is no mic 'room'"):
+        Session.open(**files, ambient=["room"])
+
+
+def test_a_source_without_a_solo_is_refused_until_its_spot_is_told(room):
+    files = room()
+    with pytest.raises(SessionError, match="'oboe' has no solo passage; label one, or say --spot oboe=MIC"):
+        Session.open(**files, sources=["violin", "viola", "oboe"])
+    session = Session.open(**files, sources=["violin", "viola", "oboe"], spots={"oboe": 3})
+    assert session.without_solo() == ("oboe",)
+
+
+def test_a_silent_solo_is_refused(room):
+    with pytest.raises(SessionError, match="the solo of 'viola' is silent at every mic"):
+        Session.open(**room(quiet=["viola"]))
+
+
+def test_without_solos_sources_follow_the_mics(room):
+    files = room(extra=1)
+    session = Session.open(files["take"], sources=["a", "b", "c"], ambient=[2])
+    assert mics_of(session) == [(0,), (2,), (3,)]
+    assert session.solo_take is session.take
+    with pytest.raises(SessionError, match="5 sources without a spot, 4 mics left"):
+        Session.open(files["take"], sources=list("abcde"))
+    with pytest.raises(SessionError, match="nobody's spot: mic 4"):
+        Session.open(files["take"], sources=list("abc"))
+
+
+def test_one_file_a_mic_names_the_mics(room, tmp_path):
+    files = room()
+    paths = []
+    for kind in ("take", "solo"):
+        x, _ = sf.read(tmp_path / f"{kind}.wav")
+        for m, name in enumerate(("vl", "va", "2")):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            sf.write(tmp_path / kind / f"{name}.wav", x[:, m], RATE, "FLOAT")
+        paths.append([tmp_path / kind / f"{name}.wav" for name in ("vl", "va", "2")])
+    session = Session.open(paths[0], solos=files["solos"], solo_take=paths[1], spots={"violin": "vl"})
+    assert mics_of(session) == [(0,), (1,), (2,)]
+    assert "mic 3 (2), where" in session.describe_spot(2)
+    with pytest.raises(SessionError, match="mic '2' is channel 2 and also the name of another; write #2"):
+        Session.open(paths[0], solos=files["solos"], solo_take=paths[1], spots={"violin": "2"})
+    swapped = Session.open(
+        paths[0], solos=files["solos"], solo_take=paths[1], spots={"violin": "#2", "viola": 1, "cello": 3}
+    )
+    assert mics_of(swapped) == [(1,), (0,), (2,)]
+
+
+def test_solo_take_must_fit_the_take(room, tmp_path):
+    files = room()
+    x, _ = sf.read(files["solo_take"])
+    sf.write(tmp_path / "two.wav", x[:, :2], RATE)
+    sf.write(tmp_path / "fast.wav", x, RATE * 2)
+    with pytest.raises(SessionError, match="two.wav: the solo take has 2 mics, the take has 3"):
+        Session.open(**{**files, "solo_take": tmp_path / "two.wav"})
+    with pytest.raises(SessionError, match="fast.wav: the solo take runs at 16000 Hz, the take at 8000 Hz"):
+        Session.open(**{**files, "solo_take": tmp_path / "fast.wav"})
+    with pytest.raises(AudioFileError, match="none.wav cannot be opened"):
+        Session.open(**{**files, "solo_take": tmp_path / "none.wav"})
+
+
+def test_markers_refer_to_the_take_without_a_solo_take(room):
+    files = room()
+    with pytest.raises(MarkerError, match="'cello' at 3.000 s lies past the end of the take"):
+        Session.open(files["take"], solos=files["solos"])
+
+
+def test_solos_are_read_as_marked(room, tmp_path):
+    files = room()
+    files["solos"].write_text("0.5\t0.75\tviolin\n1\t2\tviola\n2\t3\tcello\n0\t0.25\tviolin\n")
+    session = Session.open(**files)
+    x, _ = sf.read(files["solo_take"], dtype="float32")
+    first, second = session.solos("violin")
+    np.testing.assert_array_equal(first, x[:2000])
+    np.testing.assert_array_equal(second, x[4000:6000])
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "a\x07b", "CON"])
+def test_unsafe_names_are_refused(room, name):
+    with pytest.raises(SessionError):
+        Session.open(**room(), sources=["violin", "viola", name], spots={name: 3})
+    with pytest.raises(SessionError, match="would be one file"):
+        Session.open(**room(), sources=["violin", "viola", "Viola"])
+
+
+def test_session_file(room, tmp_path):
+    room(extra=1)
+    (tmp_path / "session.toml").write_text(
+        'take = "take.wav"\nsolos = "solo.txt"\nsolo-take = ["solo.wav"]\nambient = [4]\n[spots]\nviolin = 1\n'
+    )
+    session = Session.from_toml(tmp_path / "session.toml")
+    assert mics_of(session) == [(0,), (1,), (2,)]
+    assert session.ambient == (3,)
+    override = Session.from_toml(tmp_path / "session.toml", ambient=[], spots={"violin": [1, 4]})
+    assert mics_of(override) == [(0, 3), (1,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("take = 3", "'take' must be a file name or a list"),
+        ("solos = 'x'", "'take' is missing"),
+        ("take = 'take.wav'\nspot = 1", "unknown key 'spot'; a session has ambient"),
+        ("take = ", "not valid TOML"),
+        ("take = 'take.wav'\nspots = [1]", "'spots' must be a table"),
+        ("take = 'take.wav'\nsources = 'a'", "'sources' must be a list"),
+        ("take = 'take.wav'\nsolos = ['a', 'b']", "'solos' must be one marker file"),
+        ("take = 'nothing.wav'", "nothing.wav cannot be opened"),
+        ("take = 'take.wav'\nsources = ['../x', 'b', 'c']", "cannot be a file name"),
+    ],
+)
+def test_bad_session_files_name_the_culprit(room, tmp_path, text, message):
+    room()
+    path = tmp_path / "session.toml"
+    path.write_text(text)
+    with pytest.raises(MnmfError, match=message):
+        Session.from_toml(path)
+    with pytest.raises(SessionError, match="cannot be read"):
+        Session.from_toml(tmp_path / "none.toml")
+
+
+def test_match_spots_with_one_source_or_mic():
+    mics, margins = match_spots(np.array([[2.0]]))
+    assert (mics[0], margins[0]) == (0, np.inf)
+    mics, margins = match_spots(np.array([[1.0, 100.0]]))
+    assert mics[0] in (0, 1)
+    mics, _ = match_spots(np.array([[1.0, 0.0], [0.1, 0.0]]))
+    assert list(mics) == [0, 0]
