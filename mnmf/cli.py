@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,15 +31,16 @@ STAGES = ("read", "learn solos", "fit", "reconstruct")
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, or 2 after one line on stderr that says what to change."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        cli.main(args=None if arguments is None else list(arguments), prog_name="mnmf", standalone_mode=False)
+        # Not cli.main, which prints on its own when interrupted.
+        with cli.make_context("mnmf", words) as context:
+            cli.invoke(context)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return 2
     except click.ClickException as error:
-        return _fail(f"{error.format_message()} (see mnmf --help)")
-    except click.Abort:
-        raise KeyboardInterrupt from None
+        return _fail(f"{error.format_message().rstrip('.')} (see mnmf --help)")
     except click.exceptions.Exit as request:
         return request.exit_code
     except (MnmfError, OSError) as error:
