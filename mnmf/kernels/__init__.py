@@ -11,6 +11,7 @@ our blocks run in parallel (`one_blas_thread`).
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
@@ -18,6 +19,10 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 __all__ = ["one_blas_thread"]
+
+# Threads that wait for each other by spinning slow everything down tenfold as soon as another program wants a core.
+# OpenMP reads this once, when numba first loads it; a choice of the user's stands.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @cache

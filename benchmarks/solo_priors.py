@@ -1,0 +1,100 @@
+"""The three variants of Cabañas-Molero et al. 2023: covariances from solos held, updated, or not given at all.
+
+    python benchmarks/solo_priors.py [--data DIR] [--quick] [--seeds N]
+
+DIR holds one folder a case with mix.flac, reference.flac, solo.flac and solo.txt, and clap.flac and clap.txt where
+there are claps.  The embedded quartet is always measured as well.  Bases are learned from the solos in every variant;
+"claps" says that the covariances come from hand claps.  Prints gains over the raw spots and writes
+benchmarks/results/solo_priors.json.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from _cases import Case, folder_cases, quartet_cases
+from _environment import environment
+
+from mnmf import STFT, FullRankMNMF, Prior, metrics, priors
+from mnmf.separate import calibration
+
+VARIANTS = ("fixH", "fixH, claps", "updtH", "blind")
+
+
+def measure(case: Case, seeds: int) -> dict[str, dict[str, list]]:
+    """Return each variant's gains, a list over seeds of lists over sources."""
+    stft = STFT(2048)
+    x_LM = case.mixture_LM
+    gains_M = calibration(x_LM)
+    X_FTM = stft.analyse(x_LM.astype(np.float32) * gains_M)
+
+    def spectrogram(kind):
+        solo_LM, passages = case.solos[kind]
+        X = stft.analyse(solo_LM.astype(np.float32) * gains_M)
+        rate = case.sample_rate
+        return X, [stft.frames(start * rate, stop * rate, len(solo_LM)) for start, stop in passages]
+
+    solo = spectrogram("solo")
+    covariances = {kind: priors.solo_covariances(*spectrogram(kind), case.spots) for kind in case.solos}
+    spots_LN = x_LM[:, list(case.spots)]
+    before = metrics.bss_eval(case.truth_LN, spots_LN)
+    before_snr = metrics.framewise(case.truth_LN, spots_LN, case.sample_rate).median
+    results = {"input": {"sdr": before.sdr.tolist(), "snr": before_snr.tolist()}}
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        bases = priors.solo_bases(*solo, case.spots, 64, rng=rng)
+        start = rng.integers(2**31)
+        variants: dict[str, Prior] = {
+            "fixH": (covariances["solo"] | bases).hold("R", "W"),
+            "updtH": (covariances["solo"] | bases).hold("W"),
+            "blind": bases.hold("W"),
+        }
+        if "clap" in covariances:
+            variants["fixH, claps"] = (covariances["clap"] | bases).hold("R", "W")
+        for name, prior in variants.items():
+            model = FullRankMNMF(n_iterations=50).fit(X_FTM, prior, rng=start)
+            y_LN = stft.synthesise(model.separate(X_FTM), len(x_LM)) / gains_M[list(case.spots)]
+            after = metrics.bss_eval(case.truth_LN, y_LN)
+            snr = metrics.framewise(case.truth_LN, y_LN, case.sample_rate).median
+            gains = {
+                "delta_sdr": after.sdr - before.sdr,
+                "delta_sir": after.sir - before.sir,
+                "sar": after.sar,
+                "delta_snr": snr - before_snr,
+            }
+            for key, values in gains.items():
+                results.setdefault(name, {}).setdefault(key, []).append(np.round(values, 3).tolist())
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of cases")
+    parser.add_argument("--quick", action="store_true", help="one room, one seed")
+    parser.add_argument("--seeds", type=int, default=5)
+    arguments = parser.parse_args()
+    seeds = 1 if arguments.quick else arguments.seeds
+
+    cases = list(quartet_cases(arguments.quick))
+    if arguments.data:
+        cases += folder_cases(arguments.data)
+    result = {"environment": environment(), "seeds": seeds, "cases": {}}
+    print(f"mean over sources and {seeds} seeds, dB")
+    print(f"{'case':18} {'variant':12} {'ΔSDR':>6} {'ΔSIR':>6} {'SAR':>6} {'ΔSNR':>6}")
+    for case in cases:
+        figures = measure(case, seeds)
+        result["cases"][case.name] = figures
+        for variant in VARIANTS:
+            if variant in figures:
+                row = [np.mean(figures[variant][key]) for key in ("delta_sdr", "delta_sir", "sar", "delta_snr")]
+                print(f"{case.name:18} {variant:12} " + " ".join(f"{value:6.2f}" for value in row), flush=True)
+
+    path = Path(__file__).parent / "results" / "solo_priors.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result) + "\n")
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
