@@ -46,7 +46,7 @@ def gain(
     """Return the mean gain in SDR."""
     stft = STFT(window, hop)
     x_LM = case.mixture_LM.astype(np.float32)
-    gains_M = calibration(x_LM) if calibrate else np.ones(x_LM.shape[1], np.float32)
+    gains_M = calibration(x_LM)[0] if calibrate else np.ones(x_LM.shape[1], np.float32)
     solo_LM, seconds = case.solos["solo"]
     rate = case.sample_rate
     passages = [stft.frames(start * rate, stop * rate, len(solo_LM)) for start, stop in seconds]

@@ -26,7 +26,7 @@ def measure(case: Case, seeds: int) -> dict[str, dict[str, list]]:
     """Return each variant's gains, a list over seeds of lists over sources."""
     stft = STFT(2048)
     x_LM = case.mixture_LM
-    gains_M = calibration(x_LM)
+    gains_M, _ = calibration(x_LM)
     X_FTM = stft.analyse(x_LM.astype(np.float32) * gains_M)
 
     def spectrogram(kind):

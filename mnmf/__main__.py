@@ -1,11 +1,16 @@
 """The ``mnmf`` command, also as ``python -m mnmf``."""
 
+import io
 import os
 import sys
 
 
 def main() -> None:
     """Run the command line; Ctrl-C at any time, even while modules load, ends with status 130 and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter shows a question mark; the stems do not depend on it.
+            stream.reconfigure(errors="replace")
     try:
         from mnmf.cli import run
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -104,7 +105,8 @@ class Recording:
             status = path.stat()
             first = seen.setdefault((status.st_dev, status.st_ino), path)
             if first is not path:
-                raise AudioFileError(f"{path} is the same file as {first}; give each file once")
+                same = "is given twice" if path == first else f"is the same file as {first}"
+                raise AudioFileError(f"{path} {same}; give each file once")
         _check_alike(
             files,
             [header.samplerate for header in headers],
@@ -407,8 +409,14 @@ def _write(
             if file.frames != n_samples or not file.seek(n_samples - 1) == n_samples - 1 or len(file.read(1)) != 1:
                 raise OSError("not all samples arrived")
         os.replace(partial, target)
-    except (sf.SoundFileError, OSError, AssertionError) as error:
-        message = f"{target} cannot be written: {reason(error)}; free space or choose another --out"
+    except (sf.SoundFileError, OSError, AssertionError, UnicodeError) as error:
+        needed = x_LM.size * (_PCM_BITS.get(subtype, 64 if subtype == "DOUBLE" else 32) // 8)
+        # libsndfile calls every failure a system error; that the disk is full shows from outside.
+        why = reason(error)
+        with suppress(OSError):
+            if shutil.disk_usage(target.parent).free < needed:
+                why = "the disk is full"
+        message = f"{target} cannot be written: {why}; free space or choose another --out"
         raise OutputError(message) from error
     finally:
         with suppress(OSError):

@@ -7,9 +7,9 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -18,8 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 import mnmf
-from mnmf.errors import ArgumentError, MnmfError, OutputError, SessionError
+from mnmf.errors import ArgumentError, MnmfError, SessionError
 from mnmf.output import OutputFolder
+
+if TYPE_CHECKING:
+    from mnmf.session import Session
 
 # What needs numba or pyroomacoustics is imported by the command that uses it, so that --help and mistakes are quick.
 
@@ -114,44 +117,67 @@ def separate_command(
         session = Session.from_toml(take[0], **given)
     else:
         session = Session.open(take, **given)
-    _separate(session, Path(out), overwrite, tuning)
+    if not out:
+        raise ArgumentError("--out is empty; name the folder the stems go to")
+    _introduce(session)
+    stale = _stale_stems(Path(out), session)
+    inputs = [*session.take.paths, *session.solo_take.paths]
+    inputs += [session.markers] if session.markers is not None else []
+    with OutputFolder(out, _stem_files(session), inputs=inputs, overwrite=overwrite) as folder:
+        _fill(folder, "", session, Path(out), tuning)
+        folder.publish()
+    click.echo(f"stems in {out}")
+    if stale:
+        click.echo(f"mnmf: still there from an earlier run: {', '.join(stale)}", err=True)
 
 
-def _separate(session: Any, out: Path, overwrite: bool, tuning: Mapping[str, Any]) -> None:
-    """Separate `session` into `out`: all stems and the manifest, or nothing."""
-    from mnmf.separate import DEFAULT_METHOD, manifest, separate, stem_name, write_stems
+def _introduce(session: Session) -> None:
+    """Say whose microphone is whose, before any work is done."""
+    for n, source in enumerate(session.sources):
+        click.echo(f"{source}: {session.describe_spot(n)}")
+    if session.ambient:
+        click.echo("ambient: mic " + ", ".join(str(m + 1) for m in session.ambient))
+    if session.ignored:
+        click.echo(f"ignored labels: {', '.join(session.ignored)}")
+
+
+def _stem_files(session: Session, inside: str = "") -> list[str]:
+    """Return the files of a separation; the manifest last, because it vouches for the others."""
+    from mnmf.separate import stem_name
+
+    names = [stem_name(session, n) for n in range(len(session.sources))]
+    return [inside + name for name in (*names, "manifest.json")]
+
+
+def _stale_stems(out: Path, session: Session) -> list[str]:
+    """Return the stems of an earlier run in `out` that this one will not replace."""
+    with suppress(MnmfError):
+        earlier = [source["file"] for source in _manifest_sources(out)]
+        return [name for name in earlier if name not in _stem_files(session) and (out / name).is_file()]
+    return []
+
+
+def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tuning: Mapping[str, Any]) -> None:
+    """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`."""
+    from mnmf.separate import DEFAULT_METHOD, Separation, manifest, separate, write_stems
 
     method = tuning["method"] or DEFAULT_METHOD
     options = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
-    console = Console(highlight=False, soft_wrap=True)
-    for n, source in enumerate(session.sources):
-        console.print(f"{source}: {session.describe_spot(n)}", markup=False)
-    if session.ambient:
-        console.print("ambient: mic " + ", ".join(str(m + 1) for m in session.ambient), markup=False)
-    if session.ignored:
-        console.print(f"ignored labels: {', '.join(session.ignored)}", markup=False)
+    with _progress() as tell:
 
-    names = [stem_name(session, n) for n in range(len(session.sources))]
-    inputs = [*session.take.paths, *session.solo_take.paths]
-    inputs += [session.markers] if session.markers is not None else []
-    with OutputFolder(out, [*names, "manifest.json"], inputs=inputs, overwrite=overwrite) as folder:
-        with _progress() as tell:
+        def work() -> tuple[Separation, dict[str, int]]:
+            separation = separate(session, method, progress=tell, **options)
+            clipped = write_stems(session, separation, folder, inside)
+            record = json.dumps(manifest(session, separation, clipped, near), indent=2, ensure_ascii=False)
+            folder.path(f"{inside}manifest.json").write_text(record + "\n", encoding="utf-8")
+            return separation, clipped
 
-            def work() -> tuple[Any, dict[str, int]]:
-                separation = separate(session, method, progress=tell, **options)
-                clipped = write_stems(session, separation, folder)
-                record = manifest(session, separation, clipped)
-                folder.path("manifest.json").write_text(
-                    json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8"
-                )
-                return separation, clipped
-
-            separation, clipped = interruptible(work)
-        folder.publish()
+        separation, clipped = interruptible(work)
+    for m in separation.silent_mics:
+        click.echo(f"mnmf: mic {m + 1} is practically silent in the take", err=True)
     for source, count in clipped.items():
         click.echo(f"mnmf: {source}: {count} samples clipped at full scale", err=True)
-    total = sum(separation.seconds.values())
-    console.print(f"{len(names)} stems in {out} ({method}, {total:.1f} s)", markup=False)
+    click.echo(f"{len(session.sources)} sources by {method} in {sum(separation.seconds.values()):.1f} s")
 
 
 @cli.command()
@@ -182,43 +208,38 @@ def demo(out: str, overwrite: bool, **tuning: Any) -> None:
     DIR gets the take as its four spots heard it, the solo passages with their markers, the true images, and the stems.
     """
     from mnmf import audio, data, markers, simulate
-
-    folder_path = Path(out)
-    take, reference, solo_take = "mixture.flac", "reference.flac", "solos.flac"
-    labels = "solos.txt"
-    stems = folder_path / "stems"
-    _refuse_existing(stems / "manifest.json", overwrite)
-
-    console = Console(highlight=False, soft_wrap=True)
-    with OutputFolder(folder_path, [take, reference, solo_take, labels], overwrite=overwrite) as folder:
-        with console.status("a string quartet takes its seats"):
-
-            def play() -> None:
-                quartet = data.quartet()
-                scene = simulate.chamber_scene(quartet.names)
-                images_LMN = simulate.render(scene, quartet.stems_LN, quartet.sample_rate)
-                solos_LM, passages = simulate.solo_take(scene, list(quartet.solos_LN.T), quartet.sample_rate)
-                own_LN = images_LMN[:, list(scene.spots), range(len(scene.spots))]
-                mixture_LM = images_LMN.sum(axis=2)
-                peak = max(abs(mixture_LM).max(), abs(solos_LM).max(), abs(own_LN).max())
-                for name, x_LM in ((take, mixture_LM), (reference, own_LN), (solo_take, solos_LM)):
-                    audio.write(folder.path(name), x_LM * (0.9 / peak), quartet.sample_rate)
-                markers.write_audacity(folder.path(labels), passages)
-
-            interruptible(play)
-        folder.publish()
-
     from mnmf.session import Session
 
-    session = Session.open(folder_path / take, solos=folder_path / labels, solo_take=folder_path / solo_take)
-    _separate(session, stems, overwrite, tuning)
-    result = interruptible(lambda: score_stems(stems, [str(folder_path / reference)], [str(folder_path / take)]))
-    console.print(score_table(result))
-    console.print(
-        f"The same by hand: mnmf separate {folder_path / take} --solos {folder_path / labels} "
-        f"--solo-take {folder_path / solo_take} --out stems",
-        markup=False,
-    )
+    take, reference, solo_take, labels = "mixture.flac", "reference.flac", "solos.flac", "solos.txt"
+    quartet = data.quartet()
+    stems = [f"stems/{name}.flac" for name in quartet.names]
+    files = [take, reference, solo_take, labels, *stems, "stems/manifest.json"]
+
+    def play(folder: OutputFolder) -> None:
+        scene = simulate.chamber_scene(quartet.names)
+        images_LMN = simulate.render(scene, quartet.stems_LN, quartet.sample_rate)
+        solos_LM, passages = simulate.solo_take(scene, list(quartet.solos_LN.T), quartet.sample_rate)
+        own_LN = images_LMN[:, list(scene.spots), range(len(scene.spots))]
+        mixture_LM = images_LMN.sum(axis=2)
+        peak = max(abs(mixture_LM).max(), abs(solos_LM).max(), abs(own_LN).max())
+        for name, x_LM in ((take, mixture_LM), (reference, own_LN), (solo_take, solos_LM)):
+            audio.write(folder.path(name), x_LM * (0.9 / peak), quartet.sample_rate)
+        markers.write_audacity(folder.path(labels), passages)
+
+    with OutputFolder(out, files, overwrite=overwrite) as folder:
+        with Console(stderr=True).status("a string quartet takes its seats"):
+            interruptible(lambda: play(folder))
+        session = Session.open(folder.path(take), solos=folder.path(labels), solo_take=folder.path(solo_take))
+        _introduce(session)
+        # The manifest's paths are relative, so they hold before and after the folder is in its place.
+        stems_dir = folder.path("stems/manifest.json").parent
+        _fill(folder, "stems/", session, stems_dir, tuning)
+        truth, mixture = [str(folder.path(reference))], [str(folder.path(take))]
+        result = interruptible(lambda: score_stems(stems_dir, truth, mixture))
+        folder.publish()
+    Console(highlight=False).print(score_table(result))
+    paths = [Path(out) / name for name in (take, labels, solo_take)]
+    click.echo("The same by hand: mnmf separate {} --solos {} --solo-take {} --out stems".format(*paths))
 
 
 @cli.command()
@@ -269,11 +290,13 @@ def score_stems(stems_dir: Path, reference: Sequence[str], mixture: Sequence[str
         for row, before in zip(rows, scores(spots_LN)):
             row["input"] = before
             row["delta"] = {name: row["output"][name] - before[name] for name in before}
-    mean: dict[str, Any] = {}
-    for part in [part for part in ("input", "output", "delta") if part in rows[0]]:
-        mean[part] = {}
-        for name in rows[0][part]:
-            values = [row[part][name] for row in rows if math.isfinite(row[part][name])]
+    parts = [part for part in ("input", "output", "delta") if part in rows[0]]
+    mean: dict[str, Any] = {part: {} for part in parts}
+    for name in rows[0]["output"]:
+        # A source that was silent somewhere counts nowhere, so that before, after and gain speak of the same sources.
+        counted = [row for row in rows if all(math.isfinite(row[part][name]) for part in parts)]
+        for part in parts:
+            values = [row[part][name] for row in counted]
             mean[part][name] = sum(values) / len(values) if values else math.nan
     return {"sources": rows, "mean": mean}
 
@@ -293,7 +316,7 @@ def score_table(result: Mapping[str, Any]) -> Table:
             after = _decibels(row["output"][name])
             cells.append(f"{_decibels(row['input'][name])} → {after}" if with_input else after)
             if with_input and name != "sar":
-                cells.append(f"{row['delta'][name]:+.1f}")
+                cells.append(_decibels(row["delta"][name], sign="+"))
         table.add_row(Text(row["name"]), *cells, style="bold" if row["name"] == "mean" else None)
     return table
 
@@ -338,11 +361,6 @@ def _spots(options: Sequence[str]) -> dict[str, list[str]]:
     return spots
 
 
-def _refuse_existing(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; choose another --out or say --overwrite")
-
-
 def _manifest_sources(stems_dir: Path) -> list[dict[str, Any]]:
     path = stems_dir / "manifest.json"
     try:
@@ -371,8 +389,8 @@ def _same_shape(recording: Any, stems: Any, channels: int, what: str, at_least: 
         )
 
 
-def _decibels(value: float) -> str:
-    return f"{value:.1f}" if math.isfinite(value) else "–" if math.isnan(value) else "∞"
+def _decibels(value: float, sign: str = "-") -> str:
+    return f"{value:{sign}.1f}" if math.isfinite(value) else "–" if math.isnan(value) else "∞"
 
 
 def _without_nan(value: Any) -> Any:

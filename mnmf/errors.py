@@ -25,6 +25,7 @@ __all__ = [
     "check_audio",
     "check_choice",
     "check_count",
+    "check_rng",
     "check_spectrogram",
 ]
 
@@ -122,6 +123,8 @@ def check_array(
         raise ArgumentError(f"{name} must have shape {axes} = ({wanted}), got {_shape(array)}")
     if not np.all(np.isfinite(array)):
         raise ArgumentError(f"{name} holds NaN or infinite values")
+    if nonnegative and np.iscomplexobj(array):
+        raise ArgumentError(f"{name} must be real, got {array.dtype}")
     if nonnegative and np.any(array < 0):
         raise ArgumentError(f"{name} must not be negative; its smallest value is {array.min():g}")
     return array
@@ -132,6 +135,14 @@ def check_count(name: str, value: Any, at_least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
         raise ArgumentError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
     return int(value)
+
+
+def check_rng(rng: Any) -> np.random.Generator:
+    """Return the generator `rng` is or seeds (None: seed 0), else raise `ArgumentError`."""
+    try:
+        return np.random.default_rng(0 if rng is None else rng)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"rng must be a numpy.random.Generator or a seed of at least 0, got {rng!r}") from error
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:

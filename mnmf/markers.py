@@ -22,6 +22,7 @@ from mnmf.errors import MarkerError, OutputError
 __all__ = ["FORMATS", "Format", "Passage", "check", "read", "resolve", "write_audacity"]
 
 _TOLERANCE = 1e-3  # seconds; markers drawn by hand or rounded on export are no closer
+_SHORTEST = 0.1  # seconds; less than this teaches nothing, and is a slip of the mouse
 _MAX_BYTES = 10_000_000
 _NUMBER = r"\s*([+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?)\s*"
 _AUDACITY = re.compile(rf"{_NUMBER}\t{_NUMBER}(?:\t(.*))?")
@@ -170,6 +171,11 @@ def check(passages: Sequence[Passage], duration: float | None, name: str) -> tup
             passage = replace(max(joined[-1], passage, key=lambda p: p.stop), start=joined.pop().start)
         joined.append(passage)
     joined.sort(key=lambda p: p.start)
+    for passage in joined:
+        if passage.stop - passage.start < _SHORTEST - _TOLERANCE:
+            raise MarkerError(
+                f"{name}: solo {_show(passage)} lasts less than {_SHORTEST} s; drag it over all that is played alone"
+            )
     for before, passage in pairwise(joined):
         if passage.start < before.stop - _TOLERANCE:
             raise MarkerError(f"{name}: solos {_show(before)} and {_show(passage)} overlap; shorten one")

@@ -85,8 +85,12 @@ class OutputFolder:
             raise
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        staged = "" if self._staging is None else str(self._staging / "new")
         self._clean()
+        if isinstance(error, OutputError) and staged and staged in str(error):
+            # The user knows the place where the file was to be, not where it was being made.
+            raise OutputError(str(error).replace(staged, str(self.directory))) from error
 
     def path(self, name: str) -> Path:
         """Return where to write the declared file `name` until it is published."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,6 +71,8 @@ METHODS = {
 }
 DEFAULT_METHOD = "mnmf-fixh"
 
+SILENT = 1e-3  # of the median microphone's RMS
+
 
 @dataclass(frozen=True)
 class Separation:
@@ -87,6 +91,8 @@ class Separation:
         Everything that, with the input, decides the result.
     seconds : dict
         How long each stage took.
+    silent_mics : tuple of int
+        Microphones of the take that heard practically nothing, counted from 0.
     """
 
     stems_LN: Array
@@ -95,6 +101,7 @@ class Separation:
     method: str
     parameters: dict[str, Any]
     seconds: dict[str, float]
+    silent_mics: tuple[int, ...]
 
 
 def separate(
@@ -149,7 +156,8 @@ def separate(
 
     clock.start("read")
     x_LM = session.take.read(dtype=session.take.exact_dtype)
-    gains_M = calibration(x_LM)
+    x_LM -= x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)  # an offset is no sound and nobody's
+    gains_M, silent_mics = calibration(x_LM)
     X_FTM = stft.analyse(x_LM * gains_M)
 
     clock.start("learn solos")
@@ -179,20 +187,22 @@ def separate(
         "components": n_components,
         "iterations": n_iterations,
     }
-    return Separation(stems_LN, model, stft, method, parameters, clock.seconds)
+    return Separation(stems_LN, model, stft, method, parameters, clock.seconds, silent_mics)
 
 
-def calibration(x_LM: Array) -> Array:
-    """Return the gains, float32 (M,), that bring every microphone of a take to the same loudness (RMS).
+def calibration(x_LM: Array) -> tuple[Array, tuple[int, ...]]:
+    """Return the gains, float32 (M,), that bring every microphone of a take to the same loudness, and the silent mics.
 
-    A preamplifier's setting is no property of the room; silent microphones keep their level.
+    A preamplifier's setting is no property of the room.  Loudness is the RMS about the mean.  A microphone more than
+    60 dB below the median one is silent: it keeps its level, or its noise would be brought to the level of music.
     """
-    rms_M = np.sqrt(np.mean(np.square(x_LM, dtype=np.float64), axis=0))
-    loud = rms_M > 0
+    rms_M = np.std(x_LM, axis=0, dtype=np.float64)
+    loud = rms_M > SILENT * np.median(rms_M)
     if not loud.any():
-        return np.ones(len(rms_M), np.float32)
-    target = np.exp(np.mean(np.log(rms_M[loud])))
-    return np.where(loud, target / np.where(loud, rms_M, 1.0), 1.0).astype(np.float32)
+        loud = rms_M > 0
+    silent_mics = tuple(int(m) for m in np.flatnonzero(~loud))
+    target = np.exp(np.mean(np.log(rms_M[loud]))) if loud.any() else 1.0
+    return np.where(loud, target / np.where(loud, rms_M, 1.0), 1.0).astype(np.float32), silent_mics
 
 
 def solo_spectrogram(session: Session, stft: STFT, gains_M: Array) -> tuple[Array, list[slice]]:
@@ -203,19 +213,23 @@ def solo_spectrogram(session: Session, stft: STFT, gains_M: Array) -> tuple[Arra
         for x_LM in session.solos(source):
             # Only frames wholly within the passage: those at its ends would see the cut.
             inside = stft.frames(0, len(x_LM), len(x_LM))
+            x_LM = x_LM - x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)
             pieces.append(stft.analyse(x_LM * gains_M)[:, inside])
             first += pieces[-1].shape[1]
         passages.append(slice(start, first))
     return np.concatenate(pieces, axis=1), passages
 
 
-def write_stems(session: Session, separation: Separation, folder: OutputFolder) -> dict[str, int]:
-    """Write the stems in the format of their spots, and return how many samples had to be clipped, by source."""
+def write_stems(session: Session, separation: Separation, folder: OutputFolder, inside: str = "") -> dict[str, int]:
+    """Write the stems in the format of their spots, and return how many samples had to be clipped, by source.
+
+    `inside` names a sub-folder of `folder`, as in ``"stems/"``.
+    """
     clipped = {}
     for n, source in enumerate(session.sources):
         mic = session.spots[n].mics[0]
         stem_L = separation.stems_LN[:, n]
-        clipped[source] = audio.write_stem(folder.path(stem_name(session, n)), stem_L, session.take, mic)
+        clipped[source] = audio.write_stem(folder.path(inside + stem_name(session, n)), stem_L, session.take, mic)
     return {source: count for source, count in clipped.items() if count}
 
 
@@ -224,8 +238,18 @@ def stem_name(session: Session, source: int) -> str:
     return session.sources[source] + session.take.mics[session.spots[source].mics[0]].suffix
 
 
-def manifest(session: Session, separation: Separation, clipped: dict[str, int]) -> dict[str, Any]:
-    """Return what ``manifest.json`` records: all that is needed to tell, and to repeat, how the stems were made."""
+def manifest(session: Session, separation: Separation, clipped: dict[str, int], folder: Path) -> dict[str, Any]:
+    """Return what ``manifest.json`` records: all that is needed to tell, and to repeat, how the stems were made.
+
+    Paths in it are relative to `folder`, where the stems are.
+    """
+
+    def shown(path: Path) -> str:
+        try:
+            return Path(os.path.relpath(path, folder)).as_posix()
+        except ValueError:  # another drive
+            return str(path.resolve())
+
     files = {*session.take.sha256().items(), *session.solo_take.sha256().items()}
     if session.markers is not None:
         files.add((session.markers, hashlib.sha256(session.markers.read_bytes()).hexdigest()))
@@ -249,9 +273,10 @@ def manifest(session: Session, separation: Separation, clipped: dict[str, int]) 
             for n, (source, spot) in enumerate(zip(session.sources, session.spots))
         ],
         "ambient_mics": [m + 1 for m in session.ambient],
-        "take": [str(path) for path in session.take.paths],
-        "solo_take": [str(path) for path in session.solo_take.paths] if session.passages else None,
-        "sha256": {str(path): digest for path, digest in sorted(files)},
+        "silent_mics": [m + 1 for m in separation.silent_mics],
+        "take": [shown(path) for path in session.take.paths],
+        "solo_take": [shown(path) for path in session.solo_take.paths] if session.passages else None,
+        "sha256": {shown(path): digest for path, digest in sorted(files)},
         "sample_rate": session.take.sample_rate,
         "samples": session.take.n_samples,
         "seconds": {stage: round(seconds, 3) for stage, seconds in separation.seconds.items()},

@@ -28,6 +28,11 @@ Array = NDArray[Any]
 PathLike = str | os.PathLike[str]
 
 NEAR_TIE_DB = 1.0  # a solo heard this evenly at two mics does not tell whose spot is whose
+ABOVE_FLOOR = (
+    1.6  # times the energy of what a mic hears anyway: steady noise stays below this, music with pauses does not
+)
+FLOOR_FRAME = 0.05  # seconds over which that is looked for
+FLOOR_PERCENTILE = 1
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,8 @@ class Session:
             passages = markers.read(solos, duration=solo_recording.n_samples / solo_recording.sample_rate)
         labels = list(dict.fromkeys(passage.source for passage in passages))
         names = list(sources) if sources is not None else labels or [recording.mic_names[m] for m in free]
+        if not names:
+            raise SessionError("there are no sources; take a mic off --ambient, or name some with --sources")
         check_file_names(names)
         given = {name: _find_mics(recording, mics, ambient_mics) for name, mics in (spots or {}).items()}
         for name in given:
@@ -130,12 +137,7 @@ class Session:
             found = _spots_by_solos(recording, solo_recording, names, passages_kept, given, free)
         else:
             found = _spots_by_order(recording, names, given, free)
-        left_over = [m for m in free if not any(m in spot.mics for spot in found)]
-        if left_over:
-            mics = ", ".join(_describe(recording, m) for m in left_over)
-            raise SessionError(
-                f"nobody's spot: {mics}; add the missing solo or --spot NAME=MIC, or mark it with --ambient MIC"
-            )
+        _refuse_left_over(recording, [m for m in free if not any(m in spot.mics for spot in found)])
         return cls(
             take=recording,
             sources=tuple(names),
@@ -156,7 +158,7 @@ class Session:
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise SessionError(f"{path}: cannot be read ({error}); give an existing session file") from error
         try:
@@ -199,22 +201,23 @@ def match_spots(energy_NM: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    mics_N : int, shape (N,)
-        The loudest microphone of each source.
+    order_NM : int, shape (N, M)
+        The microphones of each source, the loudest first.
     margins_N : float, shape (N,)
-        Its lead over the next one in dB; infinite if there is none.
+        The lead of the first over the second in dB; infinite if there is none.
     """
     balanced = np.asarray(energy_NM, float)
-    share = len(balanced) / max(balanced.shape[1], 1)
-    for _ in range(100):
+    N, M = balanced.shape
+    # One solo alone says nothing about gains: balancing its microphones would make them all alike.
+    for _ in range(100 if N > 1 else 0):
         balanced = balanced / np.maximum(balanced.sum(axis=1, keepdims=True), 1e-300)
-        balanced = balanced * (share / np.maximum(balanced.sum(axis=0), 1e-300))
-    mics_N = np.argmax(balanced, axis=1)
-    ordered = np.sort(balanced, axis=1)
-    if balanced.shape[1] < 2:
-        return mics_N, np.full(len(balanced), np.inf)
-    with np.errstate(divide="ignore"):
-        return mics_N, 10 * np.log10(ordered[:, -1] / ordered[:, -2])
+        balanced = balanced * (N / M / np.maximum(balanced.sum(axis=0), 1e-300))
+    order_NM = np.argsort(-balanced, axis=1, kind="stable")
+    if M < 2:
+        return order_NM, np.full(N, np.inf)
+    first, second = (np.take_along_axis(balanced, order_NM[:, i : i + 1], axis=1)[:, 0] for i in (0, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return order_NM, np.where(second > 0, 10 * np.log10(first / second), np.inf)
 
 
 def find_mic(recording: Recording, mic: str | int) -> int:
@@ -271,6 +274,14 @@ def _open_solo_take(solo_take: PathLike | Sequence[PathLike], take: Recording) -
     return recording
 
 
+def _refuse_left_over(take: Recording, mics: Sequence[int]) -> None:
+    if mics:
+        raise SessionError(
+            f"nobody's spot: {', '.join(_describe(take, m) for m in mics)}; "
+            "add the missing solo or --spot NAME=MIC, or mark it with --ambient MIC"
+        )
+
+
 def _spots_by_solos(
     take: Recording,
     solo_take: Recording,
@@ -284,37 +295,72 @@ def _spots_by_solos(
         if name not in heard and name not in given:
             raise SessionError(f"source {name!r} has no solo passage; label one, or say --spot {name}=MIC")
     spots = {name: Spot(mics) for name, mics in given.items()}
-    if any(name not in given for name in names):
-        if not free:
-            raise SessionError("every mic is marked --ambient, so nobody has a spot; take one off")
-        energy_NM = np.zeros((len(heard), len(free)))
-        for passage in passages:
-            x_LM = _read(solo_take, passage)[:, free].astype(np.float64)
-            # Differences weigh out hum and offsets, which say nothing about who is near.
-            energy_NM[heard.index(passage.source)] += np.sum(np.diff(x_LM, axis=0) ** 2, axis=0)
-        for name, energies in zip(heard, energy_NM):
-            if name not in given and not energies.any():
-                raise SessionError(f"the solo of {name!r} is silent at every mic; correct its marker or the files")
-        mics, margins = match_spots(energy_NM)
-        for name, m, margin, energies in zip(heard, mics, margins, energy_NM):
-            if name in given:
-                continue
-            if margin < NEAR_TIE_DB:
-                # Named by their raw levels' order: the two that are nearly alike.
-                rivals = " and ".join(_describe(take, free[i]) for i in np.argsort(-energies)[:2])
-                raise SessionError(
-                    f"the solo of {name!r} is as loud at {rivals} ({margin:.1f} dB apart); say --spot {name}=MIC"
-                )
-            spots[name] = Spot((free[int(m)],), float(margin))
+    if any(name not in given for name in names) and not free:
+        raise SessionError("every mic is marked --ambient, so nobody has a spot; take one off")
+    energy_NM, above_NM = _solo_levels(solo_take, heard, passages)
+    waiting = [n for n, name in enumerate(heard) if name not in given]
+    unclaimed = [m for m in free if not any(m in mics for mics in given.values())]
+    if len(unclaimed) > len(waiting):
+        # Who is missing shows in the take, where the mics left over are loud although no solo is.
+        level_NM = energy_NM / np.maximum(np.var(take.read(), axis=0, dtype=np.float64), 1e-30)
+        chosen = [unclaimed[int(np.argmax(level_NM[n, unclaimed]))] for n in waiting]
+        _refuse_left_over(take, [m for m in unclaimed if m not in chosen])
+    # Further mics of a source that is told have no place in the balance: one spot a source.
+    candidates = [m for m in free if not any(m in mics[1:] for mics in given.values())]
+    for n, name in enumerate(heard):
+        if name in given and not energy_NM[n, given[name][0]] > 0:
+            where = _describe(take, given[name][0])
+            raise SessionError(f"the solo of {name!r} is silent at {where}; correct its marker or --spot")
+        if name not in given and not above_NM[n, candidates].any():
+            raise SessionError(
+                f"the solo of {name!r} is silent, or no louder than what its mics hear anyway; "
+                f"correct its marker, or say --spot {name}=MIC"
+            )
+    if waiting:
+        order_NM, margins_N = match_spots(above_NM[:, candidates])
+    for n in waiting:
+        name = heard[n]
+        spots[name] = Spot((candidates[int(order_NM[n, 0])],), float(margins_N[n]))
+        if margins_N[n] < NEAR_TIE_DB:
+            rivals = " and ".join(_describe(take, candidates[m]) for m in order_NM[n, :2])
+            raise SessionError(
+                f"the solo of {name!r} is as loud at {rivals} ({margins_N[n]:.1f} dB apart, levels balanced); "
+                f"say --spot {name}=MIC"
+            )
     for i, name in enumerate(names):
         for other in names[:i]:
             shared = set(spots[name].mics) & set(spots[other].mics)
-            if shared and not (name in given and other in given):
-                raise SessionError(
-                    f"{_describe(take, shared.pop())} hears the solos of both {other!r} and {name!r} loudest; "
-                    f"say --spot {other}=MIC and --spot {name}=MIC"
-                )
+            if not shared or (name in given and other in given):
+                continue
+            mic = _describe(take, shared.pop())
+            if name not in given and other not in given:
+                problem = f"{mic} hears the solos of both {other!r} and {name!r} loudest"
+            else:
+                told, found = (name, other) if name in given else (other, name)
+                problem = f"{mic} was given to {told!r}, but hears the solo of {found!r} loudest"
+            raise SessionError(f"{problem}; say --spot {other}=MIC and --spot {name}=MIC")
     return [spots[name] for name in names]
+
+
+def _solo_levels(solo_take: Recording, heard: Sequence[str], passages: Iterable[Passage]) -> tuple[Array, Array]:
+    """Return the energy of each source's solo at each mic, and that above what the mic hears anyway, both (N, M).
+
+    What it hears anyway is its quietest moments in all passages together; an energy that does not stand out from them
+    counts nothing.  Without this a gain, which scales a mic's noise too, would decide where nobody plays.
+    """
+    frame = max(round(FLOOR_FRAME * solo_take.sample_rate), 1)
+    frames: dict[str, list[Array]] = {name: [] for name in heard}
+    for passage in passages:
+        x_LM = _read(solo_take, passage).astype(np.float64)
+        # Differences weigh out hum and offsets, which say nothing about who is near.
+        squares_LM = np.diff(x_LM, axis=0, prepend=x_LM[:1]) ** 2
+        starts = np.arange(0, max(len(squares_LM) - frame, 0) + 1, frame)
+        sizes = np.diff(starts, append=len(squares_LM))
+        frames[passage.source].append(np.add.reduceat(squares_LM, starts, axis=0) / sizes[:, None])
+    energy_NM = np.stack([np.concatenate(frames[name]).mean(axis=0) for name in heard])
+    everything = np.concatenate([piece for pieces in frames.values() for piece in pieces])
+    floor_M = np.percentile(everything, FLOOR_PERCENTILE, axis=0) if len(heard) > 1 else np.zeros(energy_NM.shape[1])
+    return energy_NM, np.where(energy_NM >= ABOVE_FLOOR * floor_M, energy_NM - floor_M, 0.0)
 
 
 def _spots_by_order(
@@ -353,9 +399,10 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
         files = [path.parent / v for v in values]
         return files[0] if isinstance(value, str) else files
 
-    def listed(value: Any, key: str) -> list[Any]:
-        if not isinstance(value, list) or not all(isinstance(v, str | int) for v in value):
-            raise SessionError(f"{path}: {key!r} must be a list of names or channels, got {value!r}")
+    def listed(value: Any, key: str, kinds: Any = str | int) -> list[Any]:
+        if not isinstance(value, list) or not all(isinstance(v, kinds) for v in value):
+            wanted = "names" if kinds is str else "names or channels"
+            raise SessionError(f"{path}: {key!r} must be a list of {wanted}, got {value!r}")
         return value
 
     known = {"take", "solos", "solo-take", "sources", "ambient", "spots"}
@@ -368,9 +415,10 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("solos", "solo-take"):
         if key in table:
             arguments[key.replace("-", "_")] = resolved(table[key], key)
-    for key in ("sources", "ambient"):
-        if key in table:
-            arguments[key] = listed(table[key], key)
+    if "sources" in table:
+        arguments["sources"] = listed(table["sources"], "sources", str)
+    if "ambient" in table:
+        arguments["ambient"] = listed(table["ambient"], "ambient")
     if "spots" in table:
         spots = table["spots"]
         if not isinstance(spots, dict):

@@ -145,7 +145,7 @@ def test_the_same_file_twice_is_refused_under_any_name(tmp_path):
     (tmp_path / "soft.wav").symlink_to(a)
     os.link(a, tmp_path / "hard.wav")
     for again in (a, tmp_path / ".." / tmp_path.name / "a.wav", tmp_path / "soft.wav", tmp_path / "hard.wav"):
-        refused(AudioFileError, lambda again=again: Recording.open([a, again]), again, "same file")
+        refused(AudioFileError, lambda again=again: Recording.open([a, again]), again, "give each file once")
 
 
 @pytest.mark.parametrize(

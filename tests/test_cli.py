@@ -31,7 +31,8 @@ def ensemble(seconds=1.5, seed=0, extra_mics=0):
         notes = np.random.default_rng(melody_seed).integers(0, 5, 6)
         pitch = 220 * (n + 1) * 2 ** (np.repeat(notes, -(-len(time_L) // 6))[: len(time_L)] / 6)
         phase = 2 * np.pi * np.cumsum(pitch) / RATE
-        return sum(np.sin(k * phase) / k for k in range(1, 4)) * 0.1
+        fading = np.exp(-3 * (6 * np.arange(len(time_L)) / len(time_L) % 1))
+        return sum(np.sin(k * phase) / k for k in range(1, 4)) * 0.1 * fading
 
     N, M = len(NAMES), len(NAMES) + extra_mics
     mixing_MN = np.full((M, N), 10 ** (-10 / 20)) * rng.uniform(0.8, 1.2, (M, N))
@@ -86,7 +87,8 @@ def test_separate_then_score(files, tmp_path, capsys, method):
     assert cli.run(["separate", *files, "--method", method, "--components", "12", "--iterations", "20"]) == 0
     printed = capsys.readouterr()
     assert "violin: mic 1, where its solo is" in printed.out
-    assert f"3 stems in {tmp_path}/out ({method}" in printed.out
+    assert f"3 sources by {method} in" in printed.out
+    assert f"stems in {tmp_path}/out" in printed.out
     assert printed.err == ""
     assert sorted(os.listdir(tmp_path / "out")) == ["cello.wav", "manifest.json", "viola.wav", "violin.wav"]
 
@@ -117,7 +119,8 @@ def test_manifest_tells_how_the_stems_were_made(files, tmp_path):
     assert [source["mics"] for source in record["sources"]] == [[1], [2], [3]]
     assert record["sources"][1]["solos"] == [[1.5, 3.0]]
     for path, digest in record["sha256"].items():
-        assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest
+        assert hashlib.sha256((tmp_path / "out" / path).read_bytes()).hexdigest() == digest
+    assert record["take"] == ["../take.wav"]
     assert len(record["sha256"]) == 3
     assert record["peak_memory_mb"] > 1
     assert set(record["seconds"]) == {"read", "learn solos", "fit", "reconstruct"}
@@ -320,6 +323,82 @@ def test_demo(tmp_path, monkeypatch, capsys):
     assert "--overwrite" in capsys.readouterr().err
 
 
+def test_demo_with_a_bad_option_leaves_nothing(tmp_path, capsys):
+    assert cli.run(["demo", "--out", f"{tmp_path}/demo", "--components", "0"]) == 2
+    assert "components must be a whole number" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stems_of_an_earlier_run_are_pointed_out(files, tmp_path, capsys):
+    assert cli.run(["separate", *files, *QUICK]) == 0
+    text = (tmp_path / "solos.txt").read_text().replace("viola", "Bratsche")
+    (tmp_path / "solos.txt").write_text(text)
+    capsys.readouterr()
+    assert cli.run(["separate", *files, *QUICK, "--overwrite"]) == 0
+    assert capsys.readouterr().err == "mnmf: still there from an earlier run: viola.wav\n"
+
+
+def test_a_practically_silent_mic_disturbs_nobody_and_is_pointed_out(tmp_path, capsys):
+    arguments = write_session(tmp_path, subtype="FLOAT")
+    x, _ = sf.read(tmp_path / "take.wav")
+    gains = []
+    for faint in (False, True):
+        if faint:
+            x[:, 1] = 1e-6 * np.random.default_rng(0).standard_normal(len(x))
+        sf.write(tmp_path / "take.wav", x, RATE, "FLOAT")
+        assert cli.run(["separate", *arguments, "--components", "12", "--overwrite"]) == 0
+        assert ("mic 2 is practically silent" in capsys.readouterr().err) == faint
+        score = ["score", f"{tmp_path}/out", "--reference", f"{tmp_path}/truth.wav", "--json"]
+        assert cli.run(score) == 0
+        gains.append([row["output"]["sdr"] for row in json.loads(capsys.readouterr().out)["sources"]])
+    assert gains[1][0] > gains[0][0] - 6
+    assert gains[1][2] > gains[0][2] - 6
+
+
+def test_an_offset_is_no_sound(tmp_path):
+    arguments = write_session(tmp_path, subtype="FLOAT")
+    stems = []
+    for offset in (0.0, 0.3):
+        for name in ("take", "solos"):
+            x, _ = sf.read(tmp_path / f"{name}.wav")
+            x[:, 1] += offset
+            sf.write(tmp_path / f"{name}.wav", x, RATE, "FLOAT")
+        assert cli.run(["separate", *arguments, *QUICK, "--overwrite"]) == 0
+        stems.append([sf.read(tmp_path / "out" / f"{name}.wav")[0] for name in NAMES])
+    np.testing.assert_allclose(stems[1], stems[0], atol=2e-3)
+
+
+def test_score_of_a_silent_stem_has_no_nan(files, tmp_path, capsys):
+    assert cli.run(["separate", *files, *QUICK]) == 0
+    x, _ = sf.read(tmp_path / "out" / "viola.wav")
+    sf.write(tmp_path / "out" / "viola.wav", np.zeros_like(x), RATE, "PCM_24")
+    arguments = [
+        "score",
+        f"{tmp_path}/out",
+        "--reference",
+        f"{tmp_path}/truth.wav",
+        "--mixture",
+        f"{tmp_path}/take.wav",
+    ]
+    capsys.readouterr()
+    assert cli.run(arguments) == 0
+    assert "nan" not in capsys.readouterr().out
+    assert cli.run([*arguments, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["sources"][1]["delta"]["sdr"] is None
+    mean = result["mean"]
+    assert mean["delta"]["sdr"] == pytest.approx(mean["output"]["sdr"] - mean["input"]["sdr"])
+
+
+def test_output_survives_a_terminal_that_cannot_show_it(files, tmp_path):
+    text = (tmp_path / "solos.txt").read_text().replace("viola", "Brätsche ♪")
+    (tmp_path / "solos.txt").write_text(text, "utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "mnmf", "separate", *files, *QUICK]
+    assert subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert (tmp_path / "out" / "Brätsche ♪.wav").exists()
+
+
 # What it refuses
 
 
@@ -378,6 +457,14 @@ REFUSALS = {
         ["{d}/viola.wav", "--solos", "{d}/solos.txt", "--solo-take", "{d}/solos.wav", "--out", "{d}", "--overwrite"],
         "viola.wav is the input",
     ),
+    "no sources": (
+        None,
+        ["{d}/take.wav", "--ambient", "1", "--ambient", "2", "--ambient", "3", "--out", "{d}/out"],
+        "no sources",
+    ),
+    "short label": (lambda d: (d / "solos.txt").write_text("0\t0.01\tviolin\n"), None, "lasts less than 0.1 s"),
+    "endless window": (None, [..., "--window", "1e300"], "positive number of seconds up to 60"),
+    "empty out": (None, ["{d}/take.wav", "--out", ""], "--out is empty"),
     "session file": (
         lambda d: (d / "s.toml").write_text("take = 'take.wav'\nspott = 1"),
         ["{d}/s.toml", "--out", "{d}/out"],
@@ -500,7 +587,7 @@ def test_a_full_disk_leaves_nothing(files, tmp_path):
     process = start(files, "--components", "1", "--iterations", "1", preexec_fn=limit, env=environment)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert "violin.wav cannot be written: " in err
+    assert f"{tmp_path}/out/violin.wav cannot be written: " in err
     assert err.count("\n") == 1
     assert digests(tmp_path) == before
     assert not (tmp_path / "out").exists()

@@ -180,8 +180,13 @@ def test_save_and_load(tmp_path, X_FTM, start):
     assert (loaded.n_components, loaded.n_iterations, loaded.n_sources) == (4, 5, None)
     assert loaded.spots_ == ((0, 1), (2,))
     np.testing.assert_array_equal(loaded.cost_, model.cost_)
-    (tmp_path / "other.npz").write_bytes(b"no")
-    with pytest.raises(ArgumentError, match="cannot be read as a saved model"):
+    whole = (tmp_path / "model.npz").read_bytes()
+    for content in (b"no", b"", whole[: len(whole) // 2]):
+        (tmp_path / "other.npz").write_bytes(content)
+        with pytest.raises(ArgumentError, match="cannot be read as a saved model"):
+            FullRankMNMF.load(tmp_path / "other.npz")
+    np.savez(tmp_path / "other.npz", model="FullRankMNMF")
+    with pytest.raises(ArgumentError, match="does not hold a FullRankMNMF"):
         FullRankMNMF.load(tmp_path / "other.npz")
 
 
@@ -202,6 +207,9 @@ def test_more_sources_than_mics_need_held_bases(rng, X_FTM):
         (Prior(W=-np.ones((3, 7, 2))), "prior.W must not be negative"),
         (Prior(H=np.ones((3, 2, 9))), "prior.H must have shape"),
         (Prior(R=np.ones((3, 7, 2, 2))), "prior.R must have shape"),
+        (Prior(R=-np.tile(np.eye(3), (3, 7, 1, 1))), "prior.R must be positive semidefinite"),
+        (Prior(W=np.ones((3, 7, 2)) * 1j), "prior.W must be real"),
+        (Prior().hold("R"), "the prior holds R but gives none"),
         (Prior(R=np.triu(np.ones((3, 7, 3, 3)))), "prior.R must be Hermitian"),
         (Prior(W=np.full((3, 7, 2), np.nan)), "prior.W holds NaN"),
         (Prior(spots=(0, 1, 3)), "spots name microphone 3, but there are only 3"),
@@ -235,6 +243,12 @@ def test_bad_hyper_parameters_are_refused(X_FTM):
 def test_results_before_fit_are_refused(X_FTM):
     with pytest.raises(NotFittedError, match="call fit first"):
         FullRankMNMF().separate(X_FTM)
+    model = FullRankMNMF(2, 1).fit(X_FTM)
     with pytest.raises(ArgumentError, match="shape that was fitted"):
-        FullRankMNMF(2, 1).fit(X_FTM).separate(X_FTM[:, :5])
+        model.separate(X_FTM[:, :5])
+    for mics in ([3], [-1]):
+        with pytest.raises(ArgumentError, match="mics must be from 0 to 2"):
+            model.images(X_FTM, 0, mics)
+    with pytest.raises(ArgumentError, match="rng must be"):
+        model.fit(X_FTM, rng=-1)
     assert issubclass(NotFittedError, MnmfError)

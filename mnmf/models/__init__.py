@@ -11,7 +11,7 @@ cost)`` is called after each iteration and ends the fit by returning true.
 
 ``separate(X_FTM)`` gives each source at its own spot, (F, T, N): the spots are the prior's, else source i is at
 microphone i.  ``images(X_FTM, source, mics=None)`` gives one source at the microphones, (F, T, M); at each microphone
-the images of all sources sum to the mixture.  Both take the spectrogram that was fitted, or one of the same frames.
+the images of all sources sum to the mixture.  Both take the spectrogram that was fitted, or another of its shape.
 
 ``save(path)`` and ``load(path)`` use ``.npz`` without pickle.
 

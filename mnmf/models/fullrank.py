@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, NotFittedError, check_array, check_count, check_spectrogram
+from mnmf.errors import ArgumentError, NotFittedError, check_array, check_count, check_rng, check_spectrogram
 from mnmf.kernels import fullrank as kernels
 from mnmf.kernels import one_blas_thread
 from mnmf.kernels.matmul import matmul
@@ -94,7 +95,7 @@ class FullRankMNMF:
         """
         X_FTM = check_spectrogram(X_FTM)
         check_count("n_iterations", self.n_iterations)
-        W, H, R, spots, held = self._start(X_FTM, prior or Prior(), np.random.default_rng(0 if rng is None else rng))
+        W, H, R, spots, held = self._start(X_FTM, prior or Prior(), check_rng(rng))
         # The cost is quadratic in the scale of X, and squares of squares of 16-bit integers are still exact in float64.
         X_FTM = kernels.rooted(X_FTM)
         observed = float(np.sum(np.sum(np.abs(X_FTM) ** 2, axis=2, dtype=np.float64) ** 2))
@@ -124,7 +125,7 @@ class FullRankMNMF:
         Parameters
         ----------
         X_FTM : complex, shape (F, T, M)
-            The spectrogram that was fitted.
+            The spectrogram that was fitted, or another of its shape, such as one not yet brought to equal loudness.
 
         Returns
         -------
@@ -145,7 +146,10 @@ class FullRankMNMF:
         N, F, T = len(self.W_), *X_FTM.shape[:2]
         if not 0 <= source < N:
             raise ArgumentError(f"source must be from 0 to {N - 1}, got {source}")
-        chosen = range(X_FTM.shape[2]) if mics is None else mics
+        M = X_FTM.shape[2]
+        chosen = range(M) if mics is None else list(mics)
+        if not all(0 <= m < M for m in chosen):
+            raise ArgumentError(f"mics must be from 0 to {M - 1}, got {list(chosen)}")
         image_FTM = np.empty((F, T, len(chosen)), X_FTM.dtype)
         with one_blas_thread():
             for first in range(0, T, BLOCK):
@@ -187,12 +191,13 @@ class FullRankMNMF:
             The file holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                saved = dict(file)
-        except (ValueError, OSError) as error:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                saved = dict(arrays)
+        except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
             raise ArgumentError(f"{path} cannot be read as a saved model: {error}") from error
-        if str(saved.get("model")) != "FullRankMNMF":
-            raise ArgumentError(f"{path} does not hold a FullRankMNMF")
+        missing = {"n_components", "n_iterations", "n_sources", "W", "H", "R", "cost", "spots", "spots_per_source"}
+        if str(saved.get("model")) != "FullRankMNMF" or not saved.keys() >= missing:
+            raise ArgumentError(f"{path} does not hold a FullRankMNMF; give a file that save wrote")
         n_sources = int(saved["n_sources"])
         model = cls(int(saved["n_components"]), int(saved["n_iterations"]), None if n_sources < 0 else n_sources)
         model.W_, model.H_, model.R_, model.cost_ = saved["W"], saved["H"], saved["R"], saved["cost"]
@@ -205,6 +210,9 @@ class FullRankMNMF:
         F, T, M = X_FTM.shape
         N = self.n_sources if self.n_sources is not None else (prior.n_sources or M)
         check_count("n_sources", N)
+        for name in sorted(prior.held & {"W", "H", "R"}):
+            if getattr(prior, name) is None:
+                raise ArgumentError(f"the prior holds {name} but gives none; give a value or release it")
         K = self.n_components
         if prior.W is not None:
             W = check_array("prior.W", prior.W, (N, F, None), "(N, F, K)", nonnegative=True)
@@ -223,6 +231,8 @@ class FullRankMNMF:
             R = check_array("prior.R", prior.R, (N, F, M, M), "(N, F, M, M)")
             if np.abs(R - np.conj(np.swapaxes(R, -1, -2))).max() > 1e-6 * np.abs(R).max():
                 raise ArgumentError("prior.R must be Hermitian in its last two axes")
+            if np.linalg.eigvalsh(R).min() < -1e-6 * np.abs(R).max():
+                raise ArgumentError("prior.R must be positive semidefinite; one of its eigenvalues is negative")
         else:
             root = rng.standard_normal((2, N, F, M, M)) / np.sqrt(2 * M)
             root = root[0] + 1j * root[1]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_count, check_spectrogram
+from mnmf.errors import ArgumentError, check_count, check_rng, check_spectrogram
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._nmf import nmf
@@ -111,11 +111,11 @@ def solo_bases(
     solos, all_spots = _checked(X_FTM, passages, spots)
     check_count("n_components", n_components)
     check_count("n_iterations", n_iterations)
-    rng = np.random.default_rng(rng)
+    generator = check_rng(rng)
     W_NFK = np.empty((len(solos), len(X_FTM), n_components))
     for n, slices in enumerate(solos):
         V_FT = np.concatenate([np.abs(X_FTM[:, frames, all_spots[n][0]]) for frames in slices], axis=1)
-        W_NFK[n], _ = nmf(V_FT, n_components, beta=1.0, n_iterations=n_iterations, rng=rng)
+        W_NFK[n], _ = nmf(V_FT, n_components, beta=1.0, n_iterations=n_iterations, rng=generator)
     return Prior(W=W_NFK, spots=all_spots)
 
 
