@@ -156,7 +156,9 @@ def separate(
 
     clock.start("read")
     x_LM = session.take.read(dtype=session.take.exact_dtype)
-    x_LM -= x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)  # an offset is no sound and nobody's
+    # A constant offset is no sound; it would draw the model's attention, so it waits aside and returns with the spot.
+    offset_M = x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)
+    x_LM -= offset_M
     gains_M, silent_mics = calibration(x_LM)
     X_FTM = stft.analyse(x_LM * gains_M)
 
@@ -177,7 +179,8 @@ def separate(
 
     clock.start("reconstruct")
     stems_LN = stft.synthesise(model.separate(X_FTM), len(x_LM))
-    stems_LN = stems_LN / gains_M[[mics[0] for mics in spots]]
+    own = [mics[0] for mics in spots]
+    stems_LN = stems_LN / gains_M[own] + offset_M[own]
     clock.stop()
 
     parameters = {
