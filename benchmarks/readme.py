@@ -28,10 +28,11 @@ def mean(values: list) -> float:
 def variants() -> str:
     """Gains of the three variants in every case."""
     measured = results("solo_priors")
-    lines = ["| take | fixH | fixH, covariances from claps | updtH | blind |", "|---|---|---|---|---|"]
+    columns = ("default", "default, claps", "default, no solos", "fixH", "fixH, claps", "updtH", "blind")
+    lines = [f"| take | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for case, figures in measured["cases"].items():
         cells = []
-        for variant in ("fixH", "fixH, claps", "updtH", "blind"):
+        for variant in columns:
             found = figures.get(variant)
             cells.append(f"{mean(found['delta_sdr']):+.1f} ({mean(found['delta_snr']):+.1f})" if found else "")
         lines.append(f"| {case} | {' | '.join(cells)} |")

@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mnmf import audio, data, markers, metrics, models, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
-    from mnmf.models import FullRankMNMF
+    from mnmf.models import FastMNMF2, FullRankMNMF
     from mnmf.priors import Prior
     from mnmf.separate import METHODS
     from mnmf.session import Session
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "METHODS",
     "STFT",
+    "FastMNMF2",
     "FullRankMNMF",
     "MnmfError",
     "Prior",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "FastMNMF2": "mnmf.models",
     "FullRankMNMF": "mnmf.models",
     "METHODS": "mnmf.separate",
     "MnmfError": "mnmf.errors",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 Result = TypeVar("Result")
-STAGES = ("read", "learn solos", "fit", "reconstruct")
+STAGES = ("read", "prepare", "fit", "reconstruct")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -83,10 +83,17 @@ def _tuning_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("take", nargs=-1, required=True, metavar="TAKE...")
 @click.option("--out", required=True, metavar="DIR", help="Where the stems go.")
 @click.option("--solos", metavar="MARKERS", help="Marker file naming each source's solo passage.")
-@click.option("--solo-take", multiple=True, metavar="FILE", help="What the markers refer to, if not the take.")
+@click.option(
+    "--solo-take",
+    multiple=True,
+    metavar="FILE",
+    help="What the markers refer to, if not the take; repeat it for one file a mic.",
+)
 @click.option("--sources", metavar="A,B,C", help="Names, in the order of the results.")
-@click.option("--spot", multiple=True, metavar="NAME=MIC", help="Whose mic: its channel from 1 on, or its name.")
-@click.option("--ambient", multiple=True, metavar="MIC", help="A mic that is nobody's spot.")
+@click.option(
+    "--spot", multiple=True, metavar="NAME=MIC", help="Whose mic: its channel from 1 on, or its name; repeatable."
+)
+@click.option("--ambient", multiple=True, metavar="MIC", help="A mic that is nobody's spot; repeatable.")
 @_tuning_options
 def separate_command(
     take: tuple[str, ...],
@@ -136,7 +143,7 @@ def _introduce(session: Session) -> None:
     for n, source in enumerate(session.sources):
         click.echo(f"{source}: {session.describe_spot(n)}")
     if session.ambient:
-        click.echo("ambient: mic " + ", ".join(str(m + 1) for m in session.ambient))
+        click.echo("ambient: " + ", ".join(session.describe_mic(m) for m in session.ambient))
     if session.ignored:
         click.echo(f"ignored labels: {', '.join(session.ignored)}")
 
@@ -183,7 +190,11 @@ def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tunin
 @cli.command()
 @click.argument("stems_dir")
 @click.option(
-    "--reference", multiple=True, required=True, metavar="FILE", help="The true images: channels, or repeated."
+    "--reference",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="The true images in the manifest's order of sources: channels, or repeated.",
 )
 @click.option("--mixture", multiple=True, metavar="FILE", help="The take, to print the gain over it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -193,6 +204,8 @@ def score(stems_dir: str, reference: tuple[str, ...], mixture: tuple[str, ...], 
     SDR, SIR and SAR are BSS_eval v3 with 512 taps; SNR allows no filter and is the median over frames of a second.
     """
     result = interruptible(lambda: score_stems(Path(stems_dir), reference, mixture))
+    for stem, likely in result.pop("mistaken"):
+        click.echo(f"mnmf: the stem {stem!r} is more like the reference of {likely!r}; check their order", err=True)
     if as_json:
         click.echo(json.dumps(_without_nan(result), indent=2, ensure_ascii=False))
     else:
@@ -276,6 +289,10 @@ def score_stems(stems_dir: Path, reference: Sequence[str], mixture: Sequence[str
     estimate_LN = stems.read(dtype=np.float64)
     reference_LN = truth.read(dtype=np.float64)
 
+    order = metrics.bss_eval(reference_LN, estimate_LN, permute=True).permutation
+    names = [source["name"] for source in sources]
+    mistaken = [(names[stem], names[likely]) for likely, stem in enumerate(order) if stem != likely]
+
     def scores(x_LN: Any) -> list[dict[str, float]]:
         bss = metrics.bss_eval(reference_LN, x_LN)
         snr = metrics.framewise(reference_LN, x_LN, stems.sample_rate)
@@ -298,14 +315,16 @@ def score_stems(stems_dir: Path, reference: Sequence[str], mixture: Sequence[str
         for part in parts:
             values = [row[part][name] for row in counted]
             mean[part][name] = sum(values) / len(values) if values else math.nan
-    return {"sources": rows, "mean": mean}
+    return {"sources": rows, "mean": mean, "mistaken": mistaken}
 
 
 def score_table(result: Mapping[str, Any]) -> Table:
     """Return the scores as a table: before and after where there is a mixture, and the gain."""
     with_input = "input" in result["mean"]
     table = Table(box=None, pad_edge=False)
-    table.add_column("dB")
+    table.add_column(
+        "dB", no_wrap=True, min_width=max(len(row["name"]) for row in (*result["sources"], {"name": "mean"}))
+    )
     for name in ("SDR", "SIR", "SAR", "SNR"):
         table.add_column(name, justify="right", no_wrap=True)
         if with_input and name != "SAR":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import mnmf
 from mnmf import audio, priors
 from mnmf.errors import SessionError, check_choice, check_count
-from mnmf.models import FullRankMNMF
+from mnmf.models import FastMNMF2, FullRankMNMF
 from mnmf.output import OutputFolder
 from mnmf.priors import Prior
 from mnmf.session import Session
@@ -30,46 +30,88 @@ Array = NDArray[Any]
 Progress = Callable[[str, float], Any]
 
 CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
+SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the priors may learn from: the take, whose spot is whose, and the solos if every source has one."""
+
+    X_FTM: Array
+    spots: list[tuple[int, ...]]
+    solo: tuple[Array, list[slice]] | None
 
 
 @dataclass(frozen=True)
 class Method:
     """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
 
-    `window` is in seconds; `prior` joins what the solos taught about covariances and bases.
+    `window` is in seconds; `prior` makes of the evidence, the number of components and a generator what `model` starts
+    from.
     """
 
     summary: str
     citation: str
-    needs: str
-    prior: Callable[[Prior, Prior], Prior]
-    window: float = 2048 / 44100
-    hops_per_window: int = 2
-    components: int = 64
-    iterations: int = 50
+    model: type[FullRankMNMF] | type[FastMNMF2]
+    prior: Callable[[Evidence, int, np.random.Generator], Prior]
+    needs_solos: bool
+    window: float
+    hops_per_window: int
+    components: int
+    iterations: int
+
+    @property
+    def needs(self) -> str:
+        """What a session must have, in words."""
+        return "a solo of every source" if self.needs_solos else "a spot for every source; solos help"
+
+
+def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Start from what each spot hears best, demixed as the solos teach; bases from solos where a spot is shared."""
+    references = [mics[0] for mics in evidence.spots]
+    if len(set(references)) == len(references):
+        Q = None if evidence.solo is None else priors.solo(*evidence.solo, evidence.spots).Q
+        return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
+    if evidence.solo is None:
+        raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
+    return priors.solo_bases(*evidence.solo, evidence.spots, n_components, exponent=2.0, rng=rng).hold("W")
+
+
+def _solo_prior(*held: str, covariances: bool = True) -> Callable[[Evidence, int, np.random.Generator], Prior]:
+    def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+        if evidence.solo is None:
+            raise SessionError("this method needs a solo of every source; label them with --solos")
+        bases = priors.solo_bases(*evidence.solo, evidence.spots, n_components, rng=rng)
+        if not covariances:
+            return bases.hold(*held)
+        return (priors.solo_covariances(*evidence.solo, evidence.spots) | bases).hold(*held)
+
+    return prior
+
+
+def _fullrank(summary: str, prior: Callable[[Evidence, int, np.random.Generator], Prior]) -> Method:
+    return Method(summary, CABANAS_2023, FullRankMNMF, prior, True, 2048 / 44100, 2, 64, 50)
 
 
 METHODS = {
-    "mnmf-fixh": Method(
-        "full-rank MNMF, covariances from the solos, held",
-        CABANAS_2023,
-        "a solo of every source",
-        lambda covariances, bases: (covariances | bases).hold("R", "W"),
+    "fastmnmf2": Method(
+        "FastMNMF2 from what each spot hears best, and the solos if there are any",
+        SEKIGUCHI_2020,
+        FastMNMF2,
+        _spot_prior,
+        needs_solos=False,
+        window=16384 / 44100,
+        hops_per_window=4,
+        components=32,
+        iterations=30,
     ),
-    "mnmf-updth": Method(
-        "full-rank MNMF, covariances from the solos, updated",
-        CABANAS_2023,
-        "a solo of every source",
-        lambda covariances, bases: (covariances | bases).hold("W"),
-    ),
-    "mnmf-blind": Method(
-        "full-rank MNMF, covariances from a random start",
-        CABANAS_2023,
-        "a solo of every source, for its bases",
-        lambda covariances, bases: bases.hold("W"),
+    "mnmf-fixh": _fullrank("full-rank MNMF, covariances from the solos, held", _solo_prior("R", "W")),
+    "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
+    "mnmf-blind": _fullrank(
+        "full-rank MNMF, covariances from a random start, bases from the solos", _solo_prior("W", covariances=False)
     ),
 }
-DEFAULT_METHOD = "mnmf-fixh"
+DEFAULT_METHOD = "fastmnmf2"
 
 SILENT = 1e-3  # of the median microphone's RMS
 
@@ -82,7 +124,7 @@ class Separation:
     ----------
     stems_LN : float32, or float64 for 32-bit and double takes; shape (samples, sources)
         Each source at its own spot, at the level of the take.
-    model : FullRankMNMF
+    model : FastMNMF2 or FullRankMNMF
         The fitted model.
     stft : STFT
         The analysis it was fitted to.
@@ -96,7 +138,7 @@ class Separation:
     """
 
     stems_LN: Array
-    model: FullRankMNMF
+    model: FastMNMF2 | FullRankMNMF
     stft: STFT
     method: str
     parameters: dict[str, Any]
@@ -144,7 +186,7 @@ def separate(
     check_count("seed", seed, 0)
     n_components = check_count("components", recipe.components if components is None else components)
     n_iterations = check_count("iterations", recipe.iterations if iterations is None else iterations)
-    if session.without_solo():
+    if recipe.needs_solos and session.without_solo():
         raise SessionError(
             f"{method} needs {recipe.needs}; {session.without_solo()[0]!r} has none: label one with --solos"
         )
@@ -162,20 +204,14 @@ def separate(
     gains_M, silent_mics = calibration(x_LM)
     X_FTM = stft.analyse(x_LM * gains_M)
 
-    clock.start("learn solos")
-    X_solo_FTM, passages = solo_spectrogram(session, stft, gains_M)
-    covariances = priors.solo_covariances(X_solo_FTM, passages, spots)
-    bases = priors.solo_bases(X_solo_FTM, passages, spots, n_components, rng=rng)
-    del X_solo_FTM
+    clock.start("prepare")
+    solo = None if session.without_solo() else solo_spectrogram(session, stft, gains_M)
+    prior = recipe.prior(Evidence(X_FTM, spots, solo), n_components, rng)
+    del solo
 
     clock.start("fit")
-    model = FullRankMNMF(n_components, n_iterations)
-    model.fit(
-        X_FTM,
-        recipe.prior(covariances, bases),
-        rng=rng,
-        callback=lambda done, cost: clock.tell(done / n_iterations),
-    )
+    model = recipe.model(n_components, n_iterations)
+    model.fit(X_FTM, prior, rng=rng, callback=lambda done, cost: clock.tell(done / n_iterations))
 
     clock.start("reconstruct")
     stems_LN = stft.synthesise(model.separate(X_FTM), len(x_LM))

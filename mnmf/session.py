@@ -178,6 +178,10 @@ class Session:
         heard = {passage.source for passage in self.passages}
         return tuple(name for name in self.sources if name not in heard)
 
+    def describe_mic(self, mic: int) -> str:
+        """Return a microphone's channel, counted from 1, and its name if it has another."""
+        return _describe(self.take, mic)
+
     def describe_spot(self, source: int) -> str:
         """Return a line that says where a source's own sound is taken from, and why."""
         spot = self.spots[source]

@@ -210,6 +210,7 @@ def test_more_sources_than_mics_need_held_bases(rng, X_FTM):
         (Prior(R=-np.tile(np.eye(3), (3, 7, 1, 1))), "prior.R must be positive semidefinite"),
         (Prior(W=np.ones((3, 7, 2)) * 1j), "prior.W must be real"),
         (Prior().hold("R"), "the prior holds R but gives none"),
+        (Prior().hold("Q"), "this model has no Q to hold; it has W, H, R"),
         (Prior(R=np.triu(np.ones((3, 7, 3, 3)))), "prior.R must be Hermitian"),
         (Prior(W=np.full((3, 7, 2), np.nan)), "prior.W holds NaN"),
         (Prior(spots=(0, 1, 3)), "spots name microphone 3, but there are only 3"),

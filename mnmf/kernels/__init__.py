@@ -12,6 +12,7 @@ our blocks run in parallel (`one_blas_thread`).
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
@@ -23,6 +24,20 @@ __all__ = ["one_blas_thread"]
 # Threads that wait for each other by spinning slow everything down tenfold as soon as another program wants a core.
 # OpenMP reads this once, when numba first loads it; a choice of the user's stands.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _cache_somewhere() -> None:
+    """Let numba keep compiled kernels in the temporary folder where neither the package nor the home can be written."""
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return
+    home = os.path.expanduser("~")
+    places = [os.path.dirname(__file__), home, os.environ.get("XDG_CACHE_HOME", home)]
+    if not any(os.access(place, os.W_OK) for place in places):
+        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+        os.environ["NUMBA_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), f"mnmf-kernels-{user}")
+
+
+_cache_somewhere()
 
 
 @cache

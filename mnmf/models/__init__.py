@@ -18,6 +18,7 @@ the images of all sources sum to the mixture.  Both take the spectrogram that wa
 There is no base class: the methods share these words and `_iterate`, and differ in everything else.
 """
 
+from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 
-__all__ = ["FullRankMNMF"]
+__all__ = ["FastMNMF2", "FullRankMNMF"]

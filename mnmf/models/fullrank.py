@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,9 @@ from mnmf.kernels import fullrank as kernels
 from mnmf.kernels import one_blas_thread
 from mnmf.kernels.matmul import matmul
 from mnmf.models._iterate import Callback, iterate
+from mnmf.models._saved import load_arrays, save_arrays
+from mnmf.models._start import sizes_and_spots
 from mnmf.priors import Prior
-from mnmf.priors._prior import as_spots
 from mnmf.wiener import spot_mask
 
 __all__ = ["FullRankMNMF"]
@@ -166,20 +166,7 @@ class FullRankMNMF:
         """Write the hyper-parameters and what was learned to an ``.npz`` file."""
         if not hasattr(self, "W_"):
             raise NotFittedError("this FullRankMNMF is not fitted yet; call fit first")
-        with open(path, "wb") as file:
-            np.savez_compressed(
-                file,
-                model="FullRankMNMF",
-                n_components=self.n_components,
-                n_iterations=self.n_iterations,
-                n_sources=-1 if self.n_sources is None else self.n_sources,
-                W=self.W_,
-                H=self.H_,
-                R=self.R_,
-                cost=self.cost_,
-                spots=np.concatenate([np.array(mics, np.int64) for mics in self.spots_]),
-                spots_per_source=np.array([len(mics) for mics in self.spots_]),
-            )
+        save_arrays(path, self, "WHR")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FullRankMNMF:
@@ -190,43 +177,14 @@ class FullRankMNMF:
         ArgumentError
             The file holds something else.
         """
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                saved = dict(arrays)
-        except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
-            raise ArgumentError(f"{path} cannot be read as a saved model: {error}") from error
-        missing = {"n_components", "n_iterations", "n_sources", "W", "H", "R", "cost", "spots", "spots_per_source"}
-        if str(saved.get("model")) != "FullRankMNMF" or not saved.keys() >= missing:
-            raise ArgumentError(f"{path} does not hold a FullRankMNMF; give a file that save wrote")
-        n_sources = int(saved["n_sources"])
-        model = cls(int(saved["n_components"]), int(saved["n_iterations"]), None if n_sources < 0 else n_sources)
-        model.W_, model.H_, model.R_, model.cost_ = saved["W"], saved["H"], saved["R"], saved["cost"]
-        ends = np.cumsum(saved["spots_per_source"])[:-1]
-        model.spots_ = as_spots([mics.tolist() for mics in np.split(saved["spots"], ends)])
-        return model
+        return load_arrays(path, cls, "WHR")
 
     def _start(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> tuple[Any, ...]:
         """Return the checked starting values: W, H, R, spots and the names held."""
         F, T, M = X_FTM.shape
-        N = self.n_sources if self.n_sources is not None else (prior.n_sources or M)
-        check_count("n_sources", N)
-        for name in sorted(prior.held & {"W", "H", "R"}):
-            if getattr(prior, name) is None:
-                raise ArgumentError(f"the prior holds {name} but gives none; give a value or release it")
-        K = self.n_components
-        if prior.W is not None:
-            W = check_array("prior.W", prior.W, (N, F, None), "(N, F, K)", nonnegative=True)
-            K = W.shape[2]
-        elif prior.H is not None:
-            K = check_array("prior.H", prior.H, (N, None, T), "(N, K, T)").shape[1]
-        check_count("n_components", K)
-
-        if prior.W is None:
-            W = rng.uniform(0.5, 1.5, (N, F, K))
-        if prior.H is not None:
-            H = check_array("prior.H", prior.H, (N, K, T), "(N, K, T)", nonnegative=True)
-        else:
-            H = rng.uniform(0.5, 1.5, (N, K, T))
+        N, K, spots = sizes_and_spots(prior, X_FTM, self.n_sources, self.n_components, "WHR")
+        W = rng.uniform(0.5, 1.5, (N, F, K)) if prior.W is None else prior.W
+        H = rng.uniform(0.5, 1.5, (N, K, T)) if prior.H is None else prior.H
         if prior.R is not None:
             R = check_array("prior.R", prior.R, (N, F, M, M), "(N, F, M, M)")
             if np.abs(R - np.conj(np.swapaxes(R, -1, -2))).max() > 1e-6 * np.abs(R).max():
@@ -237,16 +195,6 @@ class FullRankMNMF:
             root = rng.standard_normal((2, N, F, M, M)) / np.sqrt(2 * M)
             root = root[0] + 1j * root[1]
             R = root @ np.conj(np.swapaxes(root, -1, -2))
-
-        if N > M and not (prior.W is not None and "W" in prior.held):
-            raise ArgumentError(
-                f"{N} sources on {M} microphones need bases that tell them apart: give a prior with W, and hold it"
-            )
-        spots = prior.spots if prior.spots is not None else as_spots(range(min(N, M)))
-        if len(spots) != N:
-            raise ArgumentError(f"{N} sources need {N} spots, got {len(spots)}; name them in the prior's spots")
-        if max(max(mics) for mics in spots) >= M:
-            raise ArgumentError(f"spots name microphone {max(map(max, spots))}, but there are only {M}, from 0 on")
 
         def own(value: Array, dtype: type) -> Array:
             return np.array(value, dtype, order="C")  # a copy: the prior is never changed

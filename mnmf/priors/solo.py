@@ -1,7 +1,7 @@
 """Priors from solo passages: the few seconds in which each musician plays alone.
 
-They show how a player reaches every microphone (`solo_covariances`) and what the instrument sounds like
-(`solo_bases`).  Cabañas-Molero et al. 2023, section 3.1.
+They show how a player reaches every microphone (`solo_covariances` for full-rank models, `solo` for demixing) and what
+the instrument sounds like (`solo_bases`).  Cabañas-Molero et al. 2023, section 3.1.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior, Spots, as_spots
+from mnmf.priors.spot import demixing_start
 
-__all__ = ["Passages", "solo_bases", "solo_covariances"]
+__all__ = ["Passages", "solo", "solo_bases", "solo_covariances"]
 
 Array = NDArray[Any]
 Passages = Sequence[slice | Sequence[slice]]
 
+SINGULAR = 1e6  # condition number of a demixing matrix
 SILENT = 1e-12  # of the strongest frequency: below this a solo says nothing about a frequency
 
 
@@ -72,6 +74,77 @@ def solo_covariances(X_FTM: Array, passages: Passages, spots: Sequence[int | Seq
     return Prior(R=R_NFMM, spots=all_spots)
 
 
+def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]], *, ridge: float = 1e-3) -> Prior:
+    """Learn demixing matrices from solo passages.
+
+    Per frequency the covariance of a solo, ``Σ_t |x_s|² x xᴴ / Σ_t |x_s|⁴`` with s the own spot, has the relative
+    transfer function of the source as its principal eigenvector, scaled to 1 at the own spot.  With those as columns of
+    A, ``Q = (AᴴA + ridge·I)⁻¹ Aᴴ``; where there are more microphones than sources, rows that span the null space of Aᴴ
+    complete it (eq. 12 of "CLASS-net + FastMNMF2").
+
+    Parameters
+    ----------
+    X_FTM, passages, spots
+        As for `solo_covariances`; at most as many sources as microphones, each with a reference spot of its own.
+    ridge : float
+        Keeps Q bounded where two players reach the microphones alike.
+
+    Returns
+    -------
+    Prior
+        With `Q`, complex128 (F, M, M), row n for source n, and `spots`.
+
+    Raises
+    ------
+    ArgumentError
+        As `solo_covariances`, or there are more sources than microphones.
+    """
+    X_FTM = check_spectrogram(X_FTM)
+    solos, all_spots = _checked(X_FTM, passages, spots)
+    F, _, M = X_FTM.shape
+    N = len(solos)
+    if N > M:
+        raise ArgumentError(
+            f"{N} sources on {M} microphones have no demixing matrix; use bases from their solos instead"
+        )
+    A_FMN = np.empty((F, M, N), np.complex128)
+    for n, slices in enumerate(solos):
+        own = all_spots[n][0]
+        R_FMM = np.zeros((F, M, M), np.complex128)
+        energy_F = np.zeros(F)
+        for frames in slices:
+            solo_FTM = np.ascontiguousarray(X_FTM[:, frames])
+            power_FT = np.abs(solo_FTM[..., own]).astype(np.float64) ** 2
+            R_FMM += weighted_covariances(solo_FTM, power_FT)
+            energy_F += np.sum(power_FT**2, axis=1)
+        floor = SILENT * energy_F.max() + np.finfo(float).tiny
+        R_FMM[:, own, own] += floor
+        a_FM = np.linalg.eigh(R_FMM / (energy_F + floor)[:, None, None])[1][..., -1]
+        reference_F = a_FM[:, own]
+        # A mic that does not hear the source where it should be loudest tells nothing: then only the own spot counts.
+        usable_F = np.abs(reference_F) > 1e-3
+        A_FMN[:, :, n] = np.where(
+            usable_F[:, None], a_FM / np.where(usable_F, reference_F, 1.0)[:, None], np.eye(M)[own][None]
+        )
+    Q_FMM = demixing(A_FMN, ridge)
+    # Two players who reach the microphones alike have no demixing: there each spot stands for itself.
+    singular_F = np.linalg.cond(Q_FMM) > SINGULAR
+    Q_FMM[singular_F] = demixing_start(all_spots, F, M)[singular_F]
+    return Prior(Q=Q_FMM, spots=all_spots)
+
+
+def demixing(A_FMN: Array, ridge: float) -> Array:
+    """Return Q (F, M, M) whose first N rows undo the mixing `A_FMN` and whose others span the null space of Aᴴ."""
+    F, M, N = A_FMN.shape
+    adjoint_FNM = np.conj(np.swapaxes(A_FMN, 1, 2))
+    Q_FMM = np.empty((F, M, M), np.complex128)
+    Q_FMM[:, :N] = np.linalg.solve(adjoint_FNM @ A_FMN + ridge * np.eye(N), adjoint_FNM)
+    if M > N:
+        U_FMM = np.linalg.svd(A_FMN)[0]
+        Q_FMM[:, N:] = np.conj(np.swapaxes(U_FMM[:, :, N:], 1, 2))
+    return Q_FMM
+
+
 def solo_bases(
     X_FTM: Array,
     passages: Passages,
@@ -79,6 +152,7 @@ def solo_bases(
     n_components: int = 64,
     *,
     n_iterations: int = 100,
+    exponent: float = 1.0,
     rng: np.random.Generator | int = 0,
 ) -> Prior:
     """Learn bases of each source from what its own spot hears in its solo passages.
@@ -94,6 +168,9 @@ def solo_bases(
         Bases per source, K.
     n_iterations : int
         Updates of the factorisation.
+    exponent : float
+        The bases are learned of magnitudes to this power: 1 for the Euclidean full-rank model, 2 for FastMNMF2, whose
+        bases are powers.
     rng : numpy.random.Generator or int
         Draws the start of the factorisation.
 
@@ -115,7 +192,7 @@ def solo_bases(
     W_NFK = np.empty((len(solos), len(X_FTM), n_components))
     for n, slices in enumerate(solos):
         V_FT = np.concatenate([np.abs(X_FTM[:, frames, all_spots[n][0]]) for frames in slices], axis=1)
-        W_NFK[n], _ = nmf(V_FT, n_components, beta=1.0, n_iterations=n_iterations, rng=generator)
+        W_NFK[n], _ = nmf(V_FT**exponent, n_components, beta=1.0, n_iterations=n_iterations, rng=generator)
     return Prior(W=W_NFK, spots=all_spots)
 
 
@@ -131,6 +208,10 @@ def _checked(X_FTM: Array, passages: Passages, spots: Sequence[Any]) -> tuple[li
 
 def _slices(source: int, passage: slice | Sequence[slice], n_frames: int) -> Iterator[slice]:
     pieces = [passage] if isinstance(passage, slice) else list(passage)
+    if not all(isinstance(piece, slice) for piece in pieces):
+        raise ArgumentError(
+            f"passages: source {source} must be slices of frames, as STFT.frames gives; got {passage!r}"
+        )
     if not any(len(range(*piece.indices(n_frames))) for piece in pieces):
         raise ArgumentError(f"passages: source {source} has no frame within the {n_frames} of the spectrogram")
     for piece in pieces:

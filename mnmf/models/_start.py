@@ -1,0 +1,61 @@
+"""What every model checks of a prior before it starts: how many sources and components, and whose spots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError, check_array, check_count
+from mnmf.priors import Prior
+from mnmf.priors._prior import Spots, as_spots
+
+__all__ = ["sizes_and_spots"]
+
+
+def sizes_and_spots(
+    prior: Prior, X_FTM: NDArray[Any], n_sources: int | None, n_components: int, names: str
+) -> tuple[int, int, Spots]:
+    """Return N, K and the spots, once W and H of the prior have been checked and what it holds is there.
+
+    Parameters
+    ----------
+    prior : Prior
+    X_FTM : complex, shape (F, T, M)
+    n_sources, n_components
+        The model's; the prior's count first.
+    names : str
+        The letters the model knows, such as ``"WHR"``.
+
+    Raises
+    ------
+    ArgumentError
+        A shape differs, a held value is missing, a spot does not exist, or there are more sources than microphones and
+        no bases are held to tell them apart.
+    """
+    F, T, M = X_FTM.shape
+    N = check_count("n_sources", n_sources if n_sources is not None else (prior.n_sources or M))
+    unknown = sorted(prior.held - set(names))
+    if unknown:
+        raise ArgumentError(f"this model has no {unknown[0]} to hold; it has {', '.join(names)}")
+    for name in names:
+        if name in prior.held and getattr(prior, name) is None:
+            raise ArgumentError(f"the prior holds {name} but gives none; give a value or release it")
+    K = n_components
+    if prior.W is not None:
+        K = check_array("prior.W", prior.W, (N, F, None), "(N, F, K)", nonnegative=True).shape[2]
+    elif prior.H is not None:
+        K = check_array("prior.H", prior.H, (N, None, T), "(N, K, T)", nonnegative=True).shape[1]
+    check_count("n_components", K)
+    if prior.H is not None:
+        check_array("prior.H", prior.H, (N, K, T), "(N, K, T)", nonnegative=True)
+    if N > M and not (prior.W is not None and "W" in prior.held):
+        raise ArgumentError(
+            f"{N} sources on {M} microphones need bases that tell them apart: give a prior with W, and hold it"
+        )
+    spots = prior.spots if prior.spots is not None else as_spots(range(min(N, M)))
+    if len(spots) != N:
+        raise ArgumentError(f"{N} sources need {N} spots, got {len(spots)}; name them in the prior's spots")
+    if max(max(mics) for mics in spots) >= M:
+        raise ArgumentError(f"spots name microphone {max(map(max, spots))}, but there are only {M}, from 0 on")
+    return N, K, spots

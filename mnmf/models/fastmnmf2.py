@@ -1,0 +1,257 @@
+"""FastMNMF2.
+
+K. Sekiguchi, Y. Bando, A. A. Nugraha, K. Yoshii and T. Kawahara, "Fast multichannel nonnegative matrix factorization
+with directivity-aware jointly-diagonalizable spatial covariance matrices for blind source separation", IEEE/ACM
+Transactions on Audio, Speech, and Language Processing 28, 2020.  Equation numbers are those of the paper "CLASS-net +
+FastMNMF2", 8 to 16.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError, NotFittedError, check_array, check_count, check_rng, check_spectrogram
+from mnmf.kernels import fastmnmf2 as kernels
+from mnmf.kernels import one_blas_thread
+from mnmf.kernels.wiener import diagonal_images
+from mnmf.models._iterate import Callback, iterate
+from mnmf.models._saved import load_arrays, save_arrays
+from mnmf.models._start import sizes_and_spots
+from mnmf.priors import Prior
+from mnmf.priors.spot import demixing_start, own_rows, weight_start
+
+__all__ = ["FastMNMF2"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.floating[Any]]
+
+FLOOR = 1e-10  # of the mean power of the mixture: what the model expects where it expects nothing
+
+
+class FastMNMF2:
+    """Multichannel NMF whose spatial covariances are diagonal after one demixing matrix per frequency.
+
+    The mixture is Gaussian with covariance ``Σ_n λ_nft Q_f⁻¹ diag(g_n) Q_f⁻ᴴ`` (eq. 8 and 10), where ``λ_n = W_n H_n``
+    (eq. 9).  W, H and G follow square-root multiplicative rules (eq. 13 to 15), Q iterative projection (eq. 16); any of
+    them may be held by the prior.  Row n of Q belongs to source n.
+
+    Parameters
+    ----------
+    n_components : int
+        Bases per source, K; the prior's W or H decides if it has one.
+    n_iterations : int
+        Updates of every block that is not held.  More is not better: the likelihood and the separation part ways.
+    n_sources : int, optional
+        Number of sources N.
+
+    Attributes
+    ----------
+    W_ : float (N, F, K)
+        Bases; float32 for complex64 data, else float64.
+    H_ : float (N, K, T)
+        Activations.
+    G_ : float (N, M)
+        Spatial weights; rows sum to 1.
+    Q_ : complex128 (F, M, M)
+        Joint diagonaliser; row m is q_mᴴ.
+    cost_ : float64 (iterations,)
+        ``Σ_ftm (x̃/y + log y) − T Σ_f log |det Q_f|²`` after each iteration, for the mixture scaled to mean power 1.
+    spots_ : tuple of tuples of int
+        The microphones of each source, the reference spot first.
+    """
+
+    def __init__(self, n_components: int = 32, n_iterations: int = 30, n_sources: int | None = None) -> None:
+        self.n_components = n_components
+        self.n_iterations = n_iterations
+        self.n_sources = n_sources
+
+    def fit(
+        self,
+        X_FTM: Array,
+        prior: Prior | None = None,
+        *,
+        rng: np.random.Generator | int | None = 0,
+        callback: Callback | None = None,
+    ) -> FastMNMF2:
+        """Learn what the prior leaves open.
+
+        Parameters
+        ----------
+        X_FTM : complex64 or complex128, shape (F, T, M)
+            Spectrogram of the mixture.
+        prior : Prior, optional
+            Starting values among W, H, G and Q, and which of them to hold.
+        rng : numpy.random.Generator or int
+            Draws W and H, uniform around the mean power, where the prior does not give them.
+        callback : callable, optional
+            Called with the number of iterations done and the cost before the last one; ends the fit by returning true.
+
+        Raises
+        ------
+        ArgumentError
+            Shapes that do not fit together; or more sources than microphones and no W held to tell them apart.
+        """
+        X_FTM = check_spectrogram(X_FTM)
+        check_count("n_iterations", self.n_iterations)
+        power = float(np.mean(np.square(np.abs(X_FTM), dtype=np.float64))) or 1.0
+        prior = prior or Prior()
+        W, H, G, Q, spots = self._start(X_FTM, prior, power, check_rng(rng))
+        held = prior.held
+        kind = W.dtype.type
+        data = X_FTM, kind(power**-0.5)
+        floor = kind(FLOOR)
+
+        def cost_now(update: bool) -> tuple[float, Array, Array]:
+            determinants = np.linalg.slogdet(Q)[1]
+            cost_F, over, under = kernels.frequency_pass(
+                *data,
+                W,
+                H,
+                G,
+                Q,
+                floor,
+                update and "W" not in held,
+                update and "Q" not in held,
+                update and "H" not in held,
+            )
+            return float(np.sum(cost_F - 2 * X_FTM.shape[1] * determinants)), over, under
+
+        def step() -> float:
+            nonlocal H, G
+            cost, over, under = cost_now(update=True)
+            if "H" not in held:
+                H = _rescaled(H, over, under)
+            if "G" not in held:
+                G = _rescaled(G, *kernels.weight_pass(*data, W, H, G, Q, floor))
+            _normalise(W, H, G, Q, held)
+            return cost
+
+        costs = iterate(step, self.n_iterations, callback)
+        with one_blas_thread():
+            last, _, _ = cost_now(update=False)
+        self.cost_ = np.append(costs[1:], last)
+        self.W_ = W if "W" in held and prior.W is None else W * kind(power)
+        if "W" in held and prior.W is not None:
+            self.W_ = np.array(prior.W, W.dtype)
+        self.H_, self.G_, self.Q_, self.spots_ = H, G, Q, spots
+        return self
+
+    def separate(self, X_FTM: Array) -> Array:
+        """Return each source at its own spot by the multichannel Wiener filter.
+
+        Parameters
+        ----------
+        X_FTM : complex, shape (F, T, M)
+            The spectrogram that was fitted, or another of its shape.
+
+        Returns
+        -------
+        S_FTN : complex, shape (F, T, N), of the dtype of `X_FTM`
+        """
+        return self._images(X_FTM, range(len(self._fitted())), [mics[0] for mics in self.spots_])
+
+    def images(self, X_FTM: Array, source: int, mics: Sequence[int] | None = None) -> Array:
+        """Return one source at the microphones `mics` (all by default), (F, T, M); all sources sum to the mixture."""
+        N, M = self._fitted().shape
+        if not 0 <= source < N:
+            raise ArgumentError(f"source must be from 0 to {N - 1}, got {source}")
+        chosen = list(range(M) if mics is None else mics)
+        if not all(0 <= m < M for m in chosen):
+            raise ArgumentError(f"mics must be from 0 to {M - 1}, got {chosen}")
+        return self._images(X_FTM, [source] * len(chosen), chosen)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the hyper-parameters and what was learned to an ``.npz`` file."""
+        self._fitted()
+        save_arrays(path, self, "WHGQ")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> FastMNMF2:
+        """Return the model that `save` wrote.
+
+        Raises
+        ------
+        ArgumentError
+            The file holds something else.
+        """
+        return load_arrays(path, cls, "WHGQ")
+
+    def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int]) -> Array:
+        X_FTM = check_spectrogram(X_FTM)
+        wanted = (self.W_.shape[1], self.H_.shape[2], self.G_.shape[1])
+        if X_FTM.shape != wanted:
+            raise ArgumentError(f"X_FTM must have the shape that was fitted, {wanted}, got {X_FTM.shape}")
+        with one_blas_thread():
+            return np.asarray(
+                diagonal_images(
+                    X_FTM,
+                    self.W_,
+                    self.H_,
+                    self.G_,
+                    self.Q_,
+                    np.linalg.inv(self.Q_),
+                    np.array(sources, np.int64),
+                    np.array(mics, np.int64),
+                )
+            )
+
+    def _fitted(self) -> Array:
+        if not hasattr(self, "G_"):
+            raise NotFittedError("this FastMNMF2 is not fitted yet; call fit first")
+        return np.asarray(self.G_)
+
+    def _start(self, X_FTM: Array, prior: Prior, power: float, rng: np.random.Generator) -> tuple[Any, ...]:
+        """Return the checked starting values W, H, G, Q, in units of the mixture at mean power 1, and the spots."""
+        F, T, M = X_FTM.shape
+        N, K, spots = sizes_and_spots(prior, X_FTM, self.n_sources, self.n_components, "WHGQ")
+        kind = np.float32 if X_FTM.dtype == np.complex64 else np.float64
+
+        def own(value: Array) -> Array:
+            return np.array(value, kind, order="C")  # a copy: the prior is never changed
+
+        W = own(rng.uniform(0.5, 1.5, (N, F, K)) if prior.W is None else np.asarray(prior.W) / power)
+        H = own(rng.uniform(0.5, 1.5, (N, K, T)) / K if prior.H is None else prior.H)
+        Q = demixing_start(spots, F, M) if prior.Q is None else check_array("prior.Q", prior.Q, (F, M, M), "(F, M, M)")
+        Q = np.array(Q, np.complex128, order="C")
+        if not np.all(np.linalg.slogdet(Q)[1] > -np.inf):
+            raise ArgumentError("prior.Q must be invertible at every frequency")
+        if prior.G is None:
+            G = weight_start(own_rows(spots, M), M)
+        else:
+            G = check_array("prior.G", prior.G, (N, M), "(N, M)", nonnegative=True)
+        return W, H, own(G), Q, spots
+
+
+def _rescaled(value: Array, over: Array, under: Array) -> Array:
+    """Return ``value · sqrt(over / under)``, the parts over the first axis summed in order."""
+    over, under = over.sum(axis=0, dtype=np.float64), under.sum(axis=0, dtype=np.float64)
+    ratio = np.sqrt(over / np.where(under > 0, under, 1.0))
+    return np.asarray(value * np.where(under > 0, ratio, 1.0).astype(value.dtype))
+
+
+def _normalise(W_NFK: Floats, H_NKT: Floats, G_NM: Floats, Q_FMM: NDArray[np.complex128], held: frozenset[str]) -> None:
+    """Bring tr(QQᴴ) to M, rows of G and columns of W to sum 1, in place; no cost changes and nothing held is touched.
+
+    The scale of Q_f can only move into W_f; that of G and W into W or H.
+    """
+    if not held & {"Q", "W"}:
+        scale_F = np.einsum("fij,fij->f", Q_FMM, Q_FMM.conj()).real / Q_FMM.shape[1]
+        Q_FMM /= np.sqrt(scale_F)[:, None, None]
+        W_NFK /= scale_F[:, None].astype(W_NFK.dtype)
+    if "G" not in held and not {"W", "H"} <= held:
+        scale_N = np.maximum(G_NM.sum(axis=1), np.finfo(G_NM.dtype).tiny)
+        G_NM /= scale_N[:, None]
+        if "H" in held:
+            W_NFK *= scale_N[:, None, None]
+        else:
+            H_NKT *= scale_N[:, None, None]
+    if not held & {"W", "H"}:
+        scale_NK = W_NFK.sum(axis=1)
+        scale_NK[scale_NK == 0] = 1
+        W_NFK /= scale_NK[:, None, :]
+        H_NKT *= scale_NK[:, :, None]

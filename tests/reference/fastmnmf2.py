@@ -1,0 +1,66 @@
+"""FastMNMF2 straight from its equations, in plain einsum and loops."""
+
+import numpy as np
+
+
+def powers(X_FTM, Q_FMM):
+    """x̃_ftm = |q_fmᴴ x_ft|²; row m of Q is q_mᴴ."""
+    return np.abs(np.einsum("fmj,ftj->ftm", Q_FMM, X_FTM)) ** 2
+
+
+def variances(W_NFK, H_NKT, G_NM, floor):
+    """y_ftm = Σ_n λ_nft g_nm."""
+    return np.einsum("nfk,nkt,nm->ftm", W_NFK, H_NKT, G_NM) + floor
+
+
+def cost(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
+    """Negative log-likelihood without constants."""
+    x, y = powers(X_FTM, Q_FMM), variances(W_NFK, H_NKT, G_NM, floor)
+    determinants = np.log(np.abs(np.linalg.det(Q_FMM)) ** 2)
+    return np.sum(x / y + np.log(y)) - X_FTM.shape[1] * np.sum(determinants)
+
+
+def update_w(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
+    """Eq. 13, with its square root."""
+    x, y = powers(X_FTM, Q_FMM), variances(W_NFK, H_NKT, G_NM, floor)
+    over = np.einsum("nkt,nm,ftm->nfk", H_NKT, G_NM, x / y**2)
+    return W_NFK * np.sqrt(over / np.einsum("nkt,nm,ftm->nfk", H_NKT, G_NM, 1 / y))
+
+
+def update_h(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
+    """Eq. 14, with its square root."""
+    x, y = powers(X_FTM, Q_FMM), variances(W_NFK, H_NKT, G_NM, floor)
+    over = np.einsum("nfk,nm,ftm->nkt", W_NFK, G_NM, x / y**2)
+    return H_NKT * np.sqrt(over / np.einsum("nfk,nm,ftm->nkt", W_NFK, G_NM, 1 / y))
+
+
+def update_g(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
+    """Eq. 15, with its square root."""
+    x, y = powers(X_FTM, Q_FMM), variances(W_NFK, H_NKT, G_NM, floor)
+    over = np.einsum("nfk,nkt,ftm->nm", W_NFK, H_NKT, x / y**2)
+    return G_NM * np.sqrt(over / np.einsum("nfk,nkt,ftm->nm", W_NFK, H_NKT, 1 / y))
+
+
+def update_q(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
+    """Eq. 16, row by row."""
+    F, T, M = X_FTM.shape
+    y = variances(W_NFK, H_NKT, G_NM, floor)
+    Q_FMM = Q_FMM.copy()
+    for f in range(F):
+        for m in range(M):
+            V = sum(np.outer(X_FTM[f, t], X_FTM[f, t].conj()) / y[f, t, m] for t in range(T)) / T
+            q = np.linalg.solve(Q_FMM[f] @ V, np.eye(M)[m])
+            Q_FMM[f, m] = (q / np.sqrt((q.conj() @ V @ q).real)).conj()
+    return Q_FMM
+
+
+def image(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, source, mic):
+    """Row `mic` of Q⁻¹ diag(λ_n g_n / y) Q x."""
+    F, T, _ = X_FTM.shape
+    y = variances(W_NFK, H_NKT, G_NM, 0.0)
+    S_FT = np.zeros((F, T), complex)
+    for f in range(F):
+        for t in range(T):
+            share = np.dot(W_NFK[source, f], H_NKT[source, :, t]) * G_NM[source] / y[f, t]
+            S_FT[f, t] = (np.linalg.inv(Q_FMM[f]) @ np.diag(share) @ Q_FMM[f] @ X_FTM[f, t])[mic]
+    return S_FT

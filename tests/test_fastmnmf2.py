@@ -1,0 +1,280 @@
+"""FastMNMF2: kernels against plain loops, and what holds for any data."""
+
+import numpy as np
+import pytest
+from numba import get_num_threads, set_num_threads
+
+from mnmf import FastMNMF2, Prior, priors
+from mnmf.errors import ArgumentError, NotFittedError
+from mnmf.kernels import fastmnmf2 as kernels
+from tests.reference import fastmnmf2 as naive
+
+HOLDS = [(), ("W",), ("H",), ("G",), ("Q",), ("W", "H"), ("W", "Q"), ("W", "H", "G"), ("W", "H", "G", "Q")]
+BLOCKS = {"W": naive.update_w, "H": naive.update_h, "G": naive.update_g, "Q": naive.update_q}
+FLOOR = 1e-10
+
+
+@pytest.fixture
+def start(rng, X_FTM):
+    """A complete start for two sources with 4 bases each."""
+    F, T, M = X_FTM.shape
+    noise = rng.standard_normal((F, M, M)) + 1j * rng.standard_normal((F, M, M))
+    return Prior(
+        W=rng.uniform(0.1, 1.0, (2, F, 4)),
+        H=rng.uniform(0.1, 1.0, (2, 4, T)),
+        G=rng.uniform(0.1, 1.0, (2, M)),
+        Q=np.eye(M) + 0.3 * noise,
+        spots=(0, 2),
+    )
+
+
+def parts(prior):
+    return prior.W, prior.H, prior.G, prior.Q
+
+
+def run_pass(X_FTM, prior, **updates):
+    """One frequency pass on copies; returns cost, over, under, W, Q."""
+    W, Q = prior.W.copy(), prior.Q.copy()
+    flags = {"update_w": False, "update_q": False, "gather_h": False, **updates}
+    cost_F, over, under = kernels.frequency_pass(X_FTM, 1.0, W, prior.H, prior.G, Q, FLOOR, *flags.values())
+    return cost_F.sum(), over.sum(axis=0), under.sum(axis=0), W, Q
+
+
+def wide(rng, n_frequencies=19, n_frames=2 * kernels.FRAMES + 3):
+    """More frequencies and frames than a block holds, neither a multiple of it."""
+    X = rng.standard_normal((n_frequencies, n_frames, 3)) + 1j * rng.standard_normal((n_frequencies, n_frames, 3))
+    W, H = rng.uniform(0.1, 1, (2, n_frequencies, 3)), rng.uniform(0.1, 1, (2, 3, n_frames))
+    Q = np.tile(np.eye(3) + 0.1j, (n_frequencies, 1, 1))
+    return X, Prior(W=W, H=H, G=rng.uniform(0.1, 1, (2, 3)), Q=Q)
+
+
+@pytest.mark.parametrize("size", ["small", "wide"])
+def test_every_update_is_its_equation(rng, X_FTM, start, size):
+    if size == "wide":
+        X_FTM, start = wide(rng)
+    cost, *_, W, _ = run_pass(X_FTM, start, update_w=True)
+    determinants = np.sum(np.log(np.abs(np.linalg.det(start.Q)) ** 2))
+    expected = naive.cost(X_FTM, *parts(start), FLOOR) + X_FTM.shape[1] * determinants
+    assert cost == pytest.approx(expected, rel=1e-10)
+    np.testing.assert_allclose(W, naive.update_w(X_FTM, *parts(start), FLOOR), rtol=1e-9)
+    *_, Q = run_pass(X_FTM, start, update_q=True)
+    np.testing.assert_allclose(Q, naive.update_q(X_FTM, *parts(start), FLOOR), rtol=1e-6, atol=1e-8)
+    _, over, under, _, _ = run_pass(X_FTM, start, gather_h=True)
+    H = start.H * np.sqrt(over / under)
+    np.testing.assert_allclose(H, naive.update_h(X_FTM, *parts(start), FLOOR), rtol=1e-9)
+    over, under = (a.sum(axis=0) for a in kernels.weight_pass(X_FTM, 1.0, *parts(start), FLOOR))
+    np.testing.assert_allclose(start.G * np.sqrt(over / under), naive.update_g(X_FTM, *parts(start), FLOOR), rtol=1e-9)
+
+
+def test_one_pass_updates_q_and_w_from_the_same_state_and_h_from_the_new_one(X_FTM, start):
+    _, over, under, W, Q = run_pass(X_FTM, start, update_w=True, update_q=True, gather_h=True)
+    np.testing.assert_allclose(Q, naive.update_q(X_FTM, *parts(start), FLOOR), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(W, naive.update_w(X_FTM, *parts(start), FLOOR), rtol=1e-9)
+    H = naive.update_h(X_FTM, W, start.H, start.G, Q, FLOOR)
+    np.testing.assert_allclose(start.H * np.sqrt(over / under), H, rtol=1e-9)
+
+
+@pytest.mark.parametrize("held", [("H", "G", "Q"), ("W", "G", "Q"), ("W", "H", "Q"), ("W", "H", "G")])
+def test_every_update_alone_lowers_the_cost(X_FTM, start, held):
+    model = FastMNMF2(n_iterations=6).fit(X_FTM, start.hold(*held))
+    assert np.all(np.diff(model.cost_) < 0)
+
+
+@pytest.mark.parametrize("held", HOLDS)
+def test_cost_falls_and_is_the_cost(X_FTM, start, held):
+    model = FastMNMF2(n_iterations=8).fit(X_FTM, start.hold(*held))
+    assert model.cost_.shape == (8,)
+    assert np.all(np.diff(model.cost_) <= 1e-9 * np.abs(model.cost_[0]))
+    power = np.mean(np.abs(X_FTM) ** 2)
+    final = naive.cost(X_FTM / np.sqrt(power), model.W_ / power, model.H_, model.G_, model.Q_, FLOOR)
+    assert model.cost_[-1] == pytest.approx(final, rel=1e-7)
+
+
+@pytest.mark.parametrize("held", HOLDS)
+def test_held_blocks_stay_and_others_move(X_FTM, start, held):
+    model = FastMNMF2(n_iterations=2).fit(X_FTM, start.hold(*held))
+    for name in "WHGQ":
+        assert np.array_equal(getattr(model, f"{name}_"), getattr(start, name)) == (name in held)
+
+
+def test_normalisation(X_FTM, start):
+    model = FastMNMF2(n_iterations=3).fit(X_FTM, start)
+    np.testing.assert_allclose(model.G_.sum(axis=1), 1)
+    np.testing.assert_allclose(np.einsum("fij,fij->f", model.Q_, model.Q_.conj()).real, X_FTM.shape[2])
+    free = FastMNMF2(n_iterations=3).fit(X_FTM, start.hold("W"))
+    assert not np.allclose(np.einsum("fij,fij->f", free.Q_, free.Q_.conj()).real, X_FTM.shape[2])
+
+
+def test_images(X_FTM, start):
+    model = FastMNMF2(n_iterations=3).fit(X_FTM, start)
+    learned = (model.W_, model.H_, model.G_, model.Q_)
+    for n, mic in enumerate((0, 2)):
+        expected = naive.image(X_FTM, *learned, n, mic)
+        np.testing.assert_allclose(model.separate(X_FTM)[..., n], expected, rtol=1e-6, atol=1e-9)
+        np.testing.assert_array_equal(model.images(X_FTM, n, [mic])[..., 0], model.separate(X_FTM)[..., n])
+    np.testing.assert_allclose(sum(model.images(X_FTM, n) for n in range(2)), X_FTM, atol=1e-9)
+
+
+def test_inputs_are_untouched_also_at_integer_scale(X_FTM, start):
+    X = X_FTM * 32768
+    copies = [a.copy() for a in (X, *parts(start))]
+    model = FastMNMF2(n_iterations=3).fit(X, start)
+    model.separate(X)
+    for before, after in zip(copies, (X, *parts(start))):
+        assert before.tobytes() == after.tobytes()
+    assert np.isfinite(model.cost_).all()
+
+
+def test_scale_of_the_mixture_scales_the_images(X_FTM):
+    there = FastMNMF2(3, 5).fit(X_FTM)
+    here = FastMNMF2(3, 5).fit(1000 * X_FTM)
+    np.testing.assert_allclose(here.separate(1000 * X_FTM), 1000 * there.separate(X_FTM), rtol=1e-6)
+
+
+def test_one_update_of_w_h_and_g_commutes_with_a_permutation_of_mics(X_FTM, start):
+    order = [2, 0, 1]
+    moved = Prior(W=start.W, H=start.H, G=start.G[:, order], Q=start.Q[:, order][:, :, order], spots=(1, 0))
+    there = FastMNMF2(n_iterations=1).fit(X_FTM, start.hold("Q"))
+    here = FastMNMF2(n_iterations=1).fit(X_FTM[..., order], moved.hold("Q"))
+    np.testing.assert_allclose(here.H_, there.H_, rtol=1e-9)
+    np.testing.assert_allclose(here.W_, there.W_, rtol=1e-9)
+    np.testing.assert_allclose(here.G_, there.G_[:, order], rtol=1e-9)
+
+
+def test_a_gain_on_one_mic_scales_only_its_images(X_FTM, start):
+    gains = np.array([1.0, 5.0, 1.0])
+    there = FastMNMF2(n_iterations=4).fit(X_FTM, start.hold("W"))
+    scaled = Prior(W=start.W, H=start.H, G=start.G, Q=start.Q / gains, spots=start.spots).hold("W")
+    here = FastMNMF2(n_iterations=4).fit(X_FTM * gains, scaled)
+    np.testing.assert_allclose(here.images(X_FTM * gains, 1), gains * there.images(X_FTM, 1), rtol=1e-5, atol=1e-7)
+
+
+def test_one_and_two_threads_give_the_same_bytes(rng):
+    X = rng.standard_normal((200, 70, 3)) + 1j * rng.standard_normal((200, 70, 3))
+
+    def result():
+        model = FastMNMF2(8, 3).fit(X)
+        return model.separate(X).tobytes() + model.Q_.tobytes() + model.G_.tobytes()
+
+    threads = get_num_threads()
+    try:
+        set_num_threads(1)
+        one = result()
+    finally:
+        set_num_threads(threads)
+    assert result() == one
+
+
+def test_seed_decides_the_start(X_FTM):
+    a, b, c = (FastMNMF2(3, 2).fit(X_FTM, rng=seed) for seed in (1, 1, 2))
+    assert a.W_.tobytes() == b.W_.tobytes()
+    assert a.W_.tobytes() != c.W_.tobytes()
+
+
+def test_silence_in_silence_out():
+    X = np.zeros((4, 6, 2), complex)
+    model = FastMNMF2(3, 3).fit(X)
+    assert not model.separate(X).any()
+    assert np.isfinite(model.cost_).all()
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("dead", [0, 1])
+def test_a_silent_mic_or_a_copied_one_gives_no_nan(X_FTM, dead, dtype):
+    X = X_FTM.astype(dtype)
+    X[..., dead] = 0 if dead else X[..., 2]
+    model = FastMNMF2(3, 10).fit(X)
+    assert np.isfinite(model.separate(X)).all()
+    assert np.isfinite(model.Q_).all()
+
+
+def test_complex64_is_close_to_complex128(X_FTM, start):
+    single = FastMNMF2(n_iterations=5).fit(X_FTM.astype(np.complex64), start)
+    double = FastMNMF2(n_iterations=5).fit(X_FTM, start)
+    S = single.separate(X_FTM.astype(np.complex64))
+    assert (S.dtype, single.W_.dtype) == (np.complex64, np.float32)
+    np.testing.assert_allclose(S, double.separate(X_FTM), atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 2), (1, 5, 2)])
+def test_tiny_shapes(rng, shape):
+    X = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    assert np.isfinite(FastMNMF2(2, 3).fit(X).separate(X)).all()
+
+
+def test_rows_follow_the_spots(X_FTM):
+    prior = priors.spot(X_FTM, (2, (0, 1)), n_components=3)
+    np.testing.assert_array_equal(prior.Q[0], np.eye(3)[[2, 0, 1]])
+    assert list(np.argmax(prior.G, axis=1)) == [0, 1]
+    np.testing.assert_allclose(prior.G[1, 1], prior.G[1, 2])  # both spots of source 1
+    model = FastMNMF2(3, 2).fit(X_FTM, prior)
+    assert model.spots_ == ((2,), (0, 1))
+
+
+def test_dominance_hears_the_louder_spot(rng):
+    """Two sources, each playing where the other rests: their starts are apart."""
+    power = np.zeros((2, 6, 20))
+    power[0, :, :10] = power[1, :, 10:] = 1
+    phase = np.exp(2j * np.pi * rng.uniform(size=(2, 6, 20)))
+    X = np.einsum("mn,nft->ftm", [[1, 0.3], [0.3, 1]], np.sqrt(power) * phase)
+    prior = priors.spot(X, (0, 1), n_components=2, rng=0)
+    P = prior.W @ prior.H
+    assert P[0, :, :10].mean() > 50 * P[0, :, 10:].mean()
+    assert P[1, :, 10:].mean() > 50 * P[1, :, :10].mean()
+
+
+def test_solo_demixing_undoes_the_mixing(rng):
+    A = rng.standard_normal((5, 3, 2)) + 1j * rng.standard_normal((5, 3, 2))
+    A /= np.stack([A[:, 0, 0], A[:, 1, 1]], axis=-1)[:, None]
+    s = rng.standard_normal((2, 5, 30)) + 1j * rng.standard_normal((2, 5, 30))
+    X = np.concatenate([np.einsum("fm,ft->ftm", A[:, :, n], s[n]) for n in range(2)], axis=1)
+    Q = priors.solo(X, [slice(0, 30), slice(30, 60)], (0, 1), ridge=1e-9).Q
+    np.testing.assert_allclose(Q @ A, np.tile(np.eye(3)[:, :2], (5, 1, 1)), atol=1e-6)
+    assert np.linalg.cond(Q).max() < 100
+
+
+def test_more_sources_than_mics_need_held_bases(rng, X_FTM):
+    W = rng.uniform(0.1, 1, (5, 7, 2))
+    with pytest.raises(ArgumentError, match="5 sources on 3 microphones need bases"):
+        FastMNMF2(n_sources=5).fit(X_FTM)
+    model = FastMNMF2(n_iterations=3).fit(X_FTM, Prior(W=W, spots=(0, 1, 2, 0, 1)).hold("W"))
+    assert model.separate(X_FTM).shape == (7, 11, 5)
+
+
+def test_more_mics_than_sources(X_FTM):
+    model = FastMNMF2(3, 5).fit(X_FTM, priors.spot(X_FTM, (1,), n_components=3))
+    np.testing.assert_allclose(model.images(X_FTM, 0), X_FTM, atol=1e-9)
+
+
+def test_save_and_load(tmp_path, X_FTM, start):
+    model = FastMNMF2(n_iterations=2).fit(X_FTM, start)
+    model.save(tmp_path / "model.npz")
+    loaded = FastMNMF2.load(tmp_path / "model.npz")
+    assert loaded.separate(X_FTM).tobytes() == model.separate(X_FTM).tobytes()
+    with pytest.raises(NotFittedError):
+        FastMNMF2().save(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (Prior(Q=np.zeros((7, 3, 3))), "prior.Q must be invertible"),
+        (Prior(Q=np.ones((7, 2, 2))), "prior.Q must have shape"),
+        (Prior(G=np.ones((2, 3))), "prior.G must have shape"),
+        (Prior(W=-np.ones((3, 7, 2))), "prior.W must not be negative"),
+        (Prior().hold("Q"), "the prior holds Q but gives none"),
+        (Prior(spots=(0, 1, 3)), "spots name microphone 3"),
+    ],
+)
+def test_priors_that_do_not_fit_are_refused(X_FTM, prior, message):
+    if prior.G is not None:
+        prior = prior | Prior(W=np.ones((3, 7, 2)))
+    with pytest.raises(ArgumentError, match=message):
+        FastMNMF2(2).fit(X_FTM, prior)
+
+
+def test_spots_that_tell_nothing_are_refused(X_FTM):
+    with pytest.raises(ArgumentError, match="two sources share a microphone"):
+        priors.spot(X_FTM, (1, 1))
+    with pytest.raises(ArgumentError, match="spots name microphone 3"):
+        priors.spot(X_FTM, (1, 3))
