@@ -24,7 +24,18 @@ from mnmf.priors import Prior
 from mnmf.session import Session
 from mnmf.stft import STFT, window_samples
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Method", "Separation", "separate", "write_stems"]
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "Evidence",
+    "Method",
+    "Separation",
+    "calibration",
+    "manifest",
+    "separate",
+    "stem_name",
+    "write_stems",
+]
 
 Array = NDArray[Any]
 Progress = Callable[[str, float], Any]

@@ -1,7 +1,8 @@
-"""What every model checks of a prior before it starts: how many sources and components, and whose spots."""
+"""What every model checks: sizes and spots of a prior before it starts, the source and microphones of an image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from mnmf.errors import ArgumentError, check_array, check_count
 from mnmf.priors import Prior
 from mnmf.priors._prior import Spots, as_spots
 
-__all__ = ["sizes_and_spots"]
+__all__ = ["chosen_mics", "sizes_and_spots"]
 
 
 def sizes_and_spots(
@@ -59,3 +60,13 @@ def sizes_and_spots(
     if max(max(mics) for mics in spots) >= M:
         raise ArgumentError(f"spots name microphone {max(map(max, spots))}, but there are only {M}, from 0 on")
     return N, K, spots
+
+
+def chosen_mics(source: int, mics: Sequence[int] | None, n_sources: int, n_mics: int) -> list[int]:
+    """Return `mics`, all of them for None, if they and `source` exist, else raise `ArgumentError`."""
+    if not 0 <= source < n_sources:
+        raise ArgumentError(f"source must be from 0 to {n_sources - 1}, got {source}")
+    chosen = list(range(n_mics) if mics is None else mics)
+    if not all(0 <= m < n_mics for m in chosen):
+        raise ArgumentError(f"mics must be from 0 to {n_mics - 1}, got {chosen}")
+    return chosen

@@ -21,7 +21,7 @@ from mnmf.kernels import one_blas_thread
 from mnmf.kernels.wiener import diagonal_images
 from mnmf.models._iterate import Callback, iterate
 from mnmf.models._saved import load_arrays, save_arrays
-from mnmf.models._start import sizes_and_spots
+from mnmf.models._start import chosen_mics, sizes_and_spots
 from mnmf.priors import Prior
 from mnmf.priors.spot import demixing_start, own_rows, weight_start
 
@@ -135,9 +135,8 @@ class FastMNMF2:
         with one_blas_thread():
             last, _, _ = cost_now(update=False)
         self.cost_ = np.append(costs[1:], last)
-        self.W_ = W if "W" in held and prior.W is None else W * kind(power)
-        if "W" in held and prior.W is not None:
-            self.W_ = np.array(prior.W, W.dtype)
+        # Scaling there and back would change the last bits of what is held.
+        self.W_ = np.array(prior.W, W.dtype) if "W" in held else W * kind(power)
         self.H_, self.G_, self.Q_, self.spots_ = H, G, Q, spots
         return self
 
@@ -158,11 +157,7 @@ class FastMNMF2:
     def images(self, X_FTM: Array, source: int, mics: Sequence[int] | None = None) -> Array:
         """Return one source at the microphones `mics` (all by default), (F, T, M); all sources sum to the mixture."""
         N, M = self._fitted().shape
-        if not 0 <= source < N:
-            raise ArgumentError(f"source must be from 0 to {N - 1}, got {source}")
-        chosen = list(range(M) if mics is None else mics)
-        if not all(0 <= m < M for m in chosen):
-            raise ArgumentError(f"mics must be from 0 to {M - 1}, got {chosen}")
+        chosen = chosen_mics(source, mics, N, M)
         return self._images(X_FTM, [source] * len(chosen), chosen)
 
     def save(self, path: str | os.PathLike[str]) -> None:

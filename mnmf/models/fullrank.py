@@ -21,7 +21,7 @@ from mnmf.kernels import one_blas_thread
 from mnmf.kernels.matmul import matmul
 from mnmf.models._iterate import Callback, iterate
 from mnmf.models._saved import load_arrays, save_arrays
-from mnmf.models._start import sizes_and_spots
+from mnmf.models._start import chosen_mics, sizes_and_spots
 from mnmf.priors import Prior
 from mnmf.wiener import spot_mask
 
@@ -96,7 +96,6 @@ class FullRankMNMF:
         X_FTM = check_spectrogram(X_FTM)
         check_count("n_iterations", self.n_iterations)
         W, H, R, spots, held = self._start(X_FTM, prior or Prior(), check_rng(rng))
-        # The cost is quadratic in the scale of X, and squares of squares of 16-bit integers are still exact in float64.
         X_FTM = kernels.rooted(X_FTM)
         observed = float(np.sum(np.sum(np.abs(X_FTM) ** 2, axis=2, dtype=np.float64) ** 2))
         problem = kernels.activation_problem(X_FTM, W, R)
@@ -144,12 +143,7 @@ class FullRankMNMF:
         """
         X_FTM = self._fitted(X_FTM)
         N, F, T = len(self.W_), *X_FTM.shape[:2]
-        if not 0 <= source < N:
-            raise ArgumentError(f"source must be from 0 to {N - 1}, got {source}")
-        M = X_FTM.shape[2]
-        chosen = range(M) if mics is None else list(mics)
-        if not all(0 <= m < M for m in chosen):
-            raise ArgumentError(f"mics must be from 0 to {M - 1}, got {list(chosen)}")
+        chosen = chosen_mics(source, mics, N, X_FTM.shape[2])
         image_FTM = np.empty((F, T, len(chosen)), X_FTM.dtype)
         with one_blas_thread():
             for first in range(0, T, BLOCK):
