@@ -20,7 +20,10 @@ def main() -> None:
         sys.stderr.flush()
         # A worker may still be inside a kernel; waiting for it would keep the user waiting.
         os._exit(130)
-    sys.exit(status)
+    # LLVM now and then aborts when the interpreter takes it down, and a finished run must not end in a crash.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

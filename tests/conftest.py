@@ -6,6 +6,7 @@ all kernels say.  This must happen before numba is imported.
 
 import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -41,3 +42,20 @@ def start(rng, X_FTM):
         R=root @ root.conj().swapaxes(-1, -2) / M,
         spots=(0, 2),
     )
+
+
+_status = 0
+
+
+def pytest_sessionfinish(session, exitstatus):
+    global _status
+    _status = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Leave without taking LLVM down, which now and then aborts after all tests have passed."""
+    if "numba" in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_status)
