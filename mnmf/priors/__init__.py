@@ -2,12 +2,33 @@
 
 A method's variants differ in what they are told and what they may change, not in their equations.  So a variant is a
 `Prior`: optional starting values and the names of those held fixed.  Each function here turns one kind of knowledge
-(solo passages, what each spot hears best) into a prior; ``|`` joins them, the right one winning, and ``hold`` fixes
-them.  Priors are plain data: models read them and never change them.
+into a prior; ``|`` joins them, the right one winning, and ``hold`` fixes them.  Priors are plain data: models read them
+and never change them.
+
+=====================  ==============  ==========================================
+function               gives           from
+=====================  ==============  ==========================================
+`solo`                 Q               solo passages
+`solo_covariances`     R               solo passages
+`solo_bases`           W               solo passages
+`geometry`             Q               coordinates of mics and players
+`spot`                 W, H, G, Q      what each spot hears best
+`Prior` itself         any             arrays of one's own
+=====================  ==============  ==========================================
 """
 
 from mnmf.priors._prior import Prior
+from mnmf.priors.geometry import geometry, speed_of_sound, steering
 from mnmf.priors.solo import solo, solo_bases, solo_covariances
 from mnmf.priors.spot import spot
 
-__all__ = ["Prior", "solo", "solo_bases", "solo_covariances", "spot"]
+__all__ = [
+    "Prior",
+    "geometry",
+    "solo",
+    "solo_bases",
+    "solo_covariances",
+    "speed_of_sound",
+    "spot",
+    "steering",
+]
