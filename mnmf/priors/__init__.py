@@ -13,22 +13,27 @@ function               gives           from
 `solo_bases`           W               solo passages
 `geometry`             Q               coordinates of mics and players
 `spot`                 W, H, G, Q      what each spot hears best
+`spot_activations`     H, G, Q         the same, with bases W that are given
+`activations`          H               an estimate of each source, and bases W
 `Prior` itself         any             arrays of one's own
 =====================  ==============  ==========================================
 """
 
 from mnmf.priors._prior import Prior
+from mnmf.priors.activations import activations, spot_activations
 from mnmf.priors.geometry import geometry, speed_of_sound, steering
 from mnmf.priors.solo import solo, solo_bases, solo_covariances
 from mnmf.priors.spot import spot
 
 __all__ = [
     "Prior",
+    "activations",
     "geometry",
     "solo",
     "solo_bases",
     "solo_covariances",
     "speed_of_sound",
     "spot",
+    "spot_activations",
     "steering",
 ]
