@@ -15,12 +15,14 @@ function               gives           from
 `spot`                 W, H, G, Q      what each spot hears best
 `spot_activations`     H, G, Q         the same, with bases W that are given
 `activations`          H               an estimate of each source, and bases W
+`circular`, `random`   W, H, G, Q      nothing: the blind starts of the literature
 `Prior` itself         any             arrays of one's own
 =====================  ==============  ==========================================
 """
 
 from mnmf.priors._prior import Prior
 from mnmf.priors.activations import activations, spot_activations
+from mnmf.priors.blind import circular, random
 from mnmf.priors.geometry import geometry, speed_of_sound, steering
 from mnmf.priors.solo import solo, solo_bases, solo_covariances
 from mnmf.priors.spot import spot
@@ -28,7 +30,9 @@ from mnmf.priors.spot import spot
 __all__ = [
     "Prior",
     "activations",
+    "circular",
     "geometry",
+    "random",
     "solo",
     "solo_bases",
     "solo_covariances",
