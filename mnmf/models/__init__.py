@@ -20,7 +20,7 @@ A model fitted without knowing the spots has its sources in no order; `assign_sp
 There is no base class: the methods share these words and `_iterate`, and differ in everything else.
 """
 
-from mnmf.models.assign import assign_spots
+from mnmf.models._assign import assign_spots
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 
