@@ -96,6 +96,19 @@ def test_bases_of_magnitudes_for_the_full_rank_model(quartet):
     assert np.isfinite(FullRankMNMF(n_iterations=2).fit(X, prior).cost_).all()
 
 
+def test_inputs_are_untouched_also_at_integer_scale(quartet):
+    W, _, X = quartet
+    X, Q = 32768 * X, np.tile(np.eye(3) + 0.1j, (40, 1, 1))
+    V = np.abs(X[..., :2].transpose(2, 0, 1)) ** 2
+    copies = [a.copy() for a in (W, X, Q, V)]
+    priors.spot_activations(X, (0, 1), W, Q)
+    priors.activations(V, W)
+    priors.circular(X, 2)
+    priors.random(X, 2)
+    for before, after in zip(copies, (W, X, Q, V)):
+        assert before.tobytes() == after.tobytes()
+
+
 def test_options_and_demixing_matter(quartet):
     W, _, X = quartet
     base = priors.spot_activations(X, (0, 1), W)
