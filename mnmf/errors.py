@@ -25,6 +25,7 @@ __all__ = [
     "check_audio",
     "check_choice",
     "check_count",
+    "check_number",
     "check_rng",
     "check_spectrogram",
 ]
@@ -135,6 +136,15 @@ def check_count(name: str, value: Any, at_least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
         raise ArgumentError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
     return int(value)
+
+
+def check_number(name: str, value: Any, low: float, high: float, unit: str = "") -> float:
+    """Return `value` as a float if it is a number from `low` to `high` and finite, else raise `ArgumentError`."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not np.isfinite(value) or not low <= value <= high:
+        span = f"of at least {low:g}{unit}" if np.isinf(high) else f"from {low:g} to {high:g}{unit}"
+        raise ArgumentError(f"{name} must be a number {span}, got {value!r}")
+    return float(value)
 
 
 def check_rng(rng: Any) -> np.random.Generator:

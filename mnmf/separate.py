@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import mnmf
 from mnmf import audio, priors
 from mnmf.errors import SessionError, check_choice, check_count
-from mnmf.models import FastMNMF2, FullRankMNMF
+from mnmf.models import FastMNMF2, FullRankMNMF, assign_spots
 from mnmf.output import OutputFolder
 from mnmf.priors import Prior
 from mnmf.session import Session
@@ -58,7 +58,8 @@ class Method:
     """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
 
     `window` is in seconds; `prior` makes of the evidence, the number of components and a generator what `model` starts
-    from.
+    from.  A method that is `assigned` starts without regard to spots and solos; which of the fitted sources belongs to
+    which spot is found by their energy there.
     """
 
     summary: str
@@ -70,10 +71,13 @@ class Method:
     hops_per_window: int
     components: int
     iterations: int
+    assigned: bool = False
 
     @property
     def needs(self) -> str:
         """What a session must have, in words."""
+        if self.assigned:
+            return "a spot for every source"
         return "a solo of every source" if self.needs_solos else "a spot for every source; solos help"
 
 
@@ -86,6 +90,13 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     if evidence.solo is None:
         raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
     return priors.solo_bases(*evidence.solo, evidence.spots, n_components, exponent=2.0, rng=rng).hold("W")
+
+
+def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Start as published; refuse what leaves the sources with no order afterwards."""
+    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
+        raise SessionError("two sources share a mic, which a blind start cannot tell apart; take another method")
+    return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
 
 
 def _solo_prior(*held: str, covariances: bool = True) -> Callable[[Evidence, int, np.random.Generator], Prior]:
@@ -115,6 +126,18 @@ METHODS = {
         hops_per_window=4,
         components=32,
         iterations=30,
+    ),
+    "fastmnmf2-blind": Method(
+        "FastMNMF2 as published, from a circular start, its outputs given to the spots by energy; ignores solos",
+        SEKIGUCHI_2020,
+        FastMNMF2,
+        _circular_prior,
+        needs_solos=False,
+        window=4096 / 44100,
+        hops_per_window=4,
+        components=16,
+        iterations=100,
+        assigned=True,
     ),
     "mnmf-fixh": _fullrank("full-rank MNMF, covariances from the solos, held", _solo_prior("R", "W")),
     "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
@@ -216,7 +239,7 @@ def separate(
     X_FTM = stft.analyse(x_LM * gains_M)
 
     clock.start("prepare")
-    solo = None if session.without_solo() else solo_spectrogram(session, stft, gains_M)
+    solo = None if session.without_solo() or recipe.assigned else solo_spectrogram(session, stft, gains_M)
     prior = recipe.prior(Evidence(X_FTM, spots, solo), n_components, rng)
     del solo
 
@@ -225,6 +248,8 @@ def separate(
     model.fit(X_FTM, prior, rng=rng, callback=lambda done, cost: clock.tell(done / n_iterations))
 
     clock.start("reconstruct")
+    if recipe.assigned:
+        model = assign_spots(model, X_FTM, spots)
     stems_LN = stft.synthesise(model.separate(X_FTM), len(x_LM))
     own = [mics[0] for mics in spots]
     stems_LN = stems_LN / gains_M[own] + offset_M[own]

@@ -56,7 +56,14 @@ __all__ = [
 
 Point = tuple[float, float, float]
 
-PATTERNS: dict[str, float] = {"omni": 1.0, "cardioid": 0.5, "supercardioid": 0.37, "figure-of-eight": 0.0}
+PATTERNS: dict[str, float] = {
+    "omni": 1.0,
+    "subcardioid": 0.7,
+    "cardioid": 0.5,
+    "supercardioid": 0.37,
+    "hypercardioid": 0.25,
+    "figure-of-eight": 0.0,
+}
 """Directivity patterns: the p of the gain ``p + (1 - p) cos(angle)``, where the angle is that to the aim."""
 
 REFERENCE_M = 0.25
@@ -156,7 +163,8 @@ class Microphone:
     ----------
     name : str
     position_m : tuple of 3 floats
-    pattern : {'omni', 'cardioid', 'supercardioid', 'figure-of-eight'}
+    pattern : str
+        One of `PATTERNS`.
     aim_m : tuple of 3 floats, optional
         The point it is aimed at; an omni needs none.
 

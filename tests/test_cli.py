@@ -301,6 +301,37 @@ def test_methods_are_listed(capsys):
     assert "(default)" in printed
 
 
+def test_a_blind_start_takes_its_spots_from_the_session_and_nothing_from_the_solos(files, tmp_path):
+    blind = ["--method", "fastmnmf2-blind"]
+    assert cli.run(["separate", *files, *blind, *QUICK]) == 0
+    with_solos = digests(tmp_path / "out")
+    assert read_manifest(tmp_path / "out")["parameters"]["window_samples"] == 720  # about 93 ms at 8 kHz
+    take = [f"{tmp_path}/take.wav", "--sources", ",".join(NAMES), "--out", f"{tmp_path}/bare"]
+    assert cli.run(["separate", *take, *blind, *QUICK]) == 0
+    without = digests(tmp_path / "bare")
+    assert all(with_solos[f"{name}.wav"] == without[f"{name}.wav"] for name in NAMES)
+    assert "ignores solos" in METHODS["fastmnmf2-blind"].summary
+    assert "solo" not in METHODS["fastmnmf2-blind"].needs
+
+
+def test_stems_of_a_blind_start_follow_the_spots_whatever_their_order(tmp_path):
+    arguments = write_session(tmp_path, extra_mics=1)
+    told = ["--sources", "cello,violin,viola", "--ambient", "4", "--method", "fastmnmf2-blind"]
+    assert cli.run(["separate", *arguments, *told, "--components", "6", "--iterations", "60"]) == 0
+    truth, _ = sf.read(tmp_path / "truth.wav")
+    for name in NAMES:
+        stem, _ = sf.read(tmp_path / "out" / f"{name}.wav")
+        likeness = [abs(np.dot(stem, truth[:, n])) / np.linalg.norm(truth[:, n]) for n in range(3)]
+        assert NAMES[int(np.argmax(likeness))] == name
+
+
+def test_a_blind_start_needs_a_mic_for_every_source(files, tmp_path, capsys):
+    told = ["--spot", "violin=1", "--spot", "viola=1", "--spot", "cello=2", "--ambient", "3"]
+    assert cli.run(["separate", *files, *told, "--method", "fastmnmf2-blind"]) == 2
+    assert "two sources share a mic, which a blind start cannot tell apart" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_help_and_version(capsys):
     for arguments in (["--help"], ["separate", "--help"], ["--version"]):
         assert cli.run(arguments) == 0
@@ -455,7 +486,7 @@ REFUSALS = {
     "empty name": (None, [..., "--sources", "violin,viola,"], "is empty"),
     "duplicate name": (None, [..., "--sources", "violin,viola,violin"], "would be one file"),
     "control character": (None, [..., "--sources", "violin,viola,a\x1b[2Jb"], "control character"),
-    "unknown method": (None, [..., "--method", "magic"], "method must be one of fastmnmf2, mnmf-fixh"),
+    "unknown method": (None, [..., "--method", "magic"], "method must be one of fastmnmf2, fastmnmf2-blind, mnmf-fixh"),
     "bad number": (None, [..., "--iterations", "0"], "iterations must be a whole number of at least 1"),
     "no number": (None, [..., "--iterations", "many"], "'many' is not a valid integer"),
     "bad window": (None, [..., "--window", "-1"], "positive number of seconds"),

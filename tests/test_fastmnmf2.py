@@ -7,6 +7,7 @@ from numba import get_num_threads, set_num_threads
 from mnmf import FastMNMF2, Prior, priors
 from mnmf.errors import ArgumentError, NotFittedError
 from mnmf.kernels import fastmnmf2 as kernels
+from mnmf.models.fastmnmf2 import _normalise
 from tests.reference import fastmnmf2 as naive
 
 HOLDS = [(), ("W",), ("H",), ("G",), ("Q",), ("W", "H"), ("W", "Q"), ("W", "H", "G"), ("W", "H", "G", "Q")]
@@ -278,3 +279,158 @@ def test_spots_that_tell_nothing_are_refused(X_FTM):
         priors.spot(X_FTM, (1, 1))
     with pytest.raises(ArgumentError, match="spots name microphone 3"):
         priors.spot(X_FTM, (1, 3))
+
+
+def test_the_cost_is_the_likelihood_of_the_full_rank_model(X_FTM, start):
+    """With R_n = Q⁻¹ diag(g_n) Q⁻ᴴ, of Q = I diagonal, both models say the same about the mixture."""
+    unit = Prior(W=start.W, H=start.H, G=start.G, Q=np.tile(np.eye(3), (7, 1, 1)), spots=(0, 2))
+    for prior in (unit, start):
+        model = FastMNMF2(n_iterations=1).fit(X_FTM, prior.hold("W", "H", "G", "Q"))
+        A = np.linalg.inv(np.asarray(prior.Q, complex))
+        R = np.einsum("fim,nm,fjm->nfij", A, prior.G, A.conj())
+        power = np.mean(np.abs(X_FTM) ** 2)
+        expected = naive.full_rank_cost(X_FTM / np.sqrt(power), prior.W / power, prior.H, R)
+        assert model.cost_[0] == pytest.approx(expected, rel=1e-7)
+        image = naive.full_rank_image(X_FTM, prior.W, prior.H, R, 1)
+        np.testing.assert_allclose(model.images(X_FTM, 1), image, rtol=1e-6, atol=1e-9)
+        if prior is unit:
+            assert np.all(R * np.eye(3) == R)
+
+
+@pytest.mark.parametrize("held", HOLDS)
+def test_normalisation_changes_no_cost_and_touches_nothing_held(X_FTM, start, held):
+    blocks = [np.array(block, order="C") for block in parts(start)]
+    _normalise(*blocks, frozenset(held))
+    cost = naive.cost(X_FTM, *blocks, 0.0)
+    assert cost == pytest.approx(naive.cost(X_FTM, *parts(start), 0.0), rel=1e-10)
+    for name, block, before in zip("WHGQ", blocks, parts(start)):
+        assert name not in held or block.tobytes() == before.tobytes()
+    if not held:
+        assert not np.allclose(blocks[0], start.W)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("scale", [1.0, 32768.0])
+@pytest.mark.parametrize("held", HOLDS)
+def test_held_blocks_come_out_bit_for_bit(X_FTM, start, held, scale, dtype):
+    real = np.float32 if dtype == np.complex64 else np.float64
+    given = Prior(W=start.W.astype(real), H=start.H.astype(real), G=start.G.astype(real), Q=start.Q, spots=(0, 2))
+    model = FastMNMF2(n_iterations=4).fit((scale * X_FTM).astype(dtype), given.hold(*held))
+    for name in held:
+        assert getattr(model, f"{name}_").tobytes() == getattr(given, name).tobytes()
+
+
+def test_a_gain_on_one_mic_scales_only_its_images_when_everything_moves(X_FTM, start):
+    gains = np.array([1.0, 1.0, 0.2])
+    scaled = Prior(W=start.W, H=start.H, G=start.G, Q=start.Q / gains, spots=start.spots)
+    there = FastMNMF2(n_iterations=4).fit(X_FTM, start)
+    here = FastMNMF2(n_iterations=4).fit(X_FTM * gains, scaled)
+    for n in range(2):
+        np.testing.assert_allclose(here.images(X_FTM * gains, n), gains * there.images(X_FTM, n), rtol=1e-5, atol=1e-7)
+
+
+def ensemble(rng, n_mics):
+    """Two sources that take turns, loudest at mics 0 and 1, with a little hiss."""
+    power = np.full((2, 12, 40), 1e-3)
+    power[0, :6, ::2] = power[1, 6:, 1::2] = 1
+    noise = rng.standard_normal((2, 12, 40)) + 1j * rng.standard_normal((2, 12, 40))
+    mixing = np.full((n_mics, 2), 0.3)
+    mixing[0, 0] = mixing[1, 1] = 1.0
+    hiss = 0.01 * (rng.standard_normal((12, 40, n_mics)) + 1j * rng.standard_normal((12, 40, n_mics)))
+    images = np.einsum("mn,nft->nftm", mixing, np.sqrt(power) * noise)
+    return images, images.sum(axis=0) + hiss
+
+
+@pytest.mark.parametrize("taught", ["nothing", "solos", "circular"])
+def test_two_sources_on_four_mics(rng, taught):
+    images, X = ensemble(rng, 4)
+    prior = priors.spot(X, (0, 1), n_components=3)
+    if taught == "solos":
+        solos = np.concatenate(list(images), axis=1)
+        Q = priors.solo(solos, [slice(0, 40), slice(40, 80)], (0, 1)).Q
+        prior = priors.spot(X, (0, 1), Q, n_components=3)
+    if taught == "circular":
+        prior = priors.circular(X, 2, 3)
+    model = FastMNMF2(n_iterations=20).fit(X, prior)
+    assert (model.G_.shape, model.Q_.shape) == ((2, 4), (12, 4, 4))
+    assert np.all(np.diff(model.cost_) <= 1e-9 * np.abs(model.cost_[0]))
+    np.testing.assert_allclose(model.images(X, 0) + model.images(X, 1), X, atol=1e-9)
+    if taught != "circular":
+        S = model.separate(X)
+        for n in range(2):
+            error = np.sum(np.abs(S[..., n] - images[n, ..., n]) ** 2)
+            assert error < 0.3 * np.sum(np.abs(X[..., n] - images[n, ..., n]) ** 2)
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_a_source_has_ones_in_g_at_all_its_spots(rng, taught):
+    images, X = ensemble(rng, 4)
+    spots = (1, (0, 3))
+    Q = None
+    if taught:
+        solos = np.concatenate([images[1], images[0]], axis=1)
+        Q = priors.solo(solos, [slice(0, 40), slice(40, 80)], spots).Q
+        # Row 2 is mic 2 and row 3 mic 3, without the direct sound of both players.
+        assert np.all(np.argmax(np.abs(Q[:, 2:]), axis=2) == [2, 3])
+        np.testing.assert_allclose(np.einsum("fij,nftj->nfti", Q[:, 2:], images), 0, atol=1e-6)
+    prior = priors.spot(X, spots, Q, n_components=3)
+    ones = prior.G / prior.G.max(axis=1, keepdims=True) > 0.5
+    assert ones.tolist() == [[True, False, False, False], [False, True, False, True]]
+    model = FastMNMF2(n_iterations=3).fit(X, prior)
+    reference = model.separate(X)[..., 1]
+    np.testing.assert_array_equal(reference, model.images(X, 1, [0])[..., 0])
+    # A prior without G starts alike.
+    bare = FastMNMF2(3, 3).fit(X, Prior(W=prior.W, H=prior.H, Q=prior.Q, spots=spots))
+    np.testing.assert_allclose(bare.G_, model.G_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(5, 9, 1), (5, 1, 3), (1, 9, 3), (1, 1, 1)])
+def test_one_source_one_mic_one_frame(rng, shape):
+    X = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    model = FastMNMF2(2, 3).fit(X, priors.spot(X, (0,), n_components=2))
+    np.testing.assert_allclose(model.images(X, 0), X, atol=1e-9)  # one source is the mixture
+    assert np.isfinite(model.cost_).all()
+
+
+def test_silent_frames_and_a_silent_source_stay_silent(rng):
+    _, X = ensemble(rng, 3)
+    X[:, 10:20] = 0
+    X[..., 2] = 0
+    model = FastMNMF2(n_iterations=5).fit(X, priors.spot(X, (0, 1, 2), n_components=3))
+    S = model.separate(X)
+    assert np.isfinite(S).all()
+    assert not S[:, 10:20].any()
+    assert not S[..., 2].any()
+
+
+@pytest.mark.parametrize("start_of", [priors.circular, priors.random, priors.spot])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_a_mic_that_is_there_twice_harms_no_start(rng, start_of, dtype):
+    _, X = ensemble(rng, 3)
+    X[..., 2] = X[..., 0]
+    X = X.astype(dtype)
+    sources = (0, 1, 2) if start_of is priors.spot else 3
+    model = FastMNMF2(n_iterations=10).fit(X, start_of(X, sources, n_components=3))
+    for block in (model.W_, model.H_, model.G_, model.Q_, model.separate(X), model.cost_):
+        assert np.isfinite(block).all()
+
+
+@pytest.mark.parametrize("change", [{"n_components": 5}, {"n_iterations": 7}, {"n_sources": 2}])
+def test_every_option_changes_the_fit(X_FTM, change):
+    there = FastMNMF2(**{"n_components": 3, "n_iterations": 4}).fit(X_FTM).separate(X_FTM)
+    here = FastMNMF2(**{"n_components": 3, "n_iterations": 4, **change}).fit(X_FTM).separate(X_FTM)
+    assert here.shape != there.shape or not np.allclose(here, there)
+
+
+@pytest.mark.parametrize("name", "WHGQ")
+def test_one_iteration_of_the_fit_is_the_equation_of_what_is_free(X_FTM, start, name):
+    """With everything else held; the cost tells scales apart, the images all else."""
+    power = np.mean(np.abs(X_FTM) ** 2)
+    data = X_FTM / np.sqrt(power)
+    blocks = {"W": start.W / power, "H": start.H, "G": start.G, "Q": start.Q}
+    updated = {**blocks, name: BLOCKS[name](data, *blocks.values(), FLOOR)}
+    model = FastMNMF2(n_iterations=1).fit(X_FTM, start.hold(*set("WHGQ") - {name}))
+    assert model.cost_[0] == pytest.approx(naive.cost(data, *updated.values(), FLOOR), rel=1e-7)
+    updated["W"] = updated["W"] * power
+    image = naive.image(X_FTM, *updated.values(), 1, 2)
+    np.testing.assert_allclose(model.images(X_FTM, 1, [2])[..., 0], image, rtol=1e-6, atol=1e-9)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numba import get_num_threads, set_num_threads
+from scipy.optimize import nnls as scipy_nnls
 
 from mnmf.kernels import beta as beta_kernels
-from mnmf.kernels import fullrank, one_blas_thread
+from mnmf.kernels import fullrank, nnls, one_blas_thread
 from mnmf.kernels.hermitian import nearest_psd
 from mnmf.kernels.matmul import matmul
 from mnmf.kernels.scm import quadratic_forms, weighted_covariances
@@ -164,3 +165,58 @@ def test_thread_count_changes_no_bit(rng, X_FTM, start):
 
 def constant(X_FTM):
     return sum(np.sum(np.abs(naive.observed(x_M)) ** 2) for x_M in X_FTM.reshape(-1, X_FTM.shape[2]))
+
+
+def note_bases(n_frequencies, n_bases):
+    """Harmonic bases, neighbours a quarter-tone apart: condition numbers of some 10⁴."""
+    f = np.arange(n_frequencies)[:, None]
+    pitch = 6 * 2 ** (np.arange(n_bases) / 24)
+    return sum(np.exp(-((f - h * pitch) ** 2) / 8) / h**2 for h in range(1, 8))
+
+
+def least_squares_problem(rng, kind):
+    """Bases and spectra: noise, harmonic notes, more bases than frequencies, or bases that come twice or are empty."""
+    F, K, T = {"noise": (40, 9, 50), "notes": (200, 40, 40), "wide": (12, 30, 50), "twins": (20, 8, 30)}[kind]
+    W = note_bases(F, K) if kind == "notes" else rng.uniform(0, 1, (F, K))
+    if kind == "twins":
+        W[:, 5], W[:, 2], W[:, 7] = W[:, 1], 0.0, W[:, 0] + W[:, 3]
+    V = (W @ rng.uniform(0, 1, (K, T)) ** 6) * rng.exponential(1, (F, T))
+    return W, V
+
+
+@pytest.mark.parametrize("kind", ["noise", "notes", "wide", "twins"])
+def test_least_squares_are_as_small_as_scipys_and_meet_their_conditions(rng, kind):
+    W, V = least_squares_problem(rng, kind)
+    A, B = W.T @ W, np.ascontiguousarray(V.T @ W)
+    X = nnls.solve(A, B)
+    expected = np.stack([scipy_nnls(W, v)[0] for v in V.T])
+    np.testing.assert_allclose(
+        np.linalg.norm(V - W @ X.T, axis=0), np.linalg.norm(V - W @ expected.T, axis=0), rtol=1e-9
+    )
+    if kind in ("noise", "notes"):  # where the solution is unique
+        np.testing.assert_allclose(X, expected, rtol=1e-7, atol=1e-7)
+    assert X.min() >= 0
+    gradient = (X @ A - B) / B.max(axis=1, keepdims=True)
+    assert gradient.min() > -1e-9
+    assert np.abs(gradient[X > 0]).max() < 1e-9
+    assert np.any(X == 0)
+
+
+def test_degenerate_least_squares():
+    A = np.array([[2.0, 1.0], [1.0, 2.0]])
+    X = nnls.solve(A, np.array([[0.0, 0.0], [-1.0, -2.0], [2.0, 1.0], [1.0, -5.0]]))
+    np.testing.assert_allclose(X, [[0, 0], [0, 0], [1, 0], [0.5, 0]], atol=1e-12)
+    assert not nnls.solve(np.zeros((3, 3)), np.zeros((2, 3))).any()
+    assert nnls.solve(np.eye(2), np.zeros((0, 2))).shape == (0, 2)
+
+
+def test_least_squares_on_one_and_two_threads_give_the_same_bytes(rng):
+    W, V = least_squares_problem(rng, "notes")
+    A, B = W.T @ W, np.ascontiguousarray(np.tile(V.T, (10, 1)) @ W)
+    threads = get_num_threads()
+    try:
+        set_num_threads(1)
+        one = nnls.solve(A, B).tobytes()
+    finally:
+        set_num_threads(threads)
+    assert nnls.solve(A, B).tobytes() == one

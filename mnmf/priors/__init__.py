@@ -2,12 +2,42 @@
 
 A method's variants differ in what they are told and what they may change, not in their equations.  So a variant is a
 `Prior`: optional starting values and the names of those held fixed.  Each function here turns one kind of knowledge
-(solo passages, what each spot hears best) into a prior; ``|`` joins them, the right one winning, and ``hold`` fixes
-them.  Priors are plain data: models read them and never change them.
+into a prior; ``|`` joins them, the right one winning, and ``hold`` fixes them.  Priors are plain data: models read them
+and never change them.
+
+=====================  ==============  ==========================================
+function               gives           from
+=====================  ==============  ==========================================
+`solo`                 Q               solo passages
+`solo_covariances`     R               solo passages
+`solo_bases`           W               solo passages
+`geometry`             Q               coordinates of mics and players
+`spot`                 W, H, G, Q      what each spot hears best
+`spot_activations`     H, G, Q         the same, with bases W that are given
+`activations`          H               an estimate of each source, and bases W
+`circular`, `random`   W, H, G, Q      nothing: the blind starts of the literature
+`Prior` itself         any             arrays of one's own
+=====================  ==============  ==========================================
 """
 
 from mnmf.priors._prior import Prior
+from mnmf.priors.activations import activations, spot_activations
+from mnmf.priors.blind import circular, random
+from mnmf.priors.geometry import geometry, speed_of_sound, steering
 from mnmf.priors.solo import solo, solo_bases, solo_covariances
 from mnmf.priors.spot import spot
 
-__all__ = ["Prior", "solo", "solo_bases", "solo_covariances", "spot"]
+__all__ = [
+    "Prior",
+    "activations",
+    "circular",
+    "geometry",
+    "random",
+    "solo",
+    "solo_bases",
+    "solo_covariances",
+    "speed_of_sound",
+    "spot",
+    "spot_activations",
+    "steering",
+]

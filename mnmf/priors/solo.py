@@ -17,7 +17,7 @@ from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior, Spots, as_spots
-from mnmf.priors.spot import demixing_start
+from mnmf.priors.spot import demixing_start, spot_order
 
 __all__ = ["Passages", "solo", "solo_bases", "solo_covariances"]
 
@@ -126,22 +126,28 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
         A_FMN[:, :, n] = np.where(
             usable_F[:, None], a_FM / np.where(usable_F, reference_F, 1.0)[:, None], np.eye(M)[own][None]
         )
-    Q_FMM = demixing(A_FMN, ridge)
-    # Two players who reach the microphones alike have no demixing: there each spot stands for itself.
-    singular_F = np.linalg.cond(Q_FMM) > SINGULAR
-    Q_FMM[singular_F] = demixing_start(all_spots, F, M)[singular_F]
-    return Prior(Q=Q_FMM, spots=all_spots)
+    return Prior(Q=demixing(A_FMN, ridge, all_spots), spots=all_spots)
 
 
-def demixing(A_FMN: Array, ridge: float) -> Array:
-    """Return Q (F, M, M) whose first N rows undo the mixing `A_FMN` and whose others span the null space of Aᴴ."""
+def demixing(A_FMN: Array, ridge: float, spots: Spots) -> Array:
+    """Return Q (F, M, M) whose first N rows undo the mixing `A_FMN` and whose others span the null space of Aᴴ.
+
+    Of all orthonormal bases of that space the one nearest to the remaining microphones is taken, in `spot_order`: so
+    such a row is its microphone without the sources' direct sound, and means the same at all frequencies, as the
+    weights G, which no frequency has of its own, want it.  Where two players reach the microphones alike there is no
+    demixing, and each microphone stands for itself.
+    """
     F, M, N = A_FMN.shape
     adjoint_FNM = np.conj(np.swapaxes(A_FMN, 1, 2))
     Q_FMM = np.empty((F, M, M), np.complex128)
     Q_FMM[:, :N] = np.linalg.solve(adjoint_FNM @ A_FMN + ridge * np.eye(N), adjoint_FNM)
     if M > N:
-        U_FMM = np.linalg.svd(A_FMN)[0]
-        Q_FMM[:, N:] = np.conj(np.swapaxes(U_FMM[:, :, N:], 1, 2))
+        null_FMU = np.linalg.svd(A_FMN)[0][:, :, N:]
+        # Orthogonal Procrustes: the rotation of the basis that brings it nearest to the unit vectors of the mics.
+        left_FUU, _, right_FUU = np.linalg.svd(np.conj(null_FMU[:, spot_order(spots, M)[N:]].swapaxes(1, 2)))
+        Q_FMM[:, N:] = np.conj(np.swapaxes(null_FMU @ (left_FUU @ right_FUU), 1, 2))
+    singular_F = np.linalg.cond(Q_FMM) > SINGULAR
+    Q_FMM[singular_F] = demixing_start(spots, F, M)[singular_F]
     return Q_FMM
 
 

@@ -71,10 +71,8 @@ def spot(
         raise ArgumentError(f"spots name microphone {max(map(max, all_spots))}, but there are only {M}, from 0 on")
     if len({mics[0] for mics in all_spots}) < N:
         raise ArgumentError("spots: two sources share a microphone, so none dominates it; tell them apart by W, held")
-    if Q is None:
-        Q, rows = demixing_start(all_spots, F, M), own_rows(all_spots, M)
-    else:
-        Q, rows = check_array("Q", Q, (F, M, M), "(F, M, M)"), [[n] for n in range(N)]
+    rows = own_rows(all_spots, M)
+    Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
 
     P_NFT = np.stack([_power(X_FTM, Q[:, n]) for n in range(N)])
     total_FT = np.maximum(P_NFT.sum(axis=0), np.finfo(P_NFT.dtype).tiny)

@@ -64,3 +64,28 @@ def image(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, source, mic):
             share = np.dot(W_NFK[source, f], H_NKT[source, :, t]) * G_NM[source] / y[f, t]
             S_FT[f, t] = (np.linalg.inv(Q_FMM[f]) @ np.diag(share) @ Q_FMM[f] @ X_FTM[f, t])[mic]
     return S_FT
+
+
+def full_rank_model(W_NFK, H_NKT, R_NFMM, f, t):
+    """The covariance of a mixture of Gaussian sources, Σ_n λ_nft R_nf (eq. 8)."""
+    return sum(np.dot(W_NFK[n, f], H_NKT[n, :, t]) * R_NFMM[n, f] for n in range(len(W_NFK)))
+
+
+def full_rank_cost(X_FTM, W_NFK, H_NKT, R_NFMM):
+    """Negative log-likelihood without constants of any such mixture: Σ xᴴ X̂⁻¹ x + log det X̂."""
+    total = 0.0
+    for f, t in np.ndindex(X_FTM.shape[:2]):
+        model = full_rank_model(W_NFK, H_NKT, R_NFMM, f, t)
+        x = X_FTM[f, t]
+        total += (x.conj() @ np.linalg.solve(model, x)).real + np.linalg.slogdet(model)[1]
+    return total
+
+
+def full_rank_image(X_FTM, W_NFK, H_NKT, R_NFMM, source):
+    """Multichannel Wiener filter: λ_n R_n X̂⁻¹ x."""
+    image = np.zeros_like(X_FTM)
+    for f, t in np.ndindex(X_FTM.shape[:2]):
+        model = full_rank_model(W_NFK, H_NKT, R_NFMM, f, t)
+        own = np.dot(W_NFK[source, f], H_NKT[source, :, t]) * R_NFMM[source, f]
+        image[f, t] = own @ np.linalg.solve(model, X_FTM[f, t])
+    return image

@@ -1,0 +1,85 @@
+"""Whose is whose: sources that were fitted without knowing the spots, put in the order of the spots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError, NotFittedError, check_spectrogram
+from mnmf.models.fastmnmf2 import FastMNMF2
+from mnmf.models.fullrank import FullRankMNMF
+from mnmf.priors._prior import as_spots
+
+__all__ = ["assign_spots"]
+
+Array = NDArray[Any]
+Model = TypeVar("Model", bound=FastMNMF2 | FullRankMNMF)
+
+
+def assign_spots(model: Model, X_FTM: Array, spots: Sequence[int | Sequence[int]]) -> Model:
+    """Give each spot the source that brings most of its energy.
+
+    The energy of every source's image at every reference spot, relative to all the energy there, is summed over the
+    pairs; of all ways to pair sources and spots the one with the largest sum is taken (Hungarian method).
+
+    Parameters
+    ----------
+    model : FastMNMF2 or FullRankMNMF
+        A fitted model, such as one started from `priors.circular`.
+    X_FTM : complex, shape (F, T, M)
+        The spectrogram it was fitted to.
+    spots : sequence of int, or of sequences of int
+        As many as the model has sources: the microphone(s) of each, counted from 0, the reference spot first.
+
+    Returns
+    -------
+    The same model, copied, its sources in the order of `spots` and `spots` its ``spots_``; the rows of Q that go with
+    them are in that order too.  No image of any source changes.
+
+    Raises
+    ------
+    ArgumentError
+        Not as many spots as sources, or one that is not among the microphones or shared by two.
+    NotFittedError
+        The model is not fitted.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    all_spots = as_spots(spots)
+    own = [mics[0] for mics in all_spots]
+    if not hasattr(model, "W_"):
+        raise NotFittedError(f"this {type(model).__name__} is not fitted yet; call fit first")
+    X_FTM = check_spectrogram(X_FTM)
+    N, M = len(model.W_), X_FTM.shape[2]
+    if len(own) != N:
+        raise ArgumentError(f"spots must name a microphone for each of {N} sources, got {len(own)}")
+    if len(set(own)) < N:
+        raise ArgumentError("spots: two sources share a microphone, so their energy there does not tell them apart")
+    if max(max(mics) for mics in all_spots) >= M:
+        raise ArgumentError(f"spots name microphone {max(map(max, all_spots))}, but there are only {M}, from 0 on")
+    total_N = np.array([_energy(X_FTM[..., m]) for m in own])
+    share_NN = np.empty((N, N))
+    for n in range(N):
+        images = model.images(X_FTM, n, own)
+        share_NN[n] = [_energy(images[..., i]) for i in range(N)]
+    share_NN /= np.where(total_N > 0, total_N, 1.0)
+    sources, places = linear_sum_assignment(share_NN, maximize=True)
+    order = [int(n) for n in sources[np.argsort(places)]]
+
+    ordered = copy(model)
+    ordered.spots_ = all_spots
+    ordered.W_, ordered.H_ = model.W_[order], model.H_[order]
+    if isinstance(ordered, FullRankMNMF):
+        ordered.R_ = ordered.R_[order]
+    else:
+        rows = order + list(range(N, M)) if N <= M else list(range(M))
+        ordered.G_, ordered.Q_ = ordered.G_[order][:, rows], ordered.Q_[:, rows]
+    return ordered
+
+
+def _energy(image_FT: Array) -> float:
+    return float(np.sum(np.square(np.abs(image_FT), dtype=np.float64)))
