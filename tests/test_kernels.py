@@ -6,6 +6,7 @@ from numba import get_num_threads, set_num_threads
 
 from mnmf.kernels import beta as beta_kernels
 from mnmf.kernels import fullrank, one_blas_thread
+from mnmf.kernels._threads import share_out
 from mnmf.kernels.hermitian import nearest_psd
 from mnmf.kernels.matmul import matmul
 from mnmf.kernels.scm import quadratic_forms, weighted_covariances
@@ -132,6 +133,20 @@ def test_beta_nmf_update(rng, beta):
     after = sum(naive_nmf.divergence(v, y, beta) for v, y in zip(V.flat, (W @ new).flat))
     assert after < before
     assert beta_kernels.beta_divergence(V, W @ H, beta) == pytest.approx(before, rel=1e-9)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_part_is_done_once_and_errors_get_out(threads):
+    done = []
+    before = get_num_threads()
+    try:
+        set_num_threads(min(threads, before))
+        share_out(done.append, 5)
+        with pytest.raises(ZeroDivisionError):
+            share_out(lambda part: 1 // part, 3)
+    finally:
+        set_num_threads(before)
+    assert sorted(done) == [0, 1, 2, 3, 4]
 
 
 def test_thread_count_changes_no_bit(rng, X_FTM, start):

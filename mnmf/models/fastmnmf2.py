@@ -108,7 +108,7 @@ class FastMNMF2:
 
         def cost_now(update: bool) -> tuple[float, Array, Array]:
             determinants = np.linalg.slogdet(Q)[1]
-            cost_F, over, under = kernels.frequency_pass(
+            cost, over, under = kernels.frequency_pass(
                 *data,
                 W,
                 H,
@@ -119,7 +119,7 @@ class FastMNMF2:
                 update and "Q" not in held,
                 update and "H" not in held,
             )
-            return float(np.sum(cost_F - 2 * X_FTM.shape[1] * determinants)), over, under
+            return float(cost - 2 * X_FTM.shape[1] * np.sum(determinants)), over, under
 
         def step() -> float:
             nonlocal H, G
@@ -223,10 +223,9 @@ class FastMNMF2:
 
 
 def _rescaled(value: Array, over: Array, under: Array) -> Array:
-    """Return ``value · sqrt(over / under)``, the parts over the first axis summed in order."""
-    over, under = over.sum(axis=0, dtype=np.float64), under.sum(axis=0, dtype=np.float64)
-    ratio = np.sqrt(over / np.where(under > 0, under, 1.0))
-    return np.asarray(value * np.where(under > 0, ratio, 1.0).astype(value.dtype))
+    """Return ``value · sqrt(over / under)``."""
+    ratio = np.sqrt(over / np.where(under > 0, under, 1))
+    return np.asarray(value * np.where(under > 0, ratio, 1).astype(value.dtype))
 
 
 def _normalise(W_NFK: Floats, H_NKT: Floats, G_NM: Floats, Q_FMM: NDArray[np.complex128], held: frozenset[str]) -> None:
