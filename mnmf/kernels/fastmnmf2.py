@@ -33,8 +33,8 @@ Array = NDArray[Any]
 
 GROUPS = 8  # parts of the frequency axis that are summed apart, and shared out over the threads
 FREQUENCIES = 16  # at most so many are handled together
-FRAMES = 256  # of a chunk, at most
-BLOCK_VALUES = 2**16  # of x̃ in one block, about, that its caches fit the processor's
+FRAMES = 384  # of a chunk, at most
+BLOCK_VALUES = 2**17  # of x̃ in one block, about, that its caches fit the processor's
 LANES = 16  # a chunk is a multiple of so many frames: single-precision numbers in the widest vector registers
 
 # "contract" lets a product and a sum become one instruction, "reassoc" and "nsz" let sums run in vector lanes; none of
