@@ -37,9 +37,9 @@ def nmf(
     W_FK, H_KT : float32 if `V_FT` is, else float64
         Columns of `W_FK` sum to 1, or to 0 where the spectrogram has nothing for them.
     """
-    kind = np.float32 if V_FT.dtype == np.float32 else np.float64
+    kind: Any = np.float32 if V_FT.dtype == np.float32 else np.float64
     mean = float(np.mean(V_FT, dtype=np.float64)) or 1.0
-    V_FT = np.asarray(np.ascontiguousarray(V_FT, kind) / kind(mean))  # around 1, single precision has room on both sides
+    V_FT = np.ascontiguousarray(V_FT, kind) / kind(mean)  # around 1, single precision has room on both sides
     F, T = V_FT.shape
     W_FK: Any = rng.uniform(0.5, 1.5, (F, n_components)).astype(kind)
     H_TK: Any = (rng.uniform(0.5, 1.5, (T, n_components)) / mean).astype(kind)
