@@ -98,7 +98,7 @@ class FastMNMF2:
         """
         X_FTM = check_spectrogram(X_FTM)
         check_count("n_iterations", self.n_iterations)
-        power = float(np.mean(np.square(np.abs(X_FTM), dtype=np.float64))) or 1.0
+        power = _mean_power(X_FTM) or 1.0
         prior = prior or Prior()
         W, H, G, Q, spots = self._start(X_FTM, prior, power, check_rng(rng))
         held = prior.held
@@ -220,6 +220,11 @@ class FastMNMF2:
         else:
             G = check_array("prior.G", prior.G, (N, M), "(N, M)", nonnegative=True)
         return W, H, own(G), Q, spots
+
+
+def _mean_power(X_FTM: Array) -> float:
+    """Return the mean of |x|², one frequency at a time: the squares of them all would be the largest array there is."""
+    return sum(float(np.sum(np.square(np.abs(X_TM), dtype=np.float64))) for X_TM in X_FTM) / X_FTM.size
 
 
 def _rescaled(value: Array, over: Array, under: Array) -> Array:
