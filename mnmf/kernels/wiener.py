@@ -69,7 +69,7 @@ def _share(P_T, g, least, inverse_T, out_T):  # type: ignore[no-untyped-def]
 def _block(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, P_FMM, sources, mics, first, S_FTI):  # type: ignore[no-untyped-def]
     """Do the work of `diagonal_images` for a block of frequencies."""
     F, T, M = X_FTM.shape
-    N, _, K = W_NFK.shape
+    N = len(W_NFK)
     size = min(FREQUENCIES, F - first)
     P_NBT = np.empty((N, size, T), H_NKT.dtype)
     for n in range(N):
