@@ -1,5 +1,7 @@
 """FastMNMF2: kernels against plain loops, and what holds for any data."""
 
+import tracemalloc
+
 import numpy as np
 import pyroomacoustics
 import pytest
@@ -194,6 +196,25 @@ def test_one_and_two_threads_give_the_same_bytes(rng):
     finally:
         set_num_threads(threads)
     assert result() == one
+
+
+def test_a_fit_needs_less_than_half_of_the_mixture_beside_it(rng):
+    X = (rng.standard_normal((300, 400, 4)) + 1j).astype(np.complex64)
+    FastMNMF2(2, 1).fit(X[:2])  # compiles
+    tracemalloc.start()
+    try:
+        FastMNMF2(2, 2).fit(X)
+        assert tracemalloc.get_traced_memory()[1] < X.nbytes / 2
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_mixture_of_another_layout_compiles_nothing_and_fits_the_same(X_FTM):
+    there = FastMNMF2(3, 2).fit(X_FTM)
+    compiled = len(kernels._frequency_group.signatures)
+    here = FastMNMF2(3, 2).fit(np.asfortranarray(X_FTM))
+    assert len(kernels._frequency_group.signatures) == compiled
+    assert here.separate(np.asfortranarray(X_FTM)).tobytes() == there.separate(X_FTM).tobytes()
 
 
 def test_seed_decides_the_start(X_FTM):

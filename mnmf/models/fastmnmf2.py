@@ -96,7 +96,7 @@ class FastMNMF2:
         ArgumentError
             Shapes that do not fit together; or more sources than microphones and no W held to tell them apart.
         """
-        X_FTM = check_spectrogram(X_FTM)
+        X_FTM = np.ascontiguousarray(check_spectrogram(X_FTM))  # each layout would be compiled for
         check_count("n_iterations", self.n_iterations)
         power = _mean_power(X_FTM) or 1.0
         prior = prior or Prior()
@@ -177,7 +177,7 @@ class FastMNMF2:
         return load_arrays(path, cls, "WHGQ")
 
     def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int]) -> Array:
-        X_FTM = check_spectrogram(X_FTM)
+        X_FTM = np.ascontiguousarray(check_spectrogram(X_FTM))  # each layout would be compiled for
         wanted = (self.W_.shape[1], self.H_.shape[2], self.G_.shape[1])
         if X_FTM.shape != wanted:
             raise ArgumentError(f"X_FTM must have the shape that was fitted, {wanted}, got {X_FTM.shape}")
