@@ -1,5 +1,8 @@
 """Each kernel against plain loops.  This file is also run with the JIT off."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from numba import get_num_threads, set_num_threads
@@ -161,6 +164,23 @@ def test_beta_nmf_of_any_size_and_type(rng, size, dtype):
     np.testing.assert_allclose(new, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
     same = beta_kernels.update_columns(np.ascontiguousarray(V.T), B, A, 0.5)
     np.testing.assert_allclose(same, new, rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.skipif(get_num_threads() < 2, reason="one thread does one part at a time")
+def test_an_error_does_not_wait_for_the_parts_under_way():
+    release = threading.Event()
+
+    def work(part):
+        if part == 0:
+            raise ZeroDivisionError
+        release.wait(20)
+
+    start = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        share_out(work, 4)
+    waited = time.monotonic() - start
+    release.set()
+    assert waited < 10
 
 
 def test_thread_count_changes_no_bit(rng, X_FTM, start):

@@ -21,6 +21,10 @@ def share_out(work: Callable[[int], None], n_parts: int) -> None:
         for part in range(n_parts):
             work(part)
         return
-    with ThreadPoolExecutor(n_threads) as pool:
+    pool = ThreadPoolExecutor(n_threads)
+    try:
         for _ in pool.map(work, range(n_parts)):
             pass  # raises what the work raised
+    finally:
+        # Whoever interrupts is not kept waiting for a part that is under way, or being compiled for.
+        pool.shutdown(wait=False, cancel_futures=True)
