@@ -1,9 +1,10 @@
 """Seconds and memory of whole separations on a take of 15 s from four microphones at 44.1 kHz.
 
-    python benchmarks/speed.py [--quick]
+    python benchmarks/speed.py [--quick] [--iterations]
 
 Each method runs as its users run it, `mnmf separate`: once with all kernels to compile, then several times without;
 medians are reported.
+Then one iteration of FastMNMF2 beside pyroomacoustics' (`_iterations.py`); `--iterations` measures this alone.
 Also the time of `import mnmf` over that of an empty program.  Writes benchmarks/results/speed.json.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from _environment import environment
+from _iterations import growth, side_by_side
 
 from mnmf import METHODS, audio, data, markers, simulate
 
@@ -48,9 +50,23 @@ def seconds_of(*command: str, **environment: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one run each")
-    runs = 1 if parser.parse_args().quick else 5
-    result: dict = {"environment": environment(), "take_seconds": SECONDS, "runs": runs, "methods": {}}
+    parser.add_argument("--iterations", action="store_true", help="only the single iterations; the rest stays")
+    arguments = parser.parse_args()
+    runs = 1 if arguments.quick else 5
+    path = Path(__file__).parent / "results" / "speed.json"
+    if arguments.iterations:
+        result = json.loads(path.read_text())
+    else:
+        result = {"environment": environment(), "take_seconds": SECONDS, "runs": runs, **commands(runs)}
+    result["iterations"] = {"environment": environment(), **side_by_side(runs), "growth": growth(runs)}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"wrote {path}")
 
+
+def commands(runs: int) -> dict:
+    """Run whole separations; return what they took, and what importing takes."""
+    result: dict = {"methods": {}}
     with tempfile.TemporaryDirectory() as folder:
         arguments = write_session(Path(folder))
         for method in METHODS:
@@ -74,10 +90,7 @@ def main() -> None:
     imports = [seconds_of("-c", "import mnmf") - seconds_of("-c", "pass") for _ in range(max(runs, 3))]
     result["import_seconds"] = round(statistics.median(imports), 3)
     print(f"import mnmf: {result['import_seconds']} s")
-    path = Path(__file__).parent / "results" / "speed.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"wrote {path}")
+    return result
 
 
 if __name__ == "__main__":

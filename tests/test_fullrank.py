@@ -117,8 +117,8 @@ def test_one_mic_is_euclidean_nmf_of_magnitudes(rng):
     prior = Prior(W=W[None], H=H[None], R=np.ones((1, 9, 1, 1))).hold("R")
     model = FullRankMNMF(4, 1).fit(X, prior)
     V = np.abs(X[..., 0])
-    Ht = beta_kernels.update_rows(np.ascontiguousarray(V.T), H.T.copy(), W.T.copy(), W, 2.0)
-    Wn = beta_kernels.update_rows(V, W, Ht.T.copy(), Ht, 2.0)
+    Ht = beta_kernels.update_columns(V, W, H.T.copy(), 2.0)
+    Wn = beta_kernels.update_rows(V, W, Ht, 2.0)
     np.testing.assert_allclose(model.H_[0], Ht.T, rtol=1e-9)
     np.testing.assert_allclose(model.W_[0], Wn, rtol=1e-9)
 

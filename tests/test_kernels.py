@@ -1,5 +1,8 @@
 """Each kernel against plain loops.  This file is also run with the JIT off."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from numba import get_num_threads, set_num_threads
@@ -7,6 +10,7 @@ from scipy.optimize import nnls as scipy_nnls
 
 from mnmf.kernels import beta as beta_kernels
 from mnmf.kernels import fullrank, nnls, one_blas_thread
+from mnmf.kernels._threads import share_out
 from mnmf.kernels.hermitian import nearest_psd
 from mnmf.kernels.matmul import matmul
 from mnmf.kernels.scm import quadratic_forms, weighted_covariances
@@ -123,11 +127,11 @@ def test_every_update_alone_lowers_the_cost(X_FTM, start, block):
 @pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
 def test_beta_nmf_update(rng, beta):
     V, W, H = rng.uniform(0.1, 1, (70, 9)), rng.uniform(0.1, 1, (70, 3)), rng.uniform(0.1, 1, (3, 9))
-    Vt, Ht, Wt = (np.ascontiguousarray(A.T) for A in (V, H, W))
-    new = beta_kernels.update_rows(Vt, Ht, Wt, W, beta).T
+    Ht = np.ascontiguousarray(H.T)
+    new = beta_kernels.update_columns(V, W, Ht, beta).T
     np.testing.assert_allclose(new, naive_nmf.update_h(V, W, H, beta), rtol=1e-9)
     # the other factor is the same function of the transposed problem
-    new_w = beta_kernels.update_rows(V, W, H, Ht, beta)
+    new_w = beta_kernels.update_rows(V, W, Ht, beta)
     np.testing.assert_allclose(new_w, naive_nmf.update_h(V.T, H.T, W.T, beta).T, rtol=1e-9)
     before = sum(naive_nmf.divergence(v, y, beta) for v, y in zip(V.flat, (W @ H).flat))
     after = sum(naive_nmf.divergence(v, y, beta) for v, y in zip(V.flat, (W @ new).flat))
@@ -135,11 +139,56 @@ def test_beta_nmf_update(rng, beta):
     assert beta_kernels.beta_divergence(V, W @ H, beta) == pytest.approx(before, rel=1e-9)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_part_is_done_once_and_errors_get_out(threads):
+    done = []
+    before = get_num_threads()
+    try:
+        set_num_threads(min(threads, before))
+        share_out(done.append, 5)
+        with pytest.raises(ZeroDivisionError):
+            share_out(lambda part: 1 // part, 3)
+    finally:
+        set_num_threads(before)
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (beta_kernels.DEPTH + 3, beta_kernels.TILE + 1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_beta_nmf_of_any_size_and_type(rng, size, dtype):
+    V = rng.uniform(0.1, 1, size).astype(dtype)
+    A, B = rng.uniform(0.1, 1, (size[0], 3)).astype(dtype), rng.uniform(0.1, 1, (size[1], 3)).astype(dtype)
+    Y = A.astype(float) @ B.T
+    expected = A * ((V * Y**-1.5 @ B) / (Y**-0.5 @ B)) ** (2 / 3)
+    new = beta_kernels.update_rows(V, A, B, 0.5)
+    assert new.dtype == dtype
+    np.testing.assert_allclose(new, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
+    same = beta_kernels.update_columns(np.ascontiguousarray(V.T), B, A, 0.5)
+    np.testing.assert_allclose(same, new, rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.skipif(get_num_threads() < 2, reason="one thread does one part at a time")
+def test_an_error_does_not_wait_for_the_parts_under_way():
+    release = threading.Event()
+
+    def work(part):
+        if part == 0:
+            raise ZeroDivisionError
+        release.wait(20)
+
+    start = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        share_out(work, 4)
+    waited = time.monotonic() - start
+    release.set()
+    assert waited < 10
+
+
 def test_thread_count_changes_no_bit(rng, X_FTM, start):
     X = fullrank.rooted(np.tile(X_FTM, (20, 30, 1)))
     W = rng.uniform(0, 1, (140, 8))
     H = rng.uniform(0, 1, (8, 330))
-    Wt, Ht = np.ascontiguousarray(W.T), np.ascontiguousarray(H.T)
+    Ht = np.ascontiguousarray(H.T)
     V = np.abs(X[..., 0])
 
     def everything():
@@ -149,8 +198,8 @@ def test_thread_count_changes_no_bit(rng, X_FTM, start):
                 P,
                 weighted_covariances(X, P),
                 quadratic_forms(X, np.tile(start.R[0], (20, 1, 1))),
-                beta_kernels.update_rows(V, W, H, Ht, 1.0),
-                beta_kernels.update_rows(np.ascontiguousarray(V.T), Ht, Wt, W, 0.5),
+                beta_kernels.update_rows(V, W, Ht, 1.0),
+                beta_kernels.update_columns(V, W, Ht, 0.5),
             ]
 
     threads = get_num_threads()

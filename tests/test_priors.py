@@ -5,6 +5,8 @@ import pytest
 
 from mnmf import Prior, priors
 from mnmf.errors import ArgumentError
+from mnmf.kernels.beta import beta_divergence
+from mnmf.priors._nmf import nmf
 from tests.reference import fullrank as naive
 
 
@@ -115,3 +117,25 @@ def test_passages_that_do_not_fit_are_refused(X_FTM, passages, spots, message):
     for learn in (priors.solo_covariances, priors.solo_bases):
         with pytest.raises(ArgumentError, match=message):
             learn(X_FTM, passages, spots)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0])
+@pytest.mark.parametrize("scale", [1.0, 1e-9])
+def test_single_precision_factorises_as_well_as_double(rng, beta, scale):
+    """Powers of music span more decades than single precision keeps digits; a quarter of the values is silence."""
+    levels = 10.0 ** rng.uniform(-12, 0, (60, 1)) * rng.choice([0, 1], (60, 40), p=[0.25, 0.75])
+    V = scale * levels * rng.exponential(size=(60, 40))
+    factors = {
+        dtype: nmf(V.astype(dtype), 4, beta=beta, n_iterations=20, rng=np.random.default_rng(0))
+        for dtype in (np.float32, np.float64)
+    }
+    W, H = factors[np.float32]
+    assert W.dtype == H.dtype == np.float32
+    single, double = (
+        beta_divergence(V / scale, np.matmul(*factors[dtype], dtype=float) / scale, beta)
+        for dtype in (np.float32, np.float64)
+    )
+    assert single == pytest.approx(double, rel=1e-4)
+    np.testing.assert_allclose(W.sum(axis=0), 1, rtol=1e-5)
+    silence, _ = nmf(np.zeros((3, 4), np.float32), 2, beta=beta, n_iterations=3, rng=rng)
+    assert np.isfinite(silence).all()

@@ -1,70 +1,159 @@
-"""Multiplicative updates of single-channel NMF under the β-divergence (Févotte and Idier 2011)."""
+"""Multiplicative updates of single-channel NMF under the β-divergence (Févotte and Idier 2011).
+
+The model of a tile of the spectrogram, and what each of its values weighs, stay in the cache until both sums of an
+update have been taken from them; so nothing of the size of the spectrogram is made.  Either factor is updated from the
+same array: a transposed copy is not needed.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit, prange
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["TINY", "beta_divergence", "update_rows"]
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mnmf.kernels._threads import share_out
+
+__all__ = ["SINGLE_TINY", "TINY", "beta_divergence", "floor_of", "update_columns", "update_rows"]
+
+Array = NDArray[Any]
 
 TINY = 1e-30  # floor of a model value: far below the square of the smallest 32-bit sample
-ROWS = 64
+SINGLE_TINY = 1e-16  # of the mean: what single precision can still be divided by, twice, and summed
+TILE = 64  # rows, or columns, that one thread updates at a time
+DEPTH = 512  # numbers along the axis that is summed over, taken at a time
 
 
-@njit(parallel=True, cache=True)
-def update_rows(V_IJ, A_IK, B_KJ, B_JK, beta):  # type: ignore[no-untyped-def]
-    """Return the update of `A_IK` in ``V ≈ A B`` that cannot raise the β-divergence.
+def floor_of(dtype: Any) -> float:
+    """Return the least value of a model that is computed with; single precision expects data of mean about 1."""
+    return SINGLE_TINY if dtype == np.float32 else TINY
 
-    ``A ← A ∘ (((AB)^(β−2) ∘ V) Bᵀ / (AB)^(β−1) Bᵀ)^γ``, γ = 1/(2−β) below β = 1, 1 up to 2, 1/(β−1) above.
-    One function serves both factors: for the other one pass everything transposed.  All arrays float64 and
-    C-contiguous; `B_JK` is `B_KJ` transposed.
+
+@njit(cache=True, error_model="numpy")
+def _weigh(V_IJ, i0, j0, beta, floor, model_ST, ratio_ST):  # type: ignore[no-untyped-def]
+    """Turn a tile of the model, y, into y^(β−1), and write v y^(β−2); the tile begins at `i0` and `j0` of `V_IJ`.
+
+    Roots are many times faster than powers, and vector instructions exist for them.
     """
-    n_rows, n_columns = V_IJ.shape
-    n_components = A_IK.shape[1]
+    one = floor / floor
+    for s in range(model_ST.shape[0]):
+        y_T = model_ST[s]
+        ratio_T = ratio_ST[s]
+        v_T = V_IJ[i0 + s, j0 : j0 + model_ST.shape[1]]
+        if beta == 0.5:
+            for t in range(len(y_T)):
+                y = y_T[t] if y_T[t] > floor else floor
+                root = one / np.sqrt(y)
+                y_T[t] = root
+                ratio_T[t] = v_T[t] * root * root * root
+        elif beta == 1.0:
+            for t in range(len(y_T)):
+                y = y_T[t] if y_T[t] > floor else floor
+                y_T[t] = one
+                ratio_T[t] = v_T[t] / y
+        else:
+            for t in range(len(y_T)):
+                y = y_T[t] if y_T[t] > floor else floor
+                power = y ** (beta - 1.0)
+                y_T[t] = power
+                ratio_T[t] = v_T[t] * power / y
+
+
+@njit(cache=True)
+def _product(A, B, out):  # type: ignore[no-untyped-def]
+    np.dot(A, B, out)
+
+
+@njit(cache=True, error_model="numpy")
+def _rescale(old_TK, over_TK, under_TK, beta, floor, new_TK):  # type: ignore[no-untyped-def]
+    """Write ``old · (over / under)^γ``: γ = 1/(2−β) below β = 1, 1 up to 2, 1/(β−1) above."""
+    gamma = 1.0
     if beta < 1.0:
         gamma = 1.0 / (2.0 - beta)
-    elif beta <= 2.0:
-        gamma = 1.0
-    else:
+    elif beta > 2.0:
         gamma = 1.0 / (beta - 1.0)
+    kind = type(floor)  # a power costs single precision a third
+    for t in range(old_TK.shape[0]):
+        for k in range(old_TK.shape[1]):
+            step = over_TK[t, k] / max(under_TK[t, k], TINY)
+            value = old_TK[t, k] * kind(step) ** kind(gamma)
+            new_TK[t, k] = value if value > TINY else 0.0  # numbers that small cost single precision its speed
 
-    column_sums = np.zeros(n_components)  # the denominator of β = 1 is the same in every row
-    for j in range(n_columns):
-        for k in range(n_components):
-            column_sums[k] += B_JK[j, k]
 
-    new_IK = np.empty_like(A_IK)
-    for block in prange((n_rows + ROWS - 1) // ROWS):
-        first = block * ROWS
-        last = min(first + ROWS, n_rows)
-        model = np.dot(A_IK[first:last], B_KJ)
-        ratio = np.empty_like(model)
-        if beta == 1.0:
-            for i in range(last - first):
-                for j in range(n_columns):
-                    ratio[i, j] = V_IJ[first + i, j] / max(model[i, j], TINY)
-            numerator = np.dot(ratio, B_JK)
-            for i in range(last - first):
-                for k in range(n_components):
-                    new_IK[first + i, k] = A_IK[first + i, k] * numerator[i, k] / max(column_sums[k], TINY)
-        else:
-            for i in range(last - first):
-                for j in range(n_columns):
-                    y = max(model[i, j], TINY)
-                    if beta == 0.5:  # a square root is many times faster than a power
-                        model[i, j] = 1.0 / np.sqrt(y)
-                    elif beta == 1.5:
-                        model[i, j] = np.sqrt(y)
-                    else:
-                        model[i, j] = y ** (beta - 1.0)
-                    ratio[i, j] = V_IJ[first + i, j] * model[i, j] / y
-            numerator = np.dot(ratio, B_JK)
-            denominator = np.dot(model, B_JK)
-            for i in range(last - first):
-                for k in range(n_components):
-                    step = numerator[i, k] / max(denominator[i, k], TINY)
-                    new_IK[first + i, k] = A_IK[first + i, k] * step**gamma
-    return new_IK
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rows(V_IJ, A_IK, B_JK, beta, floor, first, new_IK):  # type: ignore[no-untyped-def]
+    """Do the work of `update_rows` for one tile of rows."""
+    n_rows = min(TILE, len(A_IK) - first)
+    n_columns, K = B_JK.shape
+    old_TK = A_IK[first : first + n_rows]
+    over_TK = np.zeros((n_rows, K))
+    under_TK = np.zeros((n_rows, K))
+    part_TK = np.empty((n_rows, K), A_IK.dtype)
+    flat_y = np.empty(n_rows * DEPTH, A_IK.dtype)
+    flat_ratio = np.empty(n_rows * DEPTH, A_IK.dtype)
+    for j in range(0, n_columns, DEPTH):
+        size = min(DEPTH, n_columns - j)
+        y_TS = flat_y[: n_rows * size].reshape((n_rows, size))
+        ratio_TS = flat_ratio[: n_rows * size].reshape((n_rows, size))
+        B_SK = B_JK[j : j + size]
+        _product(old_TK, B_SK.T, y_TS)
+        _weigh(V_IJ, first, j, beta, floor, y_TS, ratio_TS)
+        _product(ratio_TS, B_SK, part_TK)
+        over_TK += part_TK
+        _product(y_TS, B_SK, part_TK)
+        under_TK += part_TK
+    _rescale(old_TK, over_TK, under_TK, beta, floor, new_IK[first : first + n_rows])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _columns(V_IJ, A_IK, B_JK, beta, floor, first, new_JK):  # type: ignore[no-untyped-def]
+    """Do the work of `update_columns` for one tile of columns."""
+    n_columns = min(TILE, len(B_JK) - first)
+    n_rows, K = A_IK.shape
+    old_TK = B_JK[first : first + n_columns]
+    over_TK = np.zeros((n_columns, K))
+    under_TK = np.zeros((n_columns, K))
+    part_TK = np.empty((n_columns, K), A_IK.dtype)
+    flat_y = np.empty(n_columns * DEPTH, A_IK.dtype)
+    flat_ratio = np.empty(n_columns * DEPTH, A_IK.dtype)
+    for i in range(0, n_rows, DEPTH):
+        size = min(DEPTH, n_rows - i)
+        y_ST = flat_y[: n_columns * size].reshape((size, n_columns))
+        ratio_ST = flat_ratio[: n_columns * size].reshape((size, n_columns))
+        A_SK = A_IK[i : i + size]
+        _product(A_SK, old_TK.T, y_ST)
+        _weigh(V_IJ, i, first, beta, floor, y_ST, ratio_ST)
+        _product(ratio_ST.T, A_SK, part_TK)
+        over_TK += part_TK
+        _product(y_ST.T, A_SK, part_TK)
+        under_TK += part_TK
+    _rescale(old_TK, over_TK, under_TK, beta, floor, new_JK[first : first + n_columns])
+
+
+def _tiles(kernel: Callable[..., None], V_IJ: Array, A_IK: Array, B_JK: Array, beta: float, old: Array) -> Array:
+    new = np.empty_like(old)
+    floor = V_IJ.dtype.type(floor_of(V_IJ.dtype))
+
+    def work(tile: int) -> None:
+        kernel(V_IJ, A_IK, B_JK, float(beta), floor, tile * TILE, new)
+
+    share_out(work, -(-len(old) // TILE))
+    return new
+
+
+def update_rows(V_IJ: Array, A_IK: Array, B_JK: Array, beta: float) -> Array:
+    """Return the update of `A_IK` in ``V ≈ A Bᵀ`` that cannot raise the β-divergence.
+
+    ``A ← A ∘ (((A Bᵀ)^(β−2) ∘ V) B / (A Bᵀ)^(β−1) B)^γ``.  All arrays C-contiguous and of one real type.
+    """
+    return _tiles(_rows, V_IJ, A_IK, B_JK, beta, A_IK)
+
+
+def update_columns(V_IJ: Array, A_IK: Array, B_JK: Array, beta: float) -> Array:
+    """Return the update of `B_JK` in ``V ≈ A Bᵀ``; what `update_rows` is for the transposed `V_IJ`."""
+    return _tiles(_columns, V_IJ, A_IK, B_JK, beta, B_JK)
 
 
 def beta_divergence(V, Y, beta):  # type: ignore[no-untyped-def]

@@ -1,46 +1,121 @@
-"""Multichannel Wiener reconstruction for jointly diagonalised models."""
+"""Multichannel Wiener reconstruction for jointly diagonalised models.
+
+All in double precision, whatever the data are in, for the inverse of a demixing matrix may magnify what was rounded.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit, prange
+from numba import njit
+from numpy.typing import NDArray
+
+from mnmf.kernels._threads import share_out
 
 __all__ = ["diagonal_images"]
 
+Array = NDArray[Any]
+
 TINY = 1e-30
+FREQUENCIES = 16  # whose models are one matrix product
+FAST = {"contract"}  # a product and a sum may be one instruction
 
 
-@njit(parallel=True, cache=True)
-def diagonal_images(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, P_FMM, sources, mics):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy")
+def _load(X_TM, planes_RMT):  # type: ignore[no-untyped-def]
+    """Copy signals into real and imaginary planes."""
+    for m in range(X_TM.shape[1]):
+        for t in range(len(X_TM)):
+            planes_RMT[0, m, t] = X_TM[t, m].real
+            planes_RMT[1, m, t] = X_TM[t, m].imag
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def _add_product(z, re_T, im_T, weight_T, out_RT):  # type: ignore[no-untyped-def]
+    """Add a complex number times a signal times real weights."""
+    a = z.real
+    b = z.imag
+    x_T = out_RT[0]
+    y_T = out_RT[1]
+    for t in range(len(re_T)):
+        c = weight_T[t] * re_T[t]
+        d = weight_T[t] * im_T[t]
+        x_T[t] += a * c - b * d
+        y_T[t] += a * d + b * c
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def _invert(P_NBT, b, G_NM, m, out_T):  # type: ignore[no-untyped-def]
+    """Write one over what the model expects of all sources in row m."""
+    out_T[:] = TINY
+    for n in range(len(P_NBT)):
+        g = np.float64(G_NM[n, m])
+        P_T = P_NBT[n, b]
+        for t in range(len(out_T)):
+            out_T[t] += g * P_T[t]
+    for t in range(len(out_T)):
+        out_T[t] = 1 / out_T[t]
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def _share(P_T, g, least, inverse_T, out_T):  # type: ignore[no-untyped-def]
+    """Write the share of one source in a row."""
+    for t in range(len(out_T)):
+        out_T[t] = (g * P_T[t] + least) * inverse_T[t]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _block(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, P_FMM, sources, mics, first, S_FTI):  # type: ignore[no-untyped-def]
+    """Do the work of `diagonal_images` for a block of frequencies."""
+    F, T, M = X_FTM.shape
+    N = len(W_NFK)
+    size = min(FREQUENCIES, F - first)
+    P_NBT = np.empty((N, size, T), H_NKT.dtype)
+    for n in range(N):
+        np.dot(W_NFK[n, first : first + size], H_NKT[n], P_NBT[n])
+    ones_T = np.ones(T)
+    inverse_T = np.empty(T)
+    share_T = np.empty(T)
+    planes_RMT = np.empty((2, M, T))
+    z_RT = np.empty((2, T))
+    images_IRT = np.empty((len(sources), 2, T))
+    for b in range(size):
+        f = first + b
+        _load(X_FTM[f], planes_RMT)
+        images_IRT[:] = 0
+        for m in range(M):
+            z_RT[:] = 0
+            for j in range(M):
+                _add_product(Q_FMM[f, m, j], planes_RMT[0, j], planes_RMT[1, j], ones_T, z_RT)
+            _invert(P_NBT, b, G_NM, m, inverse_T)
+            for i in range(len(sources)):
+                n = sources[i]
+                _share(P_NBT[n, b], np.float64(G_NM[n, m]), TINY / N, inverse_T, share_T)
+                _add_product(P_FMM[f, mics[i], m], z_RT[0], z_RT[1], share_T, images_IRT[i])
+        for t in range(T):
+            for i in range(len(sources)):
+                S_FTI[f, t, i] = complex(images_IRT[i, 0, t], images_IRT[i, 1, t])
+
+
+def diagonal_images(
+    X_FTM: Array,
+    W_NFK: Array,
+    H_NKT: Array,
+    G_NM: Array,
+    Q_FMM: Array,
+    P_FMM: Array,
+    sources: NDArray[np.int64],
+    mics: NDArray[np.int64],
+) -> Array:
     """Return the image of ``sources[i]`` at ``mics[i]``, (F, T, I): row of ``Q⁻¹ diag(λ_n g_n / Σ_r λ_r g_r) Q x``.
 
     `P_FMM` is the inverse of `Q_FMM`.  Where the model expects nothing of anyone, each source gets the same share.
     """
-    n_frequencies, n_frames, n_mics = X_FTM.shape
-    n_sources = W_NFK.shape[0]
-    n_images = len(sources)
-    S_FTI = np.empty((n_frequencies, n_frames, n_images), X_FTM.dtype)
-    for f in prange(n_frequencies):
-        P_NT = np.empty((n_sources, n_frames), H_NKT.dtype)
-        for n in range(n_sources):
-            np.dot(W_NFK[n, f], H_NKT[n], P_NT[n])
-        z_M = np.empty(n_mics, np.complex128)
-        y_M = np.empty(n_mics)
-        for t in range(n_frames):
-            for m in range(n_mics):
-                z = 0j
-                for j in range(n_mics):
-                    z += Q_FMM[f, m, j] * X_FTM[f, t, j]
-                y = TINY
-                for n in range(n_sources):
-                    y += P_NT[n, t] * G_NM[n, m]
-                z_M[m] = z
-                y_M[m] = y
-            for i in range(n_images):
-                n = sources[i]
-                image = 0j
-                for m in range(n_mics):
-                    share = (P_NT[n, t] * G_NM[n, m] + TINY / n_sources) / y_M[m]
-                    image += P_FMM[f, mics[i], m] * share * z_M[m]
-                S_FTI[f, t, i] = image
+    S_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
+
+    def work(block: int) -> None:
+        _block(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, P_FMM, sources, mics, block * FREQUENCIES, S_FTI)
+
+    share_out(work, -(-len(X_FTM) // FREQUENCIES))
     return S_FTI

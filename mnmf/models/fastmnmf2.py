@@ -96,9 +96,9 @@ class FastMNMF2:
         ArgumentError
             Shapes that do not fit together; or more sources than microphones and no W held to tell them apart.
         """
-        X_FTM = check_spectrogram(X_FTM)
+        X_FTM = np.ascontiguousarray(check_spectrogram(X_FTM))  # each layout would be compiled for
         check_count("n_iterations", self.n_iterations)
-        power = float(np.mean(np.square(np.abs(X_FTM), dtype=np.float64))) or 1.0
+        power = _mean_power(X_FTM) or 1.0
         prior = prior or Prior()
         W, H, G, Q, spots = self._start(X_FTM, prior, power, check_rng(rng))
         held = prior.held
@@ -108,7 +108,7 @@ class FastMNMF2:
 
         def cost_now(update: bool) -> tuple[float, Array, Array]:
             determinants = np.linalg.slogdet(Q)[1]
-            cost_F, over, under = kernels.frequency_pass(
+            cost, over, under = kernels.frequency_pass(
                 *data,
                 W,
                 H,
@@ -119,7 +119,7 @@ class FastMNMF2:
                 update and "Q" not in held,
                 update and "H" not in held,
             )
-            return float(np.sum(cost_F - 2 * X_FTM.shape[1] * determinants)), over, under
+            return float(cost - 2 * X_FTM.shape[1] * np.sum(determinants)), over, under
 
         def step() -> float:
             nonlocal H, G
@@ -177,7 +177,7 @@ class FastMNMF2:
         return load_arrays(path, cls, "WHGQ")
 
     def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int]) -> Array:
-        X_FTM = check_spectrogram(X_FTM)
+        X_FTM = np.ascontiguousarray(check_spectrogram(X_FTM))  # each layout would be compiled for
         wanted = (self.W_.shape[1], self.H_.shape[2], self.G_.shape[1])
         if X_FTM.shape != wanted:
             raise ArgumentError(f"X_FTM must have the shape that was fitted, {wanted}, got {X_FTM.shape}")
@@ -222,11 +222,15 @@ class FastMNMF2:
         return W, H, own(G), Q, spots
 
 
+def _mean_power(X_FTM: Array) -> float:
+    """Return the mean of |x|², one frequency at a time: the squares of them all would be the largest array there is."""
+    return sum(float(np.sum(np.square(np.abs(X_TM), dtype=np.float64))) for X_TM in X_FTM) / X_FTM.size
+
+
 def _rescaled(value: Array, over: Array, under: Array) -> Array:
-    """Return ``value · sqrt(over / under)``, the parts over the first axis summed in order."""
-    over, under = over.sum(axis=0, dtype=np.float64), under.sum(axis=0, dtype=np.float64)
-    ratio = np.sqrt(over / np.where(under > 0, under, 1.0))
-    return np.asarray(value * np.where(under > 0, ratio, 1.0).astype(value.dtype))
+    """Return ``value · sqrt(over / under)``."""
+    ratio = np.sqrt(over / np.where(under > 0, under, 1))
+    return np.asarray(value * np.where(under > 0, ratio, 1).astype(value.dtype))
 
 
 def _normalise(W_NFK: Floats, H_NKT: Floats, G_NM: Floats, Q_FMM: NDArray[np.complex128], held: frozenset[str]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.kernels import one_blas_thread
-from mnmf.kernels.beta import TINY, update_rows
+from mnmf.kernels.beta import floor_of, update_columns, update_rows
 
 __all__ = ["nmf"]
 
@@ -34,19 +34,20 @@ def nmf(
 
     Returns
     -------
-    W_FK, H_KT : float64
+    W_FK, H_KT : float32 if `V_FT` is, else float64
         Columns of `W_FK` sum to 1, or to 0 where the spectrogram has nothing for them.
     """
-    V_FT = np.ascontiguousarray(V_FT, np.float64)
-    V_TF = np.ascontiguousarray(V_FT.T)
+    kind: Any = np.float32 if V_FT.dtype == np.float32 else np.float64
+    mean = float(np.mean(V_FT, dtype=np.float64)) or 1.0
+    V_FT = np.ascontiguousarray(V_FT, kind) / kind(mean)  # around 1, single precision has room on both sides
     F, T = V_FT.shape
-    W_FK = rng.uniform(0.5, 1.5, (F, n_components))
-    H_TK = rng.uniform(0.5, 1.5, (T, n_components))
+    W_FK: Any = rng.uniform(0.5, 1.5, (F, n_components)).astype(kind)
+    H_TK: Any = (rng.uniform(0.5, 1.5, (T, n_components)) / mean).astype(kind)
     with one_blas_thread():
         for _ in range(n_iterations):
-            H_TK = update_rows(V_TF, H_TK, np.ascontiguousarray(W_FK.T), W_FK, beta)
-            W_FK = update_rows(V_FT, W_FK, np.ascontiguousarray(H_TK.T), H_TK, beta)
+            H_TK = update_columns(V_FT, W_FK, H_TK, beta)
+            W_FK = update_rows(V_FT, W_FK, H_TK, beta)
             scale_K = W_FK.sum(axis=0)
-            W_FK = W_FK / np.maximum(scale_K, TINY)
-            H_TK = H_TK * scale_K
-    return W_FK, np.ascontiguousarray(H_TK.T)
+            W_FK /= np.maximum(scale_K, floor_of(kind))
+            H_TK *= scale_K
+    return W_FK, np.ascontiguousarray(H_TK.T) * kind(mean)
