@@ -58,7 +58,7 @@ class Method:
     """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
 
     `window` is in seconds; `prior` makes of the evidence, the number of components and a generator what `model` starts
-    from.  A method that is `assigned` starts without regard to spots and solos; which of the fitted sources belongs to
+    from.  Below `lowest`, in Hz, nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted sources belongs to
     which spot is found by their energy there.
     """
 
@@ -72,6 +72,7 @@ class Method:
     components: int
     iterations: int
     assigned: bool = False
+    lowest: float = 0.0
 
     @property
     def needs(self) -> str:
@@ -122,10 +123,11 @@ METHODS = {
         FastMNMF2,
         _spot_prior,
         needs_solos=False,
-        window=16384 / 44100,
+        window=32768 / 44100,
         hops_per_window=4,
-        components=32,
+        components=24,
         iterations=30,
+        lowest=20.0,
     ),
     "fastmnmf2-blind": Method(
         "FastMNMF2 as published, from a circular start, its outputs given to the spots by energy; ignores solos",
@@ -237,9 +239,17 @@ def separate(
     x_LM -= offset_M
     gains_M, silent_mics = calibration(x_LM)
     X_FTM = stft.analyse(x_LM * gains_M)
+    # Rumble that no player makes would have the model trade it between the stems: each spot keeps its own.
+    first = int(np.ceil(recipe.lowest * window_length / session.take.sample_rate))
+    S_FTN = np.empty((*X_FTM.shape[:2], len(spots)), X_FTM.dtype)
+    S_FTN[:first] = X_FTM[:first, :, [mics[0] for mics in spots]]
+    X_FTM = X_FTM[first:]
 
     clock.start("prepare")
-    solo = None if session.without_solo() or recipe.assigned else solo_spectrogram(session, stft, gains_M)
+    solo = None
+    if not session.without_solo() and not recipe.assigned:
+        solo_FTM, passages = solo_spectrogram(session, stft, gains_M)
+        solo = solo_FTM[first:], passages
     prior = recipe.prior(Evidence(X_FTM, spots, solo), n_components, rng)
     del solo
 
@@ -250,7 +260,8 @@ def separate(
     clock.start("reconstruct")
     if recipe.assigned:
         model = assign_spots(model, X_FTM, spots)
-    stems_LN = stft.synthesise(model.separate(X_FTM), len(x_LM))
+    S_FTN[first:] = model.separate(X_FTM)
+    stems_LN = stft.synthesise(S_FTN, len(x_LM))
     own = [mics[0] for mics in spots]
     stems_LN = stems_LN / gains_M[own] + offset_M[own]
     clock.stop()

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from mnmf.kernels._threads import share_out
 
-__all__ = ["GROUPS", "frequency_pass", "project_rows", "weight_pass"]
+__all__ = ["GROUPS", "PullArrays", "frequency_pass", "project_rows", "pull_rows", "weight_pass"]
 
 Array = NDArray[Any]
 
@@ -40,6 +40,22 @@ LANES = 16  # a chunk is a multiple of so many frames: single-precision numbers 
 # "contract" lets a product and a sum become one instruction, "reassoc" and "nsz" let sums run in vector lanes; none of
 # them makes the compiler assume that there is no NaN.
 FAST = {"contract", "reassoc", "nsz"}
+
+
+class PullArrays(NamedTuple):
+    """A prior of the rows of Q: those of ``U = Q Q₀⁻¹``, 1 at their own place, stray little from the identity."""
+
+    base_FMM: Any  # Q₀
+    mixing_FMM: Any  # its inverse
+    precision_FMM: Any  # of u_mj: one over its variance
+    deviation_FMM: Any  # |u_mj|², written by each pass
+    variance_FMM: Any  # how uncertain the data leave u_mj, written by each pass
+    n_frames: float  # that many independent frames
+
+
+_NO_PULL = PullArrays(
+    *(np.empty((0, 1, 1), np.complex128),) * 2, *(np.empty((0, 1, 1)),) * 3, n_frames=1.0
+)  # of the same types, that nothing is compiled twice
 
 
 class Workspace(NamedTuple):
@@ -389,14 +405,58 @@ def project_rows(Q_MM, V_MMM):  # type: ignore[no-untyped-def]
             Q_MM[m, i] = np.conj(q[i]) / np.sqrt(power)
 
 
+@njit(cache=True, error_model="numpy")
+def _multiply(A_MM, B_MM, adjoint, out_MM):  # type: ignore[no-untyped-def]
+    """Write ``A B``, or ``A Bᴴ``, of tiny complex matrices."""
+    M = len(A_MM)
+    for i in range(M):
+        for j in range(M):
+            total = 0j
+            for k in range(M):
+                total += A_MM[i, k] * (np.conj(B_MM[j, k]) if adjoint else B_MM[k, j])
+            out_MM[i, j] = total
+
+
+@njit(cache=True, error_model="numpy")
+def pull_rows(Q_MM, V_MMM, pull, f):  # type: ignore[no-untyped-def]
+    """Update the rows of ``Q_MM``, that of frequency `f`, as `project_rows` does, pulled to ``Q₀`` by a prior.
+
+    In ``U = Q Q₀⁻¹`` a deviation u_mj with precision p adds ``p |u_mj / u_mm|²`` to the negative log-likelihood of
+    ``n_frames`` frames.  With u_mm as it is, that adds to the diagonal of V_m and leaves iterative projection as it
+    is.  Writes ``|u_mj / u_mm|²`` and its variance under a factorised posterior.
+    """
+    M = len(Q_MM)
+    base_MM = pull.base_FMM[f]
+    deviation_MM = pull.deviation_FMM[f]
+    variance_MM = pull.variance_FMM[f]
+    U_MM = np.empty((M, M), np.complex128)
+    A_MM = np.empty((M, M), np.complex128)
+    _multiply(Q_MM, pull.mixing_FMM[f], False, U_MM)
+    for m in range(M):
+        _multiply(base_MM, V_MMM[m], False, A_MM)
+        _multiply(A_MM, base_MM, True, V_MMM[m])
+        own = max(abs(U_MM[m, m]) ** 2, 1e-30)
+        for j in range(M):
+            if j != m:
+                V_MMM[m, j, j] += pull.precision_FMM[f, m, j] / (pull.n_frames * own)
+            variance_MM[m, j] = V_MMM[m, j, j].real
+    project_rows(U_MM, V_MMM)
+    for m in range(M):
+        own = max(abs(U_MM[m, m]) ** 2, 1e-30)
+        for j in range(M):
+            deviation_MM[m, j] = abs(U_MM[m, j]) ** 2 / own
+            variance_MM[m, j] = 1.0 / max(pull.n_frames * own * variance_MM[m, j], 1e-30)
+    _multiply(U_MM, base_MM, False, Q_MM)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _frequency_group(  # type: ignore[no-untyped-def]
-    data, parameters, floor, updates, blocks, group, over_CNKS, under_CNKS
+    data, parameters, floor, updates, pull, blocks, group, over_CNKS, under_CNKS
 ):
     """Do the work of `frequency_pass` for one group of frequencies."""
     X_FTM, scale = data
     W_NFK, H_CNKS, G_NM, Q_FMM = parameters
-    update_w, update_q, gather_h = updates
+    update_w, update_q, gather_h, pulled = updates
     n_blocks, B = blocks
     F, T, M = X_FTM.shape
     C, N, K, S = H_CNKS.shape
@@ -426,7 +486,10 @@ def _frequency_group(  # type: ignore[no-untyped-def]
             for b in range(n_f):
                 _unpack(V_BMQ[b], T, V_MMM)
                 cost += T * _power(Q_FMM[f0 + b], V_MMM)
-                project_rows(Q_FMM[f0 + b], V_MMM)
+                if pulled:
+                    pull_rows(Q_FMM[f0 + b], V_MMM, pull, f0 + b)
+                else:
+                    project_rows(Q_FMM[f0 + b], V_MMM)
         over_NBK[:] = 0
         under_NBK[:] = 0
         for c in range(C):
@@ -473,10 +536,12 @@ def frequency_pass(
     update_w: bool,
     update_q: bool,
     gather_h: bool,
+    pull: PullArrays | None = None,
 ) -> tuple[float, Array, Array]:
     """Update Q and then W in place, and return the cost before that and the numerator and denominator of H.
 
-    The data are `X_FTM` times `scale`; `H_NKT` and W, G, `floor` have the real type that the work is done in.
+    The data are `X_FTM` times `scale`; `H_NKT` and W, G, `floor` have the real type that the work is done in.  The rows
+    of Q are updated by `pull_rows` if there is a `pull`, else by `project_rows`.
 
     Returns the cost without the determinants, and two arrays (N, K, T), which hold zeros unless `gather_h`.
     """
@@ -487,11 +552,12 @@ def frequency_pass(
     cost_G = np.zeros(GROUPS)
     over_GCNKS = np.zeros((GROUPS, C if gather_h else 0, N, K, S), H_NKT.dtype)
     under_GCNKS = np.zeros_like(over_GCNKS)
-    data, parameters, updates = (X_FTM, scale), (W_NFK, H_CNKS, G_NM, Q_FMM), (update_w, update_q, gather_h)
+    arrays = _NO_PULL if pull is None else pull
+    data, parameters, updates = (X_FTM, scale), (W_NFK, H_CNKS, G_NM, Q_FMM), (update_w, update_q, gather_h, pull is not None)
 
     def work(group: int) -> None:
         cost_G[group] = _frequency_group(
-            data, parameters, floor, updates, _blocks(F, T, M), group, over_GCNKS[group], under_GCNKS[group]
+            data, parameters, floor, updates, arrays, _blocks(F, T, M), group, over_GCNKS[group], under_GCNKS[group]
         )
 
     share_out(work, GROUPS)

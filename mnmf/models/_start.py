@@ -15,7 +15,7 @@ __all__ = ["chosen_mics", "sizes_and_spots"]
 
 
 def sizes_and_spots(
-    prior: Prior, X_FTM: NDArray[Any], n_sources: int | None, n_components: int, names: str
+    prior: Prior, X_FTM: NDArray[Any], n_sources: int | None, n_components: int, names: str, pullable: str = ""
 ) -> tuple[int, int, Spots]:
     """Return N, K and the spots, once W and H of the prior have been checked and what it holds is there.
 
@@ -27,6 +27,8 @@ def sizes_and_spots(
         The model's; the prior's count first.
     names : str
         The letters the model knows, such as ``"WHR"``.
+    pullable : str
+        Those that it can pull towards the prior.
 
     Raises
     ------
@@ -39,9 +41,13 @@ def sizes_and_spots(
     unknown = sorted(prior.held - set(names))
     if unknown:
         raise ArgumentError(f"this model has no {unknown[0]} to hold; it has {', '.join(names)}")
+    stubborn = sorted(prior.pulled - set(pullable))
+    if stubborn:
+        raise ArgumentError(f"this model cannot pull {stubborn[0]}; hold or release it")
     for name in names:
-        if name in prior.held and getattr(prior, name) is None:
-            raise ArgumentError(f"the prior holds {name} but gives none; give a value or release it")
+        if name in prior.held | prior.pulled and getattr(prior, name) is None:
+            verb = "holds" if name in prior.held else "pulls"
+            raise ArgumentError(f"the prior {verb} {name} but gives none; give a value or release it")
     K = n_components
     if prior.W is not None:
         K = check_array("prior.W", prior.W, (N, F, None), "(N, F, K)", nonnegative=True).shape[2]

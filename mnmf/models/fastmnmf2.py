@@ -20,10 +20,11 @@ from mnmf.kernels import fastmnmf2 as kernels
 from mnmf.kernels import one_blas_thread
 from mnmf.kernels.wiener import diagonal_images
 from mnmf.models._iterate import Callback, iterate
+from mnmf.models._pull import Pull
 from mnmf.models._saved import load_arrays, save_arrays
 from mnmf.models._start import chosen_mics, sizes_and_spots
 from mnmf.priors import Prior
-from mnmf.priors.spot import demixing_start, own_rows, weight_start
+from mnmf.priors.spot import demixing_start, own_rows, spot_order, weight_start
 
 __all__ = ["FastMNMF2"]
 
@@ -85,7 +86,8 @@ class FastMNMF2:
         X_FTM : complex64 or complex128, shape (F, T, M)
             Spectrogram of the mixture.
         prior : Prior, optional
-            Starting values among W, H, G and Q, and which of them to hold.
+            Starting values among W, H, G and Q, and which of them to hold.  Q may be pulled towards its prior; then
+            the likelihood is no longer all that is raised, and `cost_`, which is the likelihood's, may rise at times.
         rng : numpy.random.Generator or int
             Draws W and H, uniform around the mean power, where the prior does not give them.
         callback : callable, optional
@@ -102,6 +104,8 @@ class FastMNMF2:
         prior = prior or Prior()
         W, H, G, Q, spots = self._start(X_FTM, prior, power, check_rng(rng))
         held = prior.held
+        own = np.array(spot_order(spots, X_FTM.shape[2]))
+        pull = Pull(Q, own, X_FTM.shape[1]) if "Q" in prior.pulled else None
         kind = W.dtype.type
         data = X_FTM, kind(power**-0.5)
         floor = kind(FLOOR)
@@ -118,12 +122,15 @@ class FastMNMF2:
                 update and "W" not in held,
                 update and "Q" not in held,
                 update and "H" not in held,
+                None if pull is None else pull.arrays,
             )
             return float(cost - 2 * X_FTM.shape[1] * np.sum(determinants)), over, under
 
         def step() -> float:
             nonlocal H, G
             cost, over, under = cost_now(update=True)
+            if pull is not None:
+                pull.learn()
             if "H" not in held:
                 H = _rescaled(H, over, under)
             if "G" not in held:
@@ -203,7 +210,7 @@ class FastMNMF2:
     def _start(self, X_FTM: Array, prior: Prior, power: float, rng: np.random.Generator) -> tuple[Any, ...]:
         """Return the checked starting values W, H, G, Q, in units of the mixture at mean power 1, and the spots."""
         F, T, M = X_FTM.shape
-        N, K, spots = sizes_and_spots(prior, X_FTM, self.n_sources, self.n_components, "WHGQ")
+        N, K, spots = sizes_and_spots(prior, X_FTM, self.n_sources, self.n_components, "WHGQ", pullable="Q")
         kind = np.float32 if X_FTM.dtype == np.complex64 else np.float64
 
         def own(value: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The `Prior`: starting values for a model, and which of them stay as they are."""
+"""The `Prior`: starting values for a model, and which of them stay as they are or near."""
 
 from __future__ import annotations
 
@@ -39,16 +39,18 @@ class Prior:
         For each source the microphone(s) that are its own, counted from 0, the reference spot first.
     held : set of str
         Names among W, H, G, Q, R that a model must not change.
+    pulled : set of str
+        Names that a model may change, but pulls towards the values given here; FastMNMF2 knows how to for Q.
 
     Notes
     -----
     ``a | b`` joins two priors.  Where both give a value the right one wins, and brings its own word on whether the
-    value is held; what only one of them gives or holds is kept.
+    value is held or pulled; what only one of them gives, holds or pulls is kept.
 
     Raises
     ------
     ArgumentError
-        `held` names something else, or `spots` is not made of microphone numbers.
+        `held` or `pulled` names something else, or a name is in both, or `spots` is not made of microphone numbers.
     """
 
     W: Array | None = None
@@ -58,26 +60,36 @@ class Prior:
     R: Array | None = None
     spots: Spots | None = None
     held: frozenset[str] = field(default_factory=frozenset)
+    pulled: frozenset[str] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "held", _names(self.held))
+        object.__setattr__(self, "pulled", _names(self.pulled))
+        if both := sorted(self.held & self.pulled):
+            raise ArgumentError(f"a prior cannot both hold and pull {both[0]}")
         if self.spots is not None:
             object.__setattr__(self, "spots", as_spots(self.spots))
 
     def __or__(self, other: Prior) -> Prior:
         if not isinstance(other, Prior):
             return NotImplemented
-        given = {f.name: getattr(other, f.name) for f in fields(self) if f.name != "held"}
+        given = {f.name: getattr(other, f.name) for f in fields(self) if f.name not in ("held", "pulled")}
         given = {name: value for name, value in given.items() if value is not None}
-        return replace(self, **given, held=(self.held - given.keys()) | other.held)
+        held = (self.held - given.keys() - other.pulled) | other.held
+        pulled = (self.pulled - given.keys() - other.held) | other.pulled
+        return replace(self, **given, held=held, pulled=pulled)
 
     def hold(self, *names: str) -> Prior:
         """Return this prior with the values called `names` held fixed as well."""
-        return replace(self, held=self.held | _names(names))
+        return replace(self, held=self.held | _names(names), pulled=self.pulled - _names(names))
+
+    def pull(self, *names: str) -> Prior:
+        """Return this prior with the values called `names` free to be updated, but pulled towards these."""
+        return replace(self, held=self.held - _names(names), pulled=self.pulled | _names(names))
 
     def release(self, *names: str) -> Prior:
         """Return this prior with the values called `names` free to be updated."""
-        return replace(self, held=self.held - _names(names))
+        return replace(self, held=self.held - _names(names), pulled=self.pulled - _names(names))
 
     @property
     def n_sources(self) -> int | None:

@@ -92,7 +92,7 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
     Returns
     -------
     Prior
-        With `Q`, complex128 (F, M, M), row n for source n, and `spots`.
+        With `Q`, complex128 (F, M, M), row n for source n, which is pulled, and `spots`.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
         A_FMN[:, :, n] = np.where(
             usable_F[:, None], a_FM / np.where(usable_F, reference_F, 1.0)[:, None], np.eye(M)[own][None]
         )
-    return Prior(Q=demixing(A_FMN, ridge, all_spots), spots=all_spots)
+    return Prior(Q=demixing(A_FMN, ridge, all_spots), spots=all_spots, pulled=frozenset("Q"))
 
 
 def demixing(A_FMN: Array, ridge: float, spots: Spots) -> Array:

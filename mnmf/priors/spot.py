@@ -21,7 +21,7 @@ def spot(
     X_FTM: Array,
     spots: Sequence[int | Sequence[int]],
     Q: Array | None = None,
-    n_components: int = 32,
+    n_components: int = 24,
     *,
     n_iterations: int = 60,
     leak: float = 0.02,
@@ -53,7 +53,7 @@ def spot(
     Returns
     -------
     Prior
-        With `W`, `H`, `G`, `Q` and `spots`.
+        With `W`, `H`, `G`, `Q`, which is pulled, and `spots`.
 
     Raises
     ------
@@ -74,13 +74,14 @@ def spot(
     rows = own_rows(all_spots, M)
     Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
 
-    P_NFT = np.stack([_power(X_FTM, Q[:, n]) for n in range(N)])
-    total_FT = np.maximum(P_NFT.sum(axis=0), np.finfo(P_NFT.dtype).tiny)
+    total_FT = sum(_power(X_FTM, Q[:, n]) for n in range(N))
+    total_FT = np.maximum(total_FT, np.finfo(total_FT.dtype).tiny)
     W_NFK, H_NKT = np.empty((N, F, n_components)), np.empty((N, n_components, T))
     for n in range(N):
-        D_FT = P_NFT[n] * (P_NFT[n] / total_FT)
+        P_FT = _power(X_FTM, Q[:, n])  # computed twice rather than kept for all sources
+        D_FT = P_FT * (P_FT / total_FT)
         W_NFK[n], H_NKT[n] = nmf(D_FT, n_components, beta=0.5, n_iterations=n_iterations, rng=generator)
-    return Prior(W=W_NFK, H=H_NKT, G=weight_start(rows, M, leak), Q=Q, spots=all_spots)
+    return Prior(W=W_NFK, H=H_NKT, G=weight_start(rows, M, leak), Q=Q, spots=all_spots, pulled=frozenset("Q"))
 
 
 def demixing_start(spots: Spots, n_frequencies: int, n_mics: int) -> Array:

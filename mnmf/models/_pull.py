@@ -1,0 +1,76 @@
+"""How far a demixing matrix is let stray from where its prior put it: a robust empirical-Bayes prior on Q.
+
+A few seconds of music are hardly enough to learn a filter at every frequency, and what the likelihood alone makes of
+them serves the model rather than the players.  So each row m of ``U = Q Q₀⁻¹``, scaled to 1 at its own place, has
+Student-t distributed deviations u_mj from the identity.  Their variance is not chosen but learned, per pair of rows
+and per band of frequencies, from how far the rows went (expectation-maximisation with the posterior variance of u):
+where the solos predict the take they keep the word, where a player has moved the take has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf.kernels.fastmnmf2 import PullArrays
+from mnmf.models._bands import bands
+
+__all__ = ["Pull"]
+
+Array = NDArray[Any]
+
+SPREAD = 0.1  # variance of a deviation to begin with: bleed about 10 dB below the own sound
+LEAST_SPREAD = 1e-6
+DEGREES = 4.0  # of freedom of the t distribution: a few frequencies may stray far
+OVERLAP = 2.0  # frames that count as one, for neighbouring frames share samples
+BEFORE_LEARNING = 3  # iterations until the spread is learned
+BANDS_PER_OCTAVE = 3
+NARROWEST = 24  # frequencies in a band
+
+
+class Pull:
+    """The prior of the rows of Q around `Q_FMM`, and what is learned of its spread.
+
+    Parameters
+    ----------
+    Q_FMM : complex128, shape (F, M, M)
+        Where the rows are pulled to.
+    own : sequence of int
+        For each row the microphone at which its source is to be heard as it is: rows are rescaled to that.
+    n_frames : int
+        Frames of the mixture T.
+    """
+
+    def __init__(self, Q_FMM: Array, own: Array, n_frames: int) -> None:
+        mixing_FMM = np.linalg.inv(Q_FMM)
+        scale_FM = mixing_FMM[:, own, np.arange(len(own))]
+        # A row that its own microphone does not hear keeps its scale.
+        scale_FM = np.where(np.abs(scale_FM) > 1e-6, scale_FM, 1.0)
+        F, M = scale_FM.shape
+        self._edges = bands(F, BANDS_PER_OCTAVE, NARROWEST)
+        self._spread_BMM = np.full((len(self._edges) - 1, M, M), SPREAD)
+        self._iterations = 0
+        self.arrays = PullArrays(
+            Q_FMM * scale_FM[:, :, None],
+            mixing_FMM / scale_FM[:, None, :],
+            np.full((F, M, M), 1 / SPREAD),
+            np.zeros((F, M, M)),
+            np.zeros((F, M, M)),
+            n_frames / OVERLAP,
+        )
+
+    def learn(self) -> None:
+        """Learn the spread from where the last iteration put the rows."""
+        self._iterations += 1
+        if self._iterations < BEFORE_LEARNING:
+            return
+        square_FMM = self.arrays.deviation_FMM + self.arrays.variance_FMM
+        counts = np.diff(self._edges)
+        spread_FMM = np.repeat(self._spread_BMM, counts, axis=0)
+        weighted_FMM = square_FMM * (DEGREES + 1) / (DEGREES + square_FMM / spread_FMM)
+        sums_BMM = np.add.reduceat(weighted_FMM, self._edges[:-1], axis=0)
+        self._spread_BMM = np.maximum(sums_BMM / counts[:, None, None], LEAST_SPREAD)
+        spread_FMM = np.repeat(self._spread_BMM, counts, axis=0)
+        self.arrays.precision_FMM[:] = (DEGREES + 1) / (DEGREES * spread_FMM + square_FMM)
