@@ -6,6 +6,7 @@ All in one process and in turn, so that whatever else the machine does slows all
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pyroomacoustics
@@ -133,6 +134,23 @@ def growth(repetitions: int) -> list[dict]:
         records.append({"F": F, "T": T, "ms": round(milliseconds, 1)})
         print(f"F {F}, T {T}: {milliseconds:.1f} ms, {1e6 * milliseconds / F / T:.1f} ns a point", flush=True)
     return records
+
+
+def draw(records: list[dict], path: Path) -> None:
+    """Draw what `growth` measured."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
+    fewest = min(record["F"] for record in records), min(record["T"] for record in records)
+    for name, other, least in (("frequencies", "T", fewest[1]), ("frames", "F", fewest[0])):
+        line = sorted((r["F"] * r["T"] / 1e6, r["ms"]) for r in records if r[other] == least)
+        axis.plot(*zip(*line), "o-", label=f"more {name}, {other} = {least}")
+    axis.set(xlabel="time-frequency points (millions)", ylabel="one iteration (ms)", xlim=(0, None), ylim=(0, None))
+    axis.legend(frameon=False)
+    figure.savefig(path, dpi=150)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 Each method runs as its users run it, `mnmf separate`: once with all kernels to compile, then several times without;
 medians are reported.
 Then one iteration of FastMNMF2 beside pyroomacoustics' (`_iterations.py`); `--iterations` measures this alone.
-Also the time of `import mnmf` over that of an empty program.  Writes benchmarks/results/speed.json.
+Also the time of `import mnmf` over that of an empty program.  Writes benchmarks/results/speed.json and
+docs/images/speed.png.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from _environment import environment
-from _iterations import growth, side_by_side
+from _iterations import draw, growth, side_by_side
 
 from mnmf import METHODS, audio, data, markers, simulate
 
@@ -62,6 +63,7 @@ def main() -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"wrote {path}")
+    draw(result["iterations"]["growth"], Path(__file__).parent.parent / "docs" / "images" / "speed.png")
 
 
 def commands(runs: int) -> dict:
