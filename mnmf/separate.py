@@ -58,8 +58,8 @@ class Method:
     """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
 
     `window` is in seconds; `prior` makes of the evidence, the number of components and a generator what `model` starts
-    from.  Below `lowest`, in Hz, nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted sources belongs to
-    which spot is found by their energy there.
+    from.  Below `lowest`, in Hz, nothing is separated.  A method that is `assigned` starts without regard to spots and
+    solos; which of the fitted sources belongs to which spot is found by their energy there.
     """
 
     summary: str

@@ -553,7 +553,8 @@ def frequency_pass(
     over_GCNKS = np.zeros((GROUPS, C if gather_h else 0, N, K, S), H_NKT.dtype)
     under_GCNKS = np.zeros_like(over_GCNKS)
     arrays = _NO_PULL if pull is None else pull
-    data, parameters, updates = (X_FTM, scale), (W_NFK, H_CNKS, G_NM, Q_FMM), (update_w, update_q, gather_h, pull is not None)
+    data, parameters = (X_FTM, scale), (W_NFK, H_CNKS, G_NM, Q_FMM)
+    updates = update_w, update_q, gather_h, pull is not None
 
     def work(group: int) -> None:
         cost_G[group] = _frequency_group(

@@ -74,7 +74,9 @@ def spot(
     rows = own_rows(all_spots, M)
     Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
 
-    total_FT = sum(_power(X_FTM, Q[:, n]) for n in range(N))
+    total_FT = _power(X_FTM, Q[:, 0])
+    for n in range(1, N):
+        total_FT += _power(X_FTM, Q[:, n])
     total_FT = np.maximum(total_FT, np.finfo(total_FT.dtype).tiny)
     W_NFK, H_NKT = np.empty((N, F, n_components)), np.empty((N, n_components, T))
     for n in range(N):
