@@ -23,7 +23,7 @@ def spot(
     Q: Array | None = None,
     n_components: int = 24,
     *,
-    n_iterations: int = 60,
+    n_iterations: int = 20,
     leak: float = 0.02,
     rng: np.random.Generator | int = 0,
 ) -> Prior:
