@@ -15,9 +15,9 @@ from pathlib import Path
 
 from _environment import environment
 
-RATE, WINDOW, HOP = 44100, 16384, 4096
+RATE, WINDOW, HOP = 44100, 32768, 8192
 M = N = 4
-K = 32
+K = 24
 MEGABYTE = 1e6
 
 
@@ -50,7 +50,9 @@ def predicted(F: int, T: int) -> dict[str, float]:
     model = existing["W"] + existing["H"] + existing["Q"]
     start = 2 * existing["W"]  # drawn in double precision
     held = 2 * existing["W"] + existing["Q"]  # what normalisation and determinants copy
-    iteration = model + statistics + workspace + held
+    pull = (3 * 16 + 2 * 8) * F * M * M / MEGABYTE  # Q as given and inverted, deviations, their precision and variance
+    learning = 4 * 8 * F * M * M / MEGABYTE
+    iteration = model + statistics + workspace + pull + max(held, learning)
     image = check + F * T * 8 / MEGABYTE  # malloc keeps the freed check
     return {"fit": max(check, model + start, iteration), "image": image}
 
@@ -59,17 +61,19 @@ def measure(seconds: float) -> dict[str, float]:
     """Fit in this process; return by how many megabytes it grew at the peaks of the fit and of one image."""
     import numpy as np
 
-    from mnmf import FastMNMF2
+    from mnmf import FastMNMF2, Prior
 
     F, T = sizes(seconds)
     rng = np.random.default_rng(0)
     X_FTM = np.empty((F, T, M), np.complex64)
     for X_TM in X_FTM:
         X_TM[:] = rng.standard_normal((T, M)) + 1j * rng.standard_normal((T, M))
-    FastMNMF2(K, 2).fit(X_FTM[:64, :64].copy()).images(X_FTM[:64, :64].copy(), 0, [0])
+    tiny = Prior(Q=np.tile(np.eye(M, dtype=complex), (64, 1, 1)), spots=tuple((m,) for m in range(M)), pulled={"Q"})
+    FastMNMF2(K, 4).fit(X_FTM[:64, :64].copy(), tiny).images(X_FTM[:64, :64].copy(), 0, [0])
 
     before = reset_peak()
-    model = FastMNMF2(K, 3).fit(X_FTM)
+    prior = Prior(Q=np.tile(np.eye(M, dtype=complex), (F, 1, 1)), spots=tuple((m,) for m in range(M)), pulled={"Q"})
+    model = FastMNMF2(K, 4).fit(X_FTM, prior)
     fit = status("VmHWM") - before
     before = reset_peak()
     image = model.images(X_FTM, 0, [0])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import mnmf
 from mnmf import audio, priors
 from mnmf.errors import SessionError, check_choice, check_count
-from mnmf.models import FastMNMF2, FullRankMNMF, assign_spots
+from mnmf.models import FastMNMF2, FullRankMNMF, assign_spots, match_gains
 from mnmf.output import OutputFolder
 from mnmf.priors import Prior
 from mnmf.session import Session
@@ -86,7 +86,9 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     """Start from what each spot hears best, demixed as the solos teach; bases from solos where a spot is shared."""
     references = [mics[0] for mics in evidence.spots]
     if len(set(references)) == len(references):
-        Q = None if evidence.solo is None else priors.solo(*evidence.solo, evidence.spots).Q
+        Q = None
+        if evidence.solo is not None:
+            Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
         return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
     if evidence.solo is None:
         raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
@@ -241,9 +243,7 @@ def separate(
     X_FTM = stft.analyse(x_LM * gains_M)
     # Rumble that no player makes would have the model trade it between the stems: each spot keeps its own.
     first = int(np.ceil(recipe.lowest * window_length / session.take.sample_rate))
-    S_FTN = np.empty((*X_FTM.shape[:2], len(spots)), X_FTM.dtype)
-    S_FTN[:first] = X_FTM[:first, :, [mics[0] for mics in spots]]
-    X_FTM = X_FTM[first:]
+    rumble_FTM, X_FTM = X_FTM[:first], X_FTM[first:]
 
     clock.start("prepare")
     solo = None
@@ -260,10 +260,11 @@ def separate(
     clock.start("reconstruct")
     if recipe.assigned:
         model = assign_spots(model, X_FTM, spots)
-    S_FTN[first:] = model.separate(X_FTM)
-    stems_LN = stft.synthesise(S_FTN, len(x_LM))
-    own = [mics[0] for mics in spots]
-    stems_LN = stems_LN / gains_M[own] + offset_M[own]
+    stems_LN = np.empty((len(x_LM), len(spots)), x_LM.dtype)
+    for n, (own, *_) in enumerate(spots):  # one at a time, for memory
+        image_FTM = np.concatenate([rumble_FTM[..., [own]], model.images(X_FTM, n, [own])])
+        stems_LN[:, n] = stft.synthesise(image_FTM, len(x_LM))[:, 0] / gains_M[own] + offset_M[own]
+        clock.tell((n + 1) / len(spots))
     clock.stop()
 
     parameters = {

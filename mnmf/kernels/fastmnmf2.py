@@ -48,14 +48,14 @@ class PullArrays(NamedTuple):
     base_FMM: Any  # Q₀
     mixing_FMM: Any  # its inverse
     precision_FMM: Any  # of u_mj: one over its variance
-    deviation_FMM: Any  # |u_mj|², written by each pass
+    deviation_FMM: Any  # u_mj / u_mm, complex, written by each pass
     variance_FMM: Any  # how uncertain the data leave u_mj, written by each pass
     n_frames: float  # that many independent frames
 
 
-_NO_PULL = PullArrays(
-    *(np.empty((0, 1, 1), np.complex128),) * 2, *(np.empty((0, 1, 1)),) * 3, n_frames=1.0
-)  # of the same types, that nothing is compiled twice
+# Of the same types as any other, that nothing is compiled twice.
+_NO_MATRICES, _NO_NUMBERS = np.empty((0, 1, 1), np.complex128), np.empty((0, 1, 1))
+_NO_PULL = PullArrays(_NO_MATRICES, _NO_MATRICES, _NO_NUMBERS, _NO_MATRICES, _NO_NUMBERS, 1.0)
 
 
 class Workspace(NamedTuple):
@@ -423,7 +423,7 @@ def pull_rows(Q_MM, V_MMM, pull, f):  # type: ignore[no-untyped-def]
 
     In ``U = Q Q₀⁻¹`` a deviation u_mj with precision p adds ``p |u_mj / u_mm|²`` to the negative log-likelihood of
     ``n_frames`` frames.  With u_mm as it is, that adds to the diagonal of V_m and leaves iterative projection as it
-    is.  Writes ``|u_mj / u_mm|²`` and its variance under a factorised posterior.
+    is.  Writes ``u_mj / u_mm`` and its variance under a factorised posterior.
     """
     M = len(Q_MM)
     base_MM = pull.base_FMM[f]
@@ -444,7 +444,7 @@ def pull_rows(Q_MM, V_MMM, pull, f):  # type: ignore[no-untyped-def]
     for m in range(M):
         own = max(abs(U_MM[m, m]) ** 2, 1e-30)
         for j in range(M):
-            deviation_MM[m, j] = abs(U_MM[m, j]) ** 2 / own
+            deviation_MM[m, j] = U_MM[m, j] / U_MM[m, m] if own > 1e-30 else 0j
             variance_MM[m, j] = 1.0 / max(pull.n_frames * own * variance_MM[m, j], 1e-30)
     _multiply(U_MM, base_MM, False, Q_MM)
 

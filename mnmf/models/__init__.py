@@ -16,12 +16,14 @@ the images of all sources sum to the mixture.  Both take the spectrogram that wa
 ``save(path)`` and ``load(path)`` use ``.npz`` without pickle.
 
 A model fitted without knowing the spots has its sources in no order; `assign_spots` finds whose is whose.
+`match_gains` undoes what preamplifiers were changed by between the solos and the take.
 
 There is no base class: the methods share these words and `_iterate`, and differ in everything else.
 """
 
 from mnmf.models._assign import assign_spots
+from mnmf.models._gains import match_gains
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 
-__all__ = ["FastMNMF2", "FullRankMNMF", "assign_spots"]
+__all__ = ["FastMNMF2", "FullRankMNMF", "assign_spots", "match_gains"]

@@ -4,7 +4,8 @@ A few seconds of music are hardly enough to learn a filter at every frequency, a
 them serves the model rather than the players.  So each row m of ``U = Q Q₀⁻¹``, scaled to 1 at its own place, has
 Student-t distributed deviations u_mj from the identity.  Their variance is not chosen but learned, per pair of rows
 and per band of frequencies, from how far the rows went (expectation-maximisation with the posterior variance of u):
-where the solos predict the take they keep the word, where a player has moved the take has it.
+where the solos predict the take they keep the word, where a player has moved the take has it.  A gain that was changed
+after the solos is no movement: the gains that leave the least to stray are learned as well.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ OVERLAP = 2.0  # frames that count as one, for neighbouring frames share samples
 BEFORE_LEARNING = 3  # iterations until the spread is learned
 BANDS_PER_OCTAVE = 3
 NARROWEST = 24  # frequencies in a band
+ENOUGH = 1024  # frequencies to learn changes of gain from
 
 
 class Pull:
@@ -41,6 +43,13 @@ class Pull:
         For each row the microphone at which its source is to be heard as it is: rows are rescaled to that.
     n_frames : int
         Frames of the mixture T.
+
+    Attributes
+    ----------
+    arrays : PullArrays
+        What `frequency_pass` needs and writes.
+    gains_M : float64, shape (M,)
+        By which factor each microphone's gain has changed since `Q_FMM` was learned, up to one factor for all.
     """
 
     def __init__(self, Q_FMM: Array, own: Array, n_frames: int) -> None:
@@ -49,6 +58,8 @@ class Pull:
         # A row that its own microphone does not hear keeps its scale.
         scale_FM = np.where(np.abs(scale_FM) > 1e-6, scale_FM, 1.0)
         F, M = scale_FM.shape
+        self._own = np.asarray(own)
+        self.gains_M = np.ones(M)
         self._edges = bands(F, BANDS_PER_OCTAVE, NARROWEST)
         self._spread_BMM = np.full((len(self._edges) - 1, M, M), SPREAD)
         self._iterations = 0
@@ -56,17 +67,18 @@ class Pull:
             Q_FMM * scale_FM[:, :, None],
             mixing_FMM / scale_FM[:, None, :],
             np.full((F, M, M), 1 / SPREAD),
-            np.zeros((F, M, M)),
+            np.zeros((F, M, M), np.complex128),
             np.zeros((F, M, M)),
             n_frames / OVERLAP,
         )
 
     def learn(self) -> None:
-        """Learn the spread from where the last iteration put the rows."""
+        """Learn the spread, and changes of gain, from where the last iteration put the rows."""
         self._iterations += 1
         if self._iterations < BEFORE_LEARNING:
             return
-        square_FMM = self.arrays.deviation_FMM + self.arrays.variance_FMM
+        deviation_FMM = self.arrays.deviation_FMM
+        square_FMM = deviation_FMM.real**2 + deviation_FMM.imag**2 + self.arrays.variance_FMM
         counts = np.diff(self._edges)
         spread_FMM = np.repeat(self._spread_BMM, counts, axis=0)
         weighted_FMM = square_FMM * (DEGREES + 1) / (DEGREES + square_FMM / spread_FMM)
@@ -74,3 +86,30 @@ class Pull:
         self._spread_BMM = np.maximum(sums_BMM / counts[:, None, None], LEAST_SPREAD)
         spread_FMM = np.repeat(self._spread_BMM, counts, axis=0)
         self.arrays.precision_FMM[:] = (DEGREES + 1) / (DEGREES * spread_FMM + square_FMM)
+        self._learn_gains()
+
+    def _learn_gains(self) -> None:
+        """Move Q₀ to the gains at which its rows would have strayed least.
+
+        Microphones whose gains changed by factors 1 + ε_k since Q₀ was learned make ``u_mj = − Σ_k ε_k q_mk a_kj``, to
+        first order, with q and a of Q₀ and its inverse: a weighted least-squares problem in as many unknowns as there
+        are microphones, for which a part of the frequencies is enough.
+        """
+        F, M, _ = self.arrays.base_FMM.shape
+        some = slice(None, None, -(-F // ENOUGH))
+        base, mixing = self.arrays.base_FMM[some], self.arrays.mixing_FMM[some]
+        weight = self.arrays.precision_FMM[some] * (1 - np.eye(M))
+        effect = base[:, :, None, :] * np.swapaxes(mixing, 1, 2)[:, None, :, :]  # (F, M, M, M): of gain k on u_mj
+        normal = np.einsum("fmjk,fmj,fmjl->kl", effect.conj(), weight, effect, optimize=True).real
+        target = -np.einsum(
+            "fmjk,fmj,fmj->k", effect.conj(), weight, self.arrays.deviation_FMM[some], optimize=True
+        ).real
+        # All gains together mean nothing; and where Q₀ demixes nothing, no gain shows.
+        ridge = 1e-3 * np.trace(normal) / M + self.arrays.n_frames
+        change = np.linalg.solve(normal + ridge * np.eye(M), target)
+        gains = np.exp(np.clip(change - change.mean(), -0.5, 0.5))
+        self.gains_M *= gains
+        self.arrays.base_FMM[:] /= gains
+        self.arrays.mixing_FMM[:] *= gains[:, None]
+        self.arrays.base_FMM[:] *= gains[self._own][:, None]
+        self.arrays.mixing_FMM[:] /= gains[self._own]

@@ -62,6 +62,8 @@ class FastMNMF2:
         Joint diagonaliser; row m is q_mᴴ.
     cost_ : float64 (iterations,)
         ``Σ_ftm (x̃/y + log y) − T Σ_f log |det Q_f|²`` after each iteration, for the mixture scaled to mean power 1.
+    gains_ : float64 (M,)
+        By which factor the gain of each microphone differs from that of the prior's Q, if that is pulled; else ones.
     spots_ : tuple of tuples of int
         The microphones of each source, the reference spot first.
     """
@@ -145,6 +147,7 @@ class FastMNMF2:
         # Scaling there and back would change the last bits of what is held.
         self.W_ = np.array(prior.W, W.dtype) if "W" in held else W * kind(power)
         self.H_, self.G_, self.Q_, self.spots_ = H, G, Q, spots
+        self.gains_ = np.ones(X_FTM.shape[2]) if pull is None else pull.gains_M
         return self
 
     def separate(self, X_FTM: Array) -> Array:
