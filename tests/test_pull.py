@@ -142,6 +142,8 @@ def test_nothing_is_learned_of_the_first_iterations_nor_that_all_is_certain():
     for _ in range(_pull.BEFORE_LEARNING - 1):
         pull.learn()
         np.testing.assert_array_equal(pull.arrays.precision_FMM, before)
+    pull.learn()
+    assert np.all(pull.arrays.precision_FMM > before)
     for _ in range(30):
         pull.learn()
     np.testing.assert_allclose(spread_of(pull), _pull.LEAST_SPREAD)

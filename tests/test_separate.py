@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 
 from mnmf import Session
-from mnmf.separate import METHODS, calibration, separate
+from mnmf.separate import METHODS, calibration, separate, solo_spectrogram
 from tests.test_cli import RATE, ensemble
 
 METHOD = "fastmnmf2"
@@ -38,8 +38,9 @@ def parts(session, stft):
     return stft.analyse((x_LM - offset_M) * gains_M), gains_M, offset_M, x_LM
 
 
-def test_below_the_lowest_frequency_each_stem_is_its_spot(session):
-    result = separate(session, METHOD, **SIZES)
+@pytest.mark.parametrize("window", [None, 0.72])  # 20 Hz on a bin, and between two
+def test_below_the_lowest_frequency_each_stem_is_its_spot(session, window):
+    result = separate(session, METHOD, window=window, **SIZES)
     X_FTM, gains_M, offset_M, x_LM = parts(session, result.stft)
     first = np.searchsorted(np.arange(len(X_FTM)) * RATE / result.stft.window_length, METHODS[METHOD].lowest)
     assert 10 < first == len(X_FTM) - len(result.model.Q_)
@@ -48,6 +49,22 @@ def test_below_the_lowest_frequency_each_stem_is_its_spot(session):
     S_FTN = np.concatenate([X_FTM[:first, :, spots], result.model.separate(X_FTM[first:])])
     stems_LN = result.stft.synthesise(S_FTN, len(x_LM)) / gains_M[spots] + offset_M[spots]
     assert stems_LN.tobytes() == result.stems_LN.tobytes()
+
+
+def test_a_prior_sees_take_and_solos_of_the_same_frequencies(session, monkeypatch):
+    seen = []
+
+    def prior(evidence, n_components, rng):
+        seen.append(evidence)
+        return METHODS[METHOD].prior(evidence, n_components, rng)
+
+    monkeypatch.setitem(METHODS, "spied", replace(METHODS[METHOD], prior=prior))
+    result = separate(session, "spied", **SIZES)
+    X_FTM, gains_M, _, _ = parts(session, result.stft)
+    solo_FTM, _ = solo_spectrogram(session, result.stft, gains_M)
+    n_frequencies = len(result.model.Q_)
+    np.testing.assert_array_equal(seen[0].X_FTM, X_FTM[-n_frequencies:])
+    np.testing.assert_array_equal(seen[0].solo[0], solo_FTM[-n_frequencies:])
 
 
 def rumble(x_LM):
