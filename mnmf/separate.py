@@ -163,7 +163,7 @@ class Separation:
     stems_LN : float32, or float64 for 32-bit and double takes; shape (samples, sources)
         Each source at its own spot, at the level of the take.
     model : FastMNMF2 or FullRankMNMF
-        The fitted model.
+        The fitted model, of the frequencies of `stft` from the method's `lowest` on.
     stft : STFT
         The analysis it was fitted to.
     method : str

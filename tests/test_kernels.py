@@ -9,11 +9,12 @@ from numba import get_num_threads, set_num_threads
 from scipy.optimize import nnls as scipy_nnls
 
 from mnmf.kernels import beta as beta_kernels
-from mnmf.kernels import fullrank, nnls, one_blas_thread
+from mnmf.kernels import fastmnmf2, fullrank, nnls, one_blas_thread
 from mnmf.kernels._threads import share_out
 from mnmf.kernels.hermitian import nearest_psd
 from mnmf.kernels.matmul import matmul
 from mnmf.kernels.scm import quadratic_forms, weighted_covariances
+from tests.reference import fastmnmf2 as naive_fast
 from tests.reference import fullrank as naive
 from tests.reference import nmf as naive_nmf
 
@@ -269,3 +270,83 @@ def test_least_squares_on_one_and_two_threads_give_the_same_bytes(rng):
     finally:
         set_num_threads(threads)
     assert nnls.solve(A, B).tobytes() == one
+
+
+def complex_noise(rng, *shape):
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def pull_problem(rng, M):
+    """Return Q, covariances, where Q is pulled to, and precisions, of one frequency of 30 frames' worth."""
+    x_TM = complex_noise(rng, 40, M)
+    weights_TM = rng.uniform(0.1, 3, (40, M))
+    V_MMM = np.einsum("tm,ti,tj->mij", weights_TM, x_TM, x_TM.conj()) / 40
+    base_MM = np.eye(M) + 0.4 * complex_noise(rng, M, M)
+    return base_MM + 0.3 * complex_noise(rng, M, M), V_MMM, base_MM, rng.uniform(1, 100, (M, M))
+
+
+def pull(Q_MM, V_MMM, base_MM, precision_MM, n_frames=30.0):
+    """Run `pull_rows` on copies, at the second of three frequencies; return Q, deviations and variances."""
+    M = len(Q_MM)
+    arrays = fastmnmf2.PullArrays(
+        np.stack([0 * base_MM, base_MM, 0 * base_MM]),
+        np.stack([0 * base_MM, np.linalg.inv(base_MM), 0 * base_MM]),
+        np.stack([0 * precision_MM, precision_MM, 0 * precision_MM]),
+        np.full((3, M, M), 7.0 + 0j),
+        np.full((3, M, M), 7.0),
+        n_frames,
+    )
+    Q_MM = Q_MM.astype(complex)
+    fastmnmf2.pull_rows(Q_MM, V_MMM.astype(complex), arrays, 1)
+    for written_FMM in (arrays.deviation_FMM, arrays.variance_FMM):
+        assert np.all(written_FMM[[0, 2]] == 7)  # another frequency's
+    return Q_MM, arrays.deviation_FMM[1], arrays.variance_FMM[1]
+
+
+@pytest.mark.parametrize("M", [1, 2, 3, 4])
+def test_pulled_rows_are_the_minima_of_their_cost(rng, M):
+    Q, V, base, precision = pull_problem(rng, M)
+    expected = naive_fast.pull_rows(Q, V, base, precision, 30.0)
+    for result, wanted in zip(pull(Q, V, base, precision), expected):
+        np.testing.assert_allclose(result, wanted, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("M", [3, 4])
+def test_a_pull_lowers_the_pulled_cost_to_where_no_row_alone_can_lower_it(rng, M):
+    Q, V, base, precision = pull_problem(rng, M)
+    own_M = np.abs(np.diag(Q @ np.linalg.inv(base))) ** 2
+
+    def cost(Q_MM):
+        return naive_fast.pulled_cost(Q_MM, V, base, precision, 30.0, own_M)
+
+    new, _, _ = pull(Q, V, base, precision)
+    assert cost(new) < cost(Q) - 1
+    for _ in range(20):
+        nudged = new.copy()
+        nudged[M - 1] += 1e-3 * complex_noise(rng, M)  # the last row that was updated
+        assert cost(nudged) > cost(new)
+
+
+@pytest.mark.parametrize("M", [3, 4])
+def test_a_pull_without_precision_is_none_and_one_of_any_keeps_the_rows(rng, M):
+    Q, V, base, precision = pull_problem(rng, M)
+    free = Q.copy()
+    fastmnmf2.project_rows(free, V.copy())
+    np.testing.assert_allclose(pull(Q, V, base, 0 * precision)[0], free, rtol=1e-6, atol=1e-9)
+    stiff, deviation, variance = pull(Q, V, base, 1e9 * precision)
+    scale_M = stiff[:, 0] / base[:, 0]
+    np.testing.assert_allclose(stiff, scale_M[:, None] * base, atol=1e-6)
+    np.testing.assert_allclose(deviation, np.eye(M), atol=1e-6)
+    np.testing.assert_allclose(variance, 1e-9 / precision, rtol=1e-3)
+    # Between the two: nearer to the base than without a pull.
+    between, nothing = (np.abs(pull(Q, V, base, c * precision)[1]) ** 2 - np.eye(M) for c in (1, 0))
+    assert 1e-9 < np.sum(between) < np.sum(nothing)
+
+
+def test_rows_that_hear_nothing_stay_and_tell_nothing_of_the_spread(rng):
+    Q, V, base, precision = pull_problem(rng, 3)
+    for _ in range(3):  # the rows would grow each time
+        new, _, variance = pull(Q, 0 * V, base, precision)
+        np.testing.assert_allclose(new, Q, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(variance, 1 / precision, rtol=1e-12)
+        Q = new

@@ -24,6 +24,42 @@ def test_the_right_one_wins_and_brings_its_hold():
     assert a.held == {"W"}
 
 
+def test_a_value_is_held_or_pulled_or_neither_by_the_last_word():
+    a = Prior(Q=np.zeros(2), W=np.ones(2)).hold("W")
+    assert a.pulled == frozenset()
+    pulled = a.pull("Q")
+    assert (pulled.held, pulled.pulled) == ({"W"}, {"Q"})
+    assert (pulled.Q is a.Q, a.pulled) == (True, frozenset())  # a new prior, the same values
+    assert (pulled.hold("Q").held, pulled.hold("Q").pulled) == ({"W", "Q"}, frozenset())
+    assert (pulled.pull("W").held, pulled.pull("W").pulled) == (frozenset(), {"W", "Q"})
+    assert (pulled.release("Q").held, pulled.release("Q").pulled) == ({"W"}, frozenset())
+    assert (pulled.release("Q", "W").held, pulled.release("W").pulled) == (frozenset(), {"Q"})
+    assert Prior(pulled="Q").pulled == Prior(pulled={"Q"}).pulled == {"Q"}
+
+
+def test_the_right_one_of_two_priors_decides_whether_its_value_is_pulled():
+    left = Prior(Q=np.zeros(2), W=np.ones(2)).pull("Q")
+    assert (left | Prior(W=np.zeros(2))).pulled == {"Q"}
+    assert (Prior(W=np.zeros(2)) | left).pulled == {"Q"}
+    assert (left | Prior(Q=np.ones(2))).pulled == frozenset()
+    assert (Prior(Q=np.ones(2)) | left).pulled == {"Q"}
+    held = left | Prior(Q=np.ones(2)).hold("Q")
+    assert (held.held, held.pulled) == ({"Q"}, frozenset())
+    # A word without a value is about that of the left one.
+    held = left | Prior().hold("Q")
+    assert (held.held, held.pulled, held.Q is left.Q) == ({"Q"}, frozenset(), True)
+    pulled = left.hold("Q") | Prior().pull("Q")
+    assert (pulled.held, pulled.pulled, pulled.Q is left.Q) == (frozenset(), {"Q"}, True)
+
+
+def test_spots_and_solos_give_a_q_to_be_pulled(X_FTM):
+    assert priors.spot(X_FTM, (0, 1, 2), n_components=2).pulled == {"Q"}
+    solo = priors.solo(X_FTM, [slice(0, 3), slice(3, 6), slice(6, 11)], (0, 1, 2))
+    assert solo.pulled == {"Q"}
+    assert priors.spot(X_FTM, (0, 1, 2), solo.Q, 2).pulled == {"Q"}
+    assert priors.circular(X_FTM, 3, 2).pulled == frozenset()
+
+
 def test_number_of_sources():
     assert Prior().n_sources is None
     assert Prior(W=np.zeros((3, 1, 1))).n_sources == 3
@@ -33,6 +69,10 @@ def test_number_of_sources():
 def test_what_a_prior_refuses():
     with pytest.raises(ArgumentError, match="it has no 'X'"):
         Prior().hold("X")
+    with pytest.raises(ArgumentError, match="it has no 'X'"):
+        Prior().pull("X")
+    with pytest.raises(ArgumentError, match="cannot both hold and pull Q"):
+        Prior(held={"Q"}, pulled={"Q", "W"})
     with pytest.raises(ArgumentError, match="source 1 needs one microphone number"):
         Prior(spots=(0, ()))
     with pytest.raises(ArgumentError, match="source 0 needs one microphone number"):

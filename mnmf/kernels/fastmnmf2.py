@@ -423,7 +423,8 @@ def pull_rows(Q_MM, V_MMM, pull, f):  # type: ignore[no-untyped-def]
 
     In ``U = Q Q₀⁻¹`` a deviation u_mj with precision p adds ``p |u_mj / u_mm|²`` to the negative log-likelihood of
     ``n_frames`` frames.  With u_mm as it is, that adds to the diagonal of V_m and leaves iterative projection as it
-    is.  Writes ``u_mj / u_mm`` and its variance under a factorised posterior.
+    is.  Writes ``u_mj / u_mm`` and its variance under a factorised posterior.  A row that hears nothing stays: the
+    likelihood would let it grow for ever.
     """
     M = len(Q_MM)
     base_MM = pull.base_FMM[f]
@@ -436,16 +437,19 @@ def pull_rows(Q_MM, V_MMM, pull, f):  # type: ignore[no-untyped-def]
         _multiply(base_MM, V_MMM[m], False, A_MM)
         _multiply(A_MM, base_MM, True, V_MMM[m])
         own = max(abs(U_MM[m, m]) ** 2, 1e-30)
+        power = 0.0
         for j in range(M):
-            if j != m:
-                V_MMM[m, j, j] += pull.precision_FMM[f, m, j] / (pull.n_frames * own)
             variance_MM[m, j] = V_MMM[m, j, j].real
+            power += variance_MM[m, j]
+        for j in range(M):
+            if j != m and power > 0.0:
+                V_MMM[m, j, j] += pull.precision_FMM[f, m, j] / (pull.n_frames * own)
     project_rows(U_MM, V_MMM)
     for m in range(M):
         own = max(abs(U_MM[m, m]) ** 2, 1e-30)
         for j in range(M):
             deviation_MM[m, j] = U_MM[m, j] / U_MM[m, m] if own > 1e-30 else 0j
-            variance_MM[m, j] = 1.0 / max(pull.n_frames * own * variance_MM[m, j], 1e-30)
+            variance_MM[m, j] = 1.0 / (pull.precision_FMM[f, m, j] + pull.n_frames * own * variance_MM[m, j])
     _multiply(U_MM, base_MM, False, Q_MM)
 
 

@@ -39,7 +39,7 @@ class Pull:
     ----------
     Q_FMM : complex128, shape (F, M, M)
         Where the rows are pulled to.
-    own : sequence of int
+    own : int (M,)
         For each row the microphone at which its source is to be heard as it is: rows are rescaled to that.
     n_frames : int
         Frames of the mixture T.

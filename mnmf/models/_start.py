@@ -38,9 +38,10 @@ def sizes_and_spots(
     """
     F, T, M = X_FTM.shape
     N = check_count("n_sources", n_sources if n_sources is not None else (prior.n_sources or M))
-    unknown = sorted(prior.held - set(names))
-    if unknown:
-        raise ArgumentError(f"this model has no {unknown[0]} to hold; it has {', '.join(names)}")
+    for verb, chosen in (("hold", prior.held), ("pull", prior.pulled)):
+        unknown = sorted(chosen - set(names))
+        if unknown:
+            raise ArgumentError(f"this model has no {unknown[0]} to {verb}; it has {', '.join(names)}")
     stubborn = sorted(prior.pulled - set(pullable))
     if stubborn:
         raise ArgumentError(f"this model cannot pull {stubborn[0]}; hold or release it")

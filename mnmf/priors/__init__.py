@@ -1,9 +1,9 @@
 """What is known about the musicians before a model is fitted, one file a kind of knowledge.
 
 A method's variants differ in what they are told and what they may change, not in their equations.  So a variant is a
-`Prior`: optional starting values and the names of those held fixed.  Each function here turns one kind of knowledge
-into a prior; ``|`` joins them, the right one winning, and ``hold`` fixes them.  Priors are plain data: models read them
-and never change them.
+`Prior`: optional starting values and the names of those held fixed, or pulled towards where they start.  Each function
+here turns one kind of knowledge into a prior; ``|`` joins them, the right one winning, and ``hold``, ``pull`` and
+``release`` say what a model may change.  Priors are plain data: models read them and never change them.
 
 =====================  ==============  ==========================================
 function               gives           from

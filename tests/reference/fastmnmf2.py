@@ -54,6 +54,40 @@ def update_q(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
     return Q_FMM
 
 
+def pull_rows(Q_MM, V_MMM, base_MM, precision_MM, n_frames):
+    """Minimise the pulled cost over each row of Q in turn, and say how far the rows are and how sure that is.
+
+    u_mj is q_mᴴ a_j with a_j column j of the inverse of the base, so its penalty is one of q_m itself.
+    """
+    A_MM = np.linalg.inv(base_MM)
+    Q_MM = Q_MM.copy()
+    M = len(Q_MM)
+    deviation_MM, variance_MM = np.empty((M, M), complex), np.empty((M, M))
+    for m in range(M):
+        own = np.abs(Q_MM[m] @ A_MM[:, m]) ** 2
+        V = V_MMM[m] + sum(
+            precision_MM[m, j] / own / n_frames * np.outer(A_MM[:, j], A_MM[:, j].conj()) for j in range(M) if j != m
+        )
+        q = np.linalg.solve(Q_MM @ V, np.eye(M)[m])
+        Q_MM[m] = (q / np.sqrt((q.conj() @ V @ q).real)).conj()
+        own = np.abs(Q_MM[m] @ A_MM[:, m]) ** 2
+        for j in range(M):
+            deviation_MM[m, j] = (Q_MM[m] @ A_MM[:, j]) / (Q_MM[m] @ A_MM[:, m])
+            heard = (base_MM[j] @ V_MMM[m] @ base_MM[j].conj()).real
+            variance_MM[m, j] = 1 / (n_frames * own * heard + precision_MM[m, j])
+    return Q_MM, deviation_MM, variance_MM
+
+
+def pulled_cost(Q_MM, V_MMM, base_MM, precision_MM, n_frames, own_M):
+    """n (Σ_m q_mᴴ V_m q_m − log |det Q|²) + Σ_mj p_mj |u_mj|² / own_m over j ≠ m, with U = Q base⁻¹."""
+    U_MM = Q_MM @ np.linalg.inv(base_MM)
+    total = -n_frames * np.log(np.abs(np.linalg.det(Q_MM)) ** 2)
+    for m in range(len(Q_MM)):
+        total += n_frames * (Q_MM[m] @ V_MMM[m] @ Q_MM[m].conj()).real
+        total += sum(precision_MM[m, j] * np.abs(U_MM[m, j]) ** 2 / own_M[m] for j in range(len(Q_MM)) if j != m)
+    return total
+
+
 def image(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, source, mic):
     """Row `mic` of Q⁻¹ diag(λ_n g_n / y) Q x."""
     F, T, _ = X_FTM.shape
