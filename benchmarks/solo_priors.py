@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from _cases import Case, folder_cases, quartet_cases
 from _environment import environment
+from _measure import centred, median_snr, scorer, separate, solo_spectrogram
 
 from mnmf import STFT, FullRankMNMF, Prior, metrics, priors
-from mnmf.separate import DEFAULT_METHOD, METHODS, Evidence, calibration
-from mnmf.stft import window_samples
+from mnmf.separate import DEFAULT_METHOD, METHODS, calibration
 
 VARIANTS = ("default", "default, claps", "default, no solos", "fixH", "fixH, claps", "updtH", "blind")
 SEEDS_OF_DEFAULT = 2  # it hardly depends on the seed and takes longer
@@ -26,44 +26,19 @@ SEEDS_OF_DEFAULT = 2  # it hardly depends on the seed and takes longer
 
 def measure_default(case: Case, seeds: int) -> dict[str, dict[str, list]]:
     """Return the gains of the default method with solos, with claps and with neither."""
-    recipe = METHODS[DEFAULT_METHOD]
-    window = window_samples(recipe.window, case.sample_rate)
-    stft = STFT(window, window // recipe.hops_per_window)
-    gains_M, _ = calibration(case.mixture_LM)
-    X_FTM = stft.analyse(case.mixture_LM.astype(np.float32) * gains_M)
     evidence = {"default, no solos": None, "default": "solo"} | (
         {"default, claps": "clap"} if "clap" in case.solos else {}
     )
+    gains = scorer(case)
     results: dict[str, dict[str, list]] = {}
     for name, kind in evidence.items():
-        solo = None if kind is None else solo_spectrogram(case, kind, stft, gains_M)
         for seed in range(seeds):
-            rng = np.random.default_rng(seed)
-            prior = recipe.prior(Evidence(X_FTM, [(m,) for m in case.spots], solo), recipe.components, rng)
-            model = recipe.model(recipe.components, recipe.iterations).fit(X_FTM, prior, rng=rng)
-            y_LN = stft.synthesise(model.separate(X_FTM), len(case.mixture_LM)) / gains_M[list(case.spots)]
-            record(results.setdefault(name, {}), case, y_LN)
+            record(results.setdefault(name, {}), gains(separate(case, METHODS[DEFAULT_METHOD], kind, seed)))
     return results
 
 
-def solo_spectrogram(case: Case, kind: str, stft: STFT, gains_M: np.ndarray) -> tuple[np.ndarray, list[slice]]:
-    solo_LM, passages = case.solos[kind]
-    X_FTM = stft.analyse(solo_LM.astype(np.float32) * gains_M)
-    rate = case.sample_rate
-    return X_FTM, [stft.frames(start * rate, stop * rate, len(solo_LM)) for start, stop in passages]
-
-
-def record(results: dict[str, list], case: Case, y_LN: np.ndarray) -> None:
-    """Append the gains of an estimate over the raw spots."""
-    spots_LN = case.mixture_LM[:, list(case.spots)]
-    before, after = (metrics.bss_eval(case.truth_LN, x_LN) for x_LN in (spots_LN, y_LN))
-    snr = [metrics.framewise(case.truth_LN, x_LN, case.sample_rate).median for x_LN in (spots_LN, y_LN)]
-    gains = {
-        "delta_sdr": after.sdr - before.sdr,
-        "delta_sir": after.sir - before.sir,
-        "sar": after.sar,
-        "delta_snr": snr[1] - snr[0],
-    }
+def record(results: dict[str, list], gains: dict[str, np.ndarray]) -> None:
+    """Append the gains of one seed."""
     for key, values in gains.items():
         results.setdefault(key, []).append(np.round(values, 3).tolist())
 
@@ -71,18 +46,18 @@ def record(results: dict[str, list], case: Case, y_LN: np.ndarray) -> None:
 def measure(case: Case, seeds: int) -> dict[str, dict[str, list]]:
     """Return each variant's gains, a list over seeds of lists over sources."""
     stft = STFT(2048)
-    x_LM = case.mixture_LM
+    x_LM = centred(case.mixture_LM)
     gains_M, _ = calibration(x_LM)
-    X_FTM = stft.analyse(x_LM.astype(np.float32) * gains_M)
+    X_FTM = stft.analyse(x_LM * gains_M)
 
     solo = solo_spectrogram(case, "solo", stft, gains_M)
     covariances = {
         kind: priors.solo_covariances(*solo_spectrogram(case, kind, stft, gains_M), case.spots) for kind in case.solos
     }
-    spots_LN = x_LM[:, list(case.spots)]
-    before = metrics.bss_eval(case.truth_LN, spots_LN)
-    before_snr = metrics.framewise(case.truth_LN, spots_LN, case.sample_rate).median
-    results = {"input": {"sdr": before.sdr.tolist(), "snr": before_snr.tolist()}}
+    spots_LN = case.mixture_LM[:, list(case.spots)]
+    before, before_snr = metrics.bss_eval(case.truth_LN, spots_LN).sdr, median_snr(case, spots_LN)
+    gains = scorer(case)
+    results = {"input": {"sdr": before.tolist(), "snr": before_snr.tolist()}}
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         bases = priors.solo_bases(*solo, case.spots, 64, rng=rng)
@@ -97,7 +72,7 @@ def measure(case: Case, seeds: int) -> dict[str, dict[str, list]]:
         for name, prior in variants.items():
             model = FullRankMNMF(n_iterations=50).fit(X_FTM, prior, rng=start)
             y_LN = stft.synthesise(model.separate(X_FTM), len(x_LM)) / gains_M[list(case.spots)]
-            record(results.setdefault(name, {}), case, y_LN)
+            record(results.setdefault(name, {}), gains(y_LN))
     return results
 
 

@@ -1,0 +1,158 @@
+"""The default method beside the others on several pieces, in several rooms, with two to eight players.
+
+    python benchmarks/pieces.py [--data DIR] [--quick]
+
+DIR holds one folder a piece with stems/*.flac, which play together, and solos/*.flac of the same names, all dry and
+mono; without it the embedded quartet is the only piece.  Excerpts of 12 s are simulated in the rooms of Cabañas-Molero
+et al. 2023 ("hall") and Pandey et al. 2026 ("R6/L5", "R3/L4"); six and eight players come from two pieces at once.  One
+seed.  Writes benchmarks/results/pieces.json, anew after each take.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from _cases import Case
+from _environment import environment
+from _measure import scorer, separate
+
+from mnmf import data, simulate
+from mnmf.separate import METHODS
+
+PATH = Path(__file__).parent / "results" / "pieces.json"
+START, SECONDS = 5.0, 12.0
+SOLO_SECONDS = 10.0
+CONTENDERS = {
+    "fastmnmf2": ("fastmnmf2", "solo"),
+    "fastmnmf2, no solos": ("fastmnmf2", None),
+    "mnmf-fixh": ("mnmf-fixh", "solo"),
+    "fastmnmf2-blind": ("fastmnmf2-blind", None),
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Dry stems that play together, and a dry solo of each player."""
+
+    name: str
+    sample_rate: int
+    stems_LN: np.ndarray
+    solos_LN: np.ndarray
+
+
+@dataclass(frozen=True)
+class Take:
+    """Who plays where: the first players of each piece."""
+
+    room: str
+    pieces: tuple[Piece, ...]
+    n_players: int
+
+    @property
+    def name(self) -> str:
+        return " + ".join(piece.name for piece in self.pieces)
+
+
+def embedded_piece() -> Piece:
+    quartet = data.quartet()
+    return Piece("quartet", quartet.sample_rate, quartet.stems_LN, quartet.solos_LN)
+
+
+def folder_pieces(folder: Path) -> list[Piece]:
+    found = sorted(path.parent for path in folder.glob("*/stems"))
+    if not found:
+        raise SystemExit(f"{folder}: expected sub-folders with stems/*.flac and solos/*.flac")
+    return [read_piece(path) for path in found]
+
+
+def read_piece(folder: Path) -> Piece:
+    stems = sorted((folder / "stems").glob("*.flac"))
+    rate = soundfile.info(stems[0]).samplerate
+    first, last = round(START * rate), round((START + SECONDS) * rate)
+    played = [soundfile.read(path, start=first, stop=last)[0] for path in stems]
+    alone = [soundfile.read(folder / "solos" / path.name, stop=round(SOLO_SECONDS * rate))[0] for path in stems]
+    return Piece(folder.name, rate, np.stack(played, axis=1), np.stack(alone, axis=1))
+
+
+def takes(pieces: list[Piece], quick: bool) -> Iterator[Take]:
+    """All pieces with four players in two rooms, then other rooms and numbers of players with some of them."""
+    if quick:
+        yield Take("hall", (pieces[0],), 2)
+        return
+    for piece in pieces:
+        yield Take("hall", (piece,), 4)
+        yield Take("R6/L5", (piece,), 4)
+    for room, piece in zip(("hall", "R3/L4"), pieces):
+        yield Take(room, (piece,), 2)
+        yield Take(room, (piece,), 3)
+    if len(pieces) > 1:
+        yield Take("hall", (pieces[0], pieces[-1]), 6)
+        yield Take("hall", (pieces[0], pieces[-1]), 8)
+
+
+def simulated(take: Take) -> Case:
+    """Render the players of a take, and each of them alone."""
+    each = take.n_players // len(take.pieces)
+    length = min(len(piece.stems_LN) for piece in take.pieces)
+    stems_LN = np.concatenate([piece.stems_LN[:length, :each] for piece in take.pieces], axis=1)
+    solos = [solo_L for piece in take.pieces for solo_L in piece.solos_LN[:, :each].T]
+    if take.room == "hall":
+        scene = simulate.hall_scene(take.n_players)
+    else:
+        scene = simulate.orchestral_scene(*take.room.split("/"), players=take.n_players)
+    rate = take.pieces[0].sample_rate
+    images_LMN = simulate.render(scene, stems_LN, rate)
+    solo_LM, passages = simulate.solo_take(scene, solos, rate)
+    truth_LN = images_LMN[:, scene.spots, range(take.n_players)]
+    seconds = [(passage.start, passage.stop) for passage in passages]
+    return Case(take.name, rate, images_LMN.sum(axis=2), truth_LN, scene.spots, {"solo": (solo_LM, seconds)})
+
+
+def measure(case: Case) -> dict[str, dict[str, list[float]]]:
+    """Return the gains of every contender, one number a source."""
+    gains = scorer(case)
+    figures = {}
+    for name, (method, kind) in CONTENDERS.items():
+        found = gains(separate(case, METHODS[method], kind))
+        figures[name] = {key: np.round(found[key], 3).tolist() for key in ("delta_sdr", "delta_snr")}
+    return figures
+
+
+def shown(figures: dict[str, list[float]]) -> str:
+    """Mean gain in SDR and in SNR, and the least gain in SDR of a source."""
+    sdr, snr = figures["delta_sdr"], figures["delta_snr"]
+    return f"{np.mean(sdr):+6.1f} {np.mean(snr):+6.1f} {min(sdr):+6.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of pieces")
+    parser.add_argument("--quick", action="store_true", help="one piece, one room, two players")
+    arguments = parser.parse_args()
+    pieces = folder_pieces(arguments.data) if arguments.data else [embedded_piece()]
+    result: dict = {"environment": environment(), "seeds": 1, "takes": []}
+    PATH.parent.mkdir(exist_ok=True)
+    simulate.impulse_responses = cache(simulate.impulse_responses)  # every scene is played in more than once
+    print("ΔSDR, ΔSNR, ΔSDR of the worst source, dB")
+    print(f"{'piece, room, players':48} " + " ".join(f"{name:>20}" for name in CONTENDERS))
+    for take in takes(pieces, arguments.quick):
+        start = time.perf_counter()
+        figures = measure(simulated(take))
+        result["takes"].append(
+            {"piece": take.name, "room": take.room, "players": take.n_players, "seconds": SECONDS, "figures": figures}
+        )
+        PATH.write_text(json.dumps(result, indent=1) + "\n")
+        cells = " ".join(shown(found) for found in figures.values())
+        name = f"{take.name}, {take.room}, {take.n_players}"
+        print(f"{name:48} {cells}  ({time.perf_counter() - start:.0f} s)", flush=True)
+    print(f"wrote {PATH}")
+
+
+if __name__ == "__main__":
+    main()
