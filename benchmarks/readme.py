@@ -48,6 +48,11 @@ def speed() -> str:
             f"| `{method}`, {measured['take_seconds']} s of 4 mics at 44.1 kHz | {figures['work_seconds']:.1f} | "
             f"{figures['first_command_seconds']:.0f} | {figures['peak_memory_mb']:.0f} MB |"
         )
+    for mics, figures in measured["minutes"].items():
+        lines.append(
+            f"| `fastmnmf2`, a minute of {mics} mics, the whole command | {figures['command_seconds']:.0f} | | "
+            f"{figures['peak_memory_mb']:.0f} MB |"
+        )
     without, permuted = scores["without_permutation"], scores["with_permutation"]
     lines += [
         "",

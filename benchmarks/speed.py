@@ -1,9 +1,9 @@
-"""Seconds and memory of whole separations on a take of 15 s from four microphones at 44.1 kHz.
+"""Seconds and memory of whole separations at 44.1 kHz: 15 s from four microphones, a minute from four and from eight.
 
     python benchmarks/speed.py [--quick] [--iterations]
 
 Each method runs as its users run it, `mnmf separate`: once with all kernels to compile, then several times without;
-medians are reported.
+medians are reported.  The minutes are separated by the default method.
 Then one iteration of FastMNMF2 beside pyroomacoustics' (`_iterations.py`); `--iterations` measures this alone.
 Also the time of `import mnmf` over that of an empty program.  Writes benchmarks/results/speed.json and
 docs/images/speed.png.
@@ -28,15 +28,21 @@ from mnmf import METHODS, audio, data, markers, simulate
 SECONDS = 15
 
 
-def write_session(folder: Path) -> list[str]:
-    """Write the take and its solos; return the arguments of `mnmf separate` for them."""
+def write_session(folder: Path, seconds: int, doubled: bool = False) -> list[str]:
+    """Write a take and its solos, of the embedded quartet or of two of it; return the arguments of `mnmf separate`."""
     quartet = data.quartet()
+    rate = quartet.sample_rate
+    stems_LN = np.resize(quartet.stems_LN, (seconds * rate, len(quartet.names)))
+    solos = list(quartet.solos_LN.T)
     scene = simulate.chamber_scene(quartet.names)
-    stems_LN = np.resize(quartet.stems_LN, (SECONDS * quartet.sample_rate, len(quartet.names)))
-    take_LM = simulate.render(scene, stems_LN, quartet.sample_rate).sum(axis=2)
-    solos_LM, passages = simulate.solo_take(scene, list(quartet.solos_LN.T), quartet.sample_rate)
-    audio.write(folder / "take.flac", take_LM, quartet.sample_rate)
-    audio.write(folder / "solos.flac", solos_LM, quartet.sample_rate)
+    if doubled:
+        stems_LN = np.concatenate([stems_LN, np.roll(stems_LN, 5 * rate, axis=0)], axis=1)
+        solos, scene = 2 * solos, simulate.hall_scene(2 * len(quartet.names))
+    take_LM = simulate.render(scene, stems_LN, rate).sum(axis=2)
+    solos_LM, passages = simulate.solo_take(scene, solos, rate)
+    folder.mkdir()
+    audio.write(folder / "take.flac", take_LM / max(1.0, np.abs(take_LM).max()), rate)
+    audio.write(folder / "solos.flac", solos_LM / max(1.0, np.abs(solos_LM).max()), rate)
     markers.write_audacity(folder / "solos.txt", passages)
     return [str(folder / "take.flac"), "--solos", str(folder / "solos.txt"), "--solo-take", str(folder / "solos.flac")]
 
@@ -70,7 +76,7 @@ def commands(runs: int) -> dict:
     """Run whole separations; return what they took, and what importing takes."""
     result: dict = {"methods": {}}
     with tempfile.TemporaryDirectory() as folder:
-        arguments = write_session(Path(folder))
+        arguments = write_session(Path(folder) / "short", SECONDS)
         for method in METHODS:
             out = Path(folder) / method
             command = ["-m", "mnmf", "separate", *arguments, "--method", method, "--out", str(out), "--overwrite"]
@@ -89,10 +95,25 @@ def commands(runs: int) -> dict:
             result["methods"][method] = {key: round(value, 2) for key, value in figures.items()}
             print(f"{method:12} " + ", ".join(f"{k} {v}" for k, v in result["methods"][method].items()), flush=True)
 
+        result["minutes"] = {mics: minute(Path(folder), mics, runs) for mics in (4, 8)}
+
     imports = [seconds_of("-c", "import mnmf") - seconds_of("-c", "pass") for _ in range(max(runs, 3))]
     result["import_seconds"] = round(statistics.median(imports), 3)
     print(f"import mnmf: {result['import_seconds']} s")
     return result
+
+
+def minute(folder: Path, mics: int, runs: int) -> dict:
+    """Return what the default method takes for a minute of so many microphones, by the whole command."""
+    arguments = write_session(folder / f"minute{mics}", 60, doubled=mics == 8)
+    out = folder / f"minute{mics}" / "stems"
+    command = ["-m", "mnmf", "separate", *arguments, "--out", str(out), "--overwrite"]
+    seconds_of(*command)
+    seconds = statistics.median(seconds_of(*command) for _ in range(runs))
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    figures = {"command_seconds": round(seconds, 2), "peak_memory_mb": manifest["peak_memory_mb"]}
+    print(f"a minute of {mics} mics: {figures}", flush=True)
+    return figures
 
 
 if __name__ == "__main__":
