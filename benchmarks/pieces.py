@@ -4,7 +4,7 @@
 
 DIR holds one folder a piece with stems/*.flac, which play together, and solos/*.flac of the same names, all dry and
 mono; without it the embedded quartet is the only piece.  Excerpts of 12 s are simulated in the rooms of Cabañas-Molero
-et al. 2023 ("hall") and Pandey et al. 2026 ("R6/L5", "R3/L4"); six and eight players come from two pieces at once.  One
+et al. 2023 ("hall") and Pandey et al. 2026 ("R6/L5", "R3/L4"); six players and more come from two pieces at once.  One
 seed.  Writes benchmarks/results/pieces.json, anew after each take.
 """
 
