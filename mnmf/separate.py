@@ -242,7 +242,7 @@ def separate(
     gains_M, silent_mics = calibration(x_LM)
     X_FTM = stft.analyse(x_LM * gains_M)
     # Rumble that no player makes would have the model trade it between the stems: each spot keeps its own.
-    first = int(np.ceil(recipe.lowest * window_length / session.take.sample_rate))
+    first = min(int(np.ceil(recipe.lowest * window_length / session.take.sample_rate)), stft.n_frequencies - 1)
     rumble_FTM, X_FTM = X_FTM[:first], X_FTM[first:]
 
     clock.start("prepare")

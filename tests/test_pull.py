@@ -236,6 +236,16 @@ def test_gains_changed_after_the_solos_are_found_and_undone(rng):
     assert (here.spots, here.pulled) == (there.spots, there.pulled)
 
 
+def test_where_gains_move_the_base_it_stays_what_it_is(rng, monkeypatch):
+    made = spy(monkeypatch)
+    images, solos = room(rng, n_frames=200)
+    model = FastMNMF2().fit(images.sum(axis=0), taught(images.sum(axis=0), solos / [1.4, 0.7, 1.0]))
+    assert np.prod(model.gains_) == pytest.approx(1)
+    base_FMM, mixing_FMM = made[0].arrays.base_FMM, made[0].arrays.mixing_FMM
+    np.testing.assert_allclose(base_FMM @ mixing_FMM, np.tile(np.eye(3), (len(base_FMM), 1, 1)), atol=1e-9)
+    np.testing.assert_allclose(np.einsum("fmm->fm", mixing_FMM), 1)  # each source at its own spot
+
+
 def test_without_a_pull_there_are_no_gains_to_learn(rng):
     images, solos = room(rng)
     X = images.sum(axis=0)

@@ -83,3 +83,22 @@ def test_rumble_stays_with_its_spot_because_nothing_is_separated_below_20_hz(ses
     changed = separate(session, METHOD, **SIZES)
     assert len(changed.model.Q_) == changed.stft.n_frequencies
     assert np.abs(rumble(changed.stems_LN) / own - 1).max() > 0.3
+
+
+def test_gains_changed_after_the_solos_change_the_stems_little(session, tmp_path, monkeypatch):
+    solos, rate = sf.read(tmp_path / "solos.wav")
+    sf.write(tmp_path / "quieter.wav", solos * [1.4, 0.7, 1.0], rate, "FLOAT")
+    changed = Session.open(
+        tmp_path / "take.wav",
+        solos=tmp_path / "solos.txt",
+        solo_take=tmp_path / "quieter.wav",
+        sources=["c", "a", "b"],
+    )
+    stems_LN = separate(session, METHOD).stems_LN
+
+    def difference():
+        return np.sum((separate(changed, METHOD).stems_LN - stems_LN) ** 2) / np.sum(stems_LN**2)
+
+    matched = difference()
+    monkeypatch.setattr("mnmf.separate.match_gains", lambda X_FTM, prior: prior)
+    assert matched < 0.5 * difference()

@@ -282,7 +282,7 @@ def _power(Q_MM, V_MMM):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _unpack(V_MP, n_frames, V_MMM):  # type: ignore[no-untyped-def]
-    """Write the Hermitian matrices whose numbers, in the order of `_products`, are ``V_MP / n_frames``."""
+    """Write the Hermitian matrices whose numbers, in the order of `_pairs`, are ``V_MP / n_frames``."""
     for m in range(len(V_MMM)):
         p = 0
         for i in range(len(V_MMM)):

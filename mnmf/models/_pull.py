@@ -29,7 +29,8 @@ OVERLAP = 2.0  # frames that count as one, for neighbouring frames share samples
 BEFORE_LEARNING = 3  # iterations until the spread is learned
 BANDS_PER_OCTAVE = 3
 NARROWEST = 24  # frequencies in a band
-ENOUGH = 1024  # frequencies to learn changes of gain from
+ENOUGH = 1024  # frequencies to learn changes of gain from, or fewer
+MOST_EFFECTS = 2**20  # numbers that say what gains do to deviations, M³ a frequency
 
 
 class Pull:
@@ -96,7 +97,7 @@ class Pull:
         are microphones, for which a part of the frequencies is enough.
         """
         F, M, _ = self.arrays.base_FMM.shape
-        some = slice(None, None, -(-F // ENOUGH))
+        some = slice(None, None, -(-F // max(min(ENOUGH, MOST_EFFECTS // M**3), 1)))
         base, mixing = self.arrays.base_FMM[some], self.arrays.mixing_FMM[some]
         weight = self.arrays.precision_FMM[some] * (1 - np.eye(M))
         effect = base[:, :, None, :] * np.swapaxes(mixing, 1, 2)[:, None, :, :]  # (F, M, M, M): of gain k on u_mj
