@@ -146,6 +146,13 @@ def _introduce(session: Session) -> None:
         click.echo("ambient: " + ", ".join(session.describe_mic(m) for m in session.ambient))
     if session.ignored:
         click.echo(f"ignored labels: {', '.join(session.ignored)}")
+    missing = session.without_solo()
+    if session.passages and missing:
+        click.echo(
+            f"mnmf: no solo of {', '.join(missing)}: those of the others show whose mic is whose, but help to separate "
+            "only if every source has one",
+            err=True,
+        )
 
 
 def _stem_files(session: Session, inside: str = "") -> list[str]:

@@ -79,7 +79,7 @@ class Method:
         """What a session must have, in words."""
         if self.assigned:
             return "a spot for every source"
-        return "a solo of every source" if self.needs_solos else "a spot for every source; solos help"
+        return "a solo of every source" if self.needs_solos else "a spot for every source; solos of all of them help"
 
 
 def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:

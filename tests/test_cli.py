@@ -82,6 +82,15 @@ def read_manifest(folder):
 # What it does
 
 
+def test_solos_of_some_sources_only_are_not_ignored_in_silence(files, tmp_path, capsys):
+    labels = (tmp_path / "solos.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "solos.txt").write_text("".join(line for line in labels if "cello" not in line))
+    told = ["--sources", "violin,viola,cello", "--spot", "cello=3", "--components", "2", "--iterations", "1"]
+    assert cli.run(["separate", *files, *told]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no solo of cello" in line
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_separate_then_score(files, tmp_path, capsys, method):
     assert cli.run(["separate", *files, "--method", method, "--components", "12", "--iterations", "20"]) == 0
