@@ -19,6 +19,7 @@ import mnmf
 from mnmf import audio, priors
 from mnmf.errors import SessionError, check_choice, check_count
 from mnmf.models import FastMNMF2, FullRankMNMF, assign_spots, match_gains
+from mnmf.models._model import Model
 from mnmf.output import OutputFolder
 from mnmf.priors import Prior
 from mnmf.session import Session
@@ -57,14 +58,15 @@ class Evidence:
 class Method:
     """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
 
-    `window` is in seconds; `prior` makes of the evidence, the number of components and a generator what `model` starts
-    from.  Below `lowest`, in Hz, nothing is separated.  A method that is `assigned` starts without regard to spots and
-    solos; which of the fitted sources belongs to which spot is found by their energy there.
+    `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
+    starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
+    nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted
+    sources belongs to which spot is found by their energy there.
     """
 
     summary: str
     citation: str
-    model: type[FullRankMNMF] | type[FastMNMF2]
+    model: Callable[[int, int], Model]
     prior: Callable[[Evidence, int, np.random.Generator], Prior]
     needs_solos: bool
     window: float
@@ -162,7 +164,7 @@ class Separation:
     ----------
     stems_LN : float32, or float64 for 32-bit and double takes; shape (samples, sources)
         Each source at its own spot, at the level of the take.
-    model : FastMNMF2 or FullRankMNMF
+    model : one of `mnmf.models`
         The fitted model, of the frequencies of `stft` from the method's `lowest` on.
     stft : STFT
         The analysis it was fitted to.
@@ -176,7 +178,7 @@ class Separation:
     """
 
     stems_LN: Array
-    model: FastMNMF2 | FullRankMNMF
+    model: Model
     stft: STFT
     method: str
     parameters: dict[str, Any]

@@ -154,9 +154,19 @@ def test_bases_come_from_the_own_spot_and_passage(rng, X_FTM):
     ],
 )
 def test_passages_that_do_not_fit_are_refused(X_FTM, passages, spots, message):
-    for learn in (priors.solo_covariances, priors.solo_bases):
+    for learn in (priors.solo_covariances, priors.solo_bases, priors.solo_panning):
         with pytest.raises(ArgumentError, match=message):
             learn(X_FTM, passages, spots)
+
+
+def test_panning_is_the_level_of_each_solo_at_each_mic(rng):
+    mixing_MN = np.array([[1.0, 0.1, 0.3], [0.2, 1.0, 0.0]]).T
+    s_FT = rng.standard_normal((2, 6, 10)) + 1j * rng.standard_normal((2, 6, 10))
+    X = np.concatenate([s_FT[n][..., None] * mixing_MN[:, n] for n in range(2)], axis=1)
+    prior = priors.solo_panning(X, [slice(0, 10), [slice(10, 13), slice(13, 20)]], [0, 1])
+    np.testing.assert_allclose(prior.G, mixing_MN.T, rtol=1e-12)
+    assert prior.spots == ((0,), (1,))
+    np.testing.assert_array_equal(priors.solo_panning(0 * X, [slice(0, 5)], [2]).G, [[0, 0, 1]])
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0])

@@ -10,17 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, NotFittedError, check_spectrogram
-from mnmf.models.fastmnmf2 import FastMNMF2
-from mnmf.models.fullrank import FullRankMNMF
+from mnmf.models._model import Model
 from mnmf.priors._prior import as_spots
 
 __all__ = ["assign_spots"]
 
 Array = NDArray[Any]
-Model = TypeVar("Model", bound=FastMNMF2 | FullRankMNMF)
+Fitted = TypeVar("Fitted", bound=Model)
 
 
-def assign_spots(model: Model, X_FTM: Array, spots: Sequence[int | Sequence[int]]) -> Model:
+def assign_spots(model: Fitted, X_FTM: Array, spots: Sequence[int | Sequence[int]]) -> Fitted:
     """Give each spot the source that brings most of its energy.
 
     The energy of every source's image at every reference spot, relative to all the energy there, is summed over the
@@ -28,7 +27,7 @@ def assign_spots(model: Model, X_FTM: Array, spots: Sequence[int | Sequence[int]
 
     Parameters
     ----------
-    model : FastMNMF2 or FullRankMNMF
+    model : one of `mnmf.models`
         A fitted model, such as one started from `priors.circular`.
     X_FTM : complex, shape (F, T, M)
         The spectrogram it was fitted to.
@@ -51,10 +50,10 @@ def assign_spots(model: Model, X_FTM: Array, spots: Sequence[int | Sequence[int]
 
     all_spots = as_spots(spots)
     own = [mics[0] for mics in all_spots]
-    if not hasattr(model, "W_"):
+    if not hasattr(model, "spots_"):
         raise NotFittedError(f"this {type(model).__name__} is not fitted yet; call fit first")
     X_FTM = check_spectrogram(X_FTM)
-    N, M = len(model.W_), X_FTM.shape[2]
+    N, M = len(model.spots_), X_FTM.shape[2]
     if len(own) != N:
         raise ArgumentError(f"spots must name a microphone for each of {N} sources, got {len(own)}")
     if len(set(own)) < N:
@@ -72,12 +71,11 @@ def assign_spots(model: Model, X_FTM: Array, spots: Sequence[int | Sequence[int]
 
     ordered = copy(model)
     ordered.spots_ = all_spots
-    ordered.W_, ordered.H_ = model.W_[order], model.H_[order]
-    if isinstance(ordered, FullRankMNMF):
-        ordered.R_ = ordered.R_[order]
-    else:
+    learned = vars(ordered)
+    learned.update({name: learned[name][order] for name in ("W_", "H_", "R_", "G_") if name in learned})
+    if "Q_" in learned:  # its first rows belong to the sources, and a column of G to each of its rows
         rows = order + list(range(N, M)) if N <= M else list(range(M))
-        ordered.G_, ordered.Q_ = ordered.G_[order][:, rows], ordered.Q_[:, rows]
+        learned.update(G_=learned["G_"][:, rows], Q_=learned["Q_"][:, rows])
     return ordered
 
 

@@ -11,6 +11,7 @@ function               gives           from
 `solo`                 Q               solo passages
 `solo_covariances`     R               solo passages
 `solo_bases`           W               solo passages
+`solo_panning`         G               solo passages
 `geometry`             Q               coordinates of mics and players
 `spot`                 W, H, G, Q      what each spot hears best
 `spot_activations`     H, G, Q         the same, with bases W that are given
@@ -24,7 +25,7 @@ from mnmf.priors._prior import Prior
 from mnmf.priors.activations import activations, spot_activations
 from mnmf.priors.blind import circular, random
 from mnmf.priors.geometry import geometry, speed_of_sound, steering
-from mnmf.priors.solo import solo, solo_bases, solo_covariances
+from mnmf.priors.solo import solo, solo_bases, solo_covariances, solo_panning
 from mnmf.priors.spot import spot
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "solo",
     "solo_bases",
     "solo_covariances",
+    "solo_panning",
     "speed_of_sound",
     "spot",
     "spot_activations",

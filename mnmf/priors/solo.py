@@ -1,7 +1,8 @@
 """Priors from solo passages: the few seconds in which each musician plays alone.
 
-They show how a player reaches every microphone (`solo_covariances` for full-rank models, `solo` for demixing) and what
-the instrument sounds like (`solo_bases`).  Cabañas-Molero et al. 2023, section 3.1.
+They show how a player reaches every microphone (`solo_covariances` for full-rank models, `solo` for demixing,
+`solo_panning` where one level a microphone is all a model knows) and what the instrument sounds like (`solo_bases`).
+Cabañas-Molero et al. 2023, section 3.1.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior, Spots, as_spots
 from mnmf.priors.spot import demixing_start, spot_order
 
-__all__ = ["Passages", "solo", "solo_bases", "solo_covariances"]
+__all__ = ["Passages", "solo", "solo_bases", "solo_covariances", "solo_panning"]
 
 Array = NDArray[Any]
 Passages = Sequence[slice | Sequence[slice]]
@@ -200,6 +201,44 @@ def solo_bases(
         V_FT = np.concatenate([np.abs(X_FTM[:, frames, all_spots[n][0]]) for frames in slices], axis=1)
         W_NFK[n], _ = nmf(V_FT**exponent, n_components, beta=1.0, n_iterations=n_iterations, rng=generator)
     return Prior(W=W_NFK, spots=all_spots)
+
+
+def solo_panning(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]]) -> Prior:
+    """Learn how loud each source is at each microphone from its solo passages.
+
+    ``G_nm = sqrt(E_nm / E_ns)``, with E the energy of the solo of n at microphone m and s its own spot: panning in
+    magnitudes, one number for all frequencies (J. Carabias-Orti, M. Cobos, P. Vera-Candeas and F. J.
+    Rodríguez-Serrano, "Nonnegative signal factorization with learnt instrument models for sound source separation in
+    close-microphone recordings", EURASIP Journal on Advances in Signal Processing, 2013).
+
+    Parameters
+    ----------
+    X_FTM, passages, spots
+        As for `solo_covariances`.
+
+    Returns
+    -------
+    Prior
+        With `G`, float64 (N, M), 1 at the own spot, and `spots`.  A solo without any energy at its own spot gives 1
+        there and 0 elsewhere.
+
+    Raises
+    ------
+    ArgumentError
+        As `solo_covariances`.
+    """
+    X_FTM = check_spectrogram(X_FTM)
+    solos, all_spots = _checked(X_FTM, passages, spots)
+    G_NM = np.zeros((len(solos), X_FTM.shape[2]))
+    for n, slices in enumerate(solos):
+        energy_M = np.zeros(X_FTM.shape[2])
+        for frames in slices:
+            energy_M += np.sum(np.square(np.abs(X_FTM[:, frames]), dtype=np.float64), axis=(0, 1))
+        own = all_spots[n][0]
+        if energy_M[own] > 0:
+            G_NM[n] = np.sqrt(energy_M / energy_M[own])
+        G_NM[n, own] = 1.0
+    return Prior(G=G_NM, spots=all_spots)
 
 
 def _checked(X_FTM: Array, passages: Passages, spots: Sequence[Any]) -> tuple[list[list[slice]], Spots]:
