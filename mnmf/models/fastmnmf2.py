@@ -32,6 +32,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.floating[Any]]
 
 FLOOR = 1e-10  # of the mean power of the mixture: what the model expects where it expects nothing
+SINGULAR = 1e6  # condition number of a demixing matrix
 
 
 class FastMNMF2:
@@ -141,6 +142,10 @@ class FastMNMF2:
             return cost
 
         costs = iterate(step, self.n_iterations, callback)
+        if "Q" not in held:
+            # Identical microphones leave nothing to demix; rounding would be all that such rows let through.
+            singular = np.linalg.cond(Q) > SINGULAR
+            Q[singular] = demixing_start(spots, len(Q), len(own))[singular]
         with one_blas_thread():
             last, _, _ = cost_now(update=False)
         self.cost_ = np.append(costs[1:], last)
