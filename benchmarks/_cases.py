@@ -19,6 +19,7 @@ class Case:
     mixture_LM: np.ndarray
     truth_LN: np.ndarray
     spots: tuple[int, ...]
+    names: tuple[str, ...]
     solos: dict[str, tuple[np.ndarray, list[tuple[float, float]]]]  # 'solo', 'clap': audio, seconds per source
 
 
@@ -43,6 +44,7 @@ def quartet_cases(quick: bool = False) -> Iterator[Case]:
             images_LMN.sum(axis=2),
             images_LMN[:, scene.spots, range(len(scene.spots))],
             scene.spots,
+            tuple(quartet.names),
             {kind: (x_LM, [(p.start, p.stop) for p in passages]) for kind, (x_LM, passages) in solos.items()},
         )
 
@@ -50,7 +52,7 @@ def quartet_cases(quick: bool = False) -> Iterator[Case]:
 def folder_cases(folder: Path) -> Iterator[Case]:
     """Read each sub-folder that holds mix.flac, reference.flac, solo.flac and solo.txt (and maybe clap.*).
 
-    Channel i of the mix is source i's spot, channel i of the reference its true image there.
+    Channel i of the mix is source i's spot, channel i of the reference its true image there, label i its name.
     """
     found = sorted(path.parent for path in folder.glob("*/mix.flac"))
     if not found:
@@ -64,4 +66,5 @@ def folder_cases(folder: Path) -> Iterator[Case]:
                 x_LM, _ = soundfile.read(path / f"{kind}.flac")
                 passages = markers.read(path / f"{kind}.txt", duration=len(x_LM) / rate)
                 solos[kind] = (x_LM, [(p.start, p.stop) for p in passages])
-        yield Case(path.name, rate, mixture_LM, truth_LN, tuple(range(truth_LN.shape[1])), solos)
+                names = tuple(p.source for p in passages)
+        yield Case(path.name, rate, mixture_LM, truth_LN, tuple(range(truth_LN.shape[1])), names, solos)

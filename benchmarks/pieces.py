@@ -111,7 +111,8 @@ def simulated(take: Take) -> Case:
     solo_LM, passages = simulate.solo_take(scene, solos, rate)
     truth_LN = images_LMN[:, scene.spots, range(take.n_players)]
     seconds = [(passage.start, passage.stop) for passage in passages]
-    return Case(take.name, rate, images_LMN.sum(axis=2), truth_LN, scene.spots, {"solo": (solo_LM, seconds)})
+    names = tuple(passage.source for passage in passages)
+    return Case(take.name, rate, images_LMN.sum(axis=2), truth_LN, scene.spots, names, {"solo": (solo_LM, seconds)})
 
 
 def measure(case: Case) -> dict[str, dict[str, list[float]]]:

@@ -22,6 +22,7 @@ from mnmf.errors import ArgumentError, MnmfError, SessionError
 from mnmf.output import OutputFolder
 
 if TYPE_CHECKING:
+    from mnmf.priors import NoteDictionary
     from mnmf.session import Session
 
 # What needs numba or pyroomacoustics is imported by the command that uses it, so that --help and mistakes are quick.
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 Result = TypeVar("Result")
+EMBEDDED = "orchestra"  # the dictionary of notes that comes with mnmf
 STAGES = ("read", "prepare", "fit", "reconstruct")
 
 
@@ -69,6 +71,13 @@ def cli() -> None:
 def _tuning_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--components", type=int, help="Bases per source."),
+        click.option(
+            "--dictionary",
+            multiple=True,
+            metavar="NAME[=FILE]",
+            help="Notes to take bases from: orchestra, which is embedded, or a name for a file of `mnmf notes build`; "
+            "repeatable, the last one to know an instrument counts.",
+        ),
         click.option("--iterations", type=int, help="Updates of the model."),
         click.option("--window", type=float, metavar="SECONDS", help="Length of the analysis window."),
         click.option("--seed", type=int, default=0, show_default=True, help="Decides every random start."),
@@ -94,6 +103,11 @@ def _tuning_options(command: Callable[..., None]) -> Callable[..., None]:
     "--spot", multiple=True, metavar="NAME=MIC", help="Whose mic: its channel from 1 on, or its name; repeatable."
 )
 @click.option("--ambient", multiple=True, metavar="MIC", help="A mic that is nobody's spot; repeatable.")
+@click.option(
+    "--instruments",
+    metavar="A,B,C",
+    help="What the sources play, in their order, to be looked up in the dictionary; their names if not given.",
+)
 @_tuning_options
 def separate_command(
     take: tuple[str, ...],
@@ -103,6 +117,7 @@ def separate_command(
     sources: str | None,
     spot: tuple[str, ...],
     ambient: tuple[str, ...],
+    instruments: str | None,
     overwrite: bool,
     **tuning: Any,
 ) -> None:
@@ -115,15 +130,18 @@ def separate_command(
     given: dict[str, Any] = {
         "solos": solos,
         "solo_take": solo_take,
-        "sources": None if sources is None else [name.strip() for name in sources.split(",")],
+        "sources": _listed(sources),
         "spots": _spots(spot),
         "ambient": ambient,
+        "instruments": _listed(instruments),
     }
     given = {name: value for name, value in given.items() if value}
     if len(take) == 1 and take[0].lower().endswith(".toml"):
         session = Session.from_toml(take[0], **given)
     else:
         session = Session.open(take, **given)
+    if instruments and not tuning["dictionary"]:
+        tuning["dictionary"] = (EMBEDDED,)
     if not out:
         raise ArgumentError("--out is empty; name the folder the stems go to")
     _introduce(session)
@@ -149,8 +167,8 @@ def _introduce(session: Session) -> None:
     missing = session.without_solo()
     if session.passages and missing:
         click.echo(
-            f"mnmf: no solo of {', '.join(missing)}: those of the others show whose mic is whose, but help to separate "
-            "only if every source has one",
+            f"mnmf: no solo of {', '.join(missing)}: how they bleed is not known beforehand; with theirs the result is "
+            "better",
             err=True,
         )
 
@@ -177,12 +195,14 @@ def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tunin
 
     method = tuning["method"] or DEFAULT_METHOD
     options = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
+    dictionary, dictionary_files = _dictionary(tuning["dictionary"])
     with _progress() as tell:
 
         def work() -> tuple[Separation, dict[str, int]]:
-            separation = separate(session, method, progress=tell, **options)
+            separation = separate(session, method, dictionary=dictionary, progress=tell, **options)
             clipped = write_stems(session, separation, folder, inside)
-            record = json.dumps(manifest(session, separation, clipped, near), indent=2, ensure_ascii=False)
+            facts = manifest(session, separation, clipped, near, dictionary_files)
+            record = json.dumps(facts, indent=2, ensure_ascii=False)
             folder.path(f"{inside}manifest.json").write_text(record + "\n", encoding="utf-8")
             return separation, clipped
 
@@ -375,6 +395,28 @@ def _progress() -> Iterator[Callable[[str, float], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(STAGES[0], total=1.0)
         yield lambda stage, done: bar.update(task, description=stage, completed=done)
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def _dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:
+    """Return the dictionaries that are named, joined into one, and the files they came from."""
+    from mnmf.priors import NoteDictionary
+
+    joined: NoteDictionary | None = None
+    files = []
+    for option in options:
+        name, equals, path = (part.strip() for part in option.partition("="))
+        if equals and not (name and path):
+            raise ArgumentError(f"--dictionary wants NAME or NAME=FILE, as in --dictionary rwc=rwc.npz; got {option!r}")
+        if not equals and name != EMBEDDED:
+            raise ArgumentError(f"there is no embedded dictionary {name!r}, only {EMBEDDED}; for a file say NAME=FILE")
+        notes = NoteDictionary.load(path, name) if equals else NoteDictionary.embedded()
+        files += [Path(path)] if equals else []
+        joined = notes if joined is None else joined | notes
+    return joined, files
 
 
 def _spots(options: Sequence[str]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 import mnmf
 from mnmf import audio, priors
-from mnmf.errors import SessionError, check_choice, check_count
+from mnmf.errors import ArgumentError, SessionError, check_choice, check_count
 from mnmf.models import FastMNMF2, FullRankMNMF, assign_spots, match_gains
 from mnmf.models._model import Model
 from mnmf.output import OutputFolder
-from mnmf.priors import Prior
+from mnmf.priors import NoteDictionary, Prior
 from mnmf.session import Session
 from mnmf.stft import STFT, window_samples
 
@@ -47,11 +47,27 @@ SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the priors may learn from: the take, whose spot is whose, and the solos if every source has one."""
+    """What the priors may learn from: the take, whose spot is whose, and the solos if there are any.
+
+    A source without a solo has no passages among theirs.  `notes` gives bases of the notes that each source can play,
+    of spectra to the power it is called with.
+    """
 
     X_FTM: Array
     spots: list[tuple[int, ...]]
-    solo: tuple[Array, list[slice]] | None
+    solo: tuple[Array, list[list[slice]]] | None
+    notes: Callable[[float], Prior] | None = None
+
+    def bases(self, n_components: int, rng: np.random.Generator, exponent: float = 1.0) -> Prior:
+        """Return the prior of W: from the dictionary of notes if there is one, else from the solos."""
+        if self.notes is not None:
+            return self.notes(exponent)
+        if self.solo is None or not all(self.solo[1]):
+            raise SessionError("this method needs a solo of every source, or a --dictionary of their notes")
+        return priors.solo_bases(*self.solo, self.spots, n_components, exponent=exponent, rng=rng)
+
+
+StartFrom = Callable[[Evidence, int, np.random.Generator], Prior]
 
 
 @dataclass(frozen=True)
@@ -61,27 +77,31 @@ class Method:
     `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
     starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
     nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted
-    sources belongs to which spot is found by their energy there.
+    sources belongs to which spot is found by their energy there.  Where `bases` are told, they come from a dictionary
+    of notes if one is given, else from the solos.
     """
 
     summary: str
     citation: str
     model: Callable[[int, int], Model]
-    prior: Callable[[Evidence, int, np.random.Generator], Prior]
+    prior: StartFrom
     needs_solos: bool
     window: float
     hops_per_window: int
     components: int
     iterations: int
+    bases: bool = False
     assigned: bool = False
     lowest: float = 0.0
 
     @property
     def needs(self) -> str:
         """What a session must have, in words."""
-        if self.assigned:
-            return "a spot for every source"
-        return "a solo of every source" if self.needs_solos else "a spot for every source; solos of all of them help"
+        if self.needs_solos:
+            return "a solo of every source" + ("; takes a dictionary" if self.bases else "")
+        if self.bases:
+            return "a solo of every source, or a dictionary"
+        return "a spot for every source" + ("" if self.assigned else "; solos help")
 
 
 def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -92,7 +112,7 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
         if evidence.solo is not None:
             Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
         return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
-    if evidence.solo is None:
+    if evidence.solo is None or not all(evidence.solo[1]):
         raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
     return priors.solo_bases(*evidence.solo, evidence.spots, n_components, exponent=2.0, rng=rng).hold("W")
 
@@ -104,20 +124,20 @@ def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Genera
     return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
 
 
-def _solo_prior(*held: str, covariances: bool = True) -> Callable[[Evidence, int, np.random.Generator], Prior]:
+def _solo_prior(*held: str, covariances: bool = True) -> StartFrom:
     def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-        if evidence.solo is None:
-            raise SessionError("this method needs a solo of every source; label them with --solos")
-        bases = priors.solo_bases(*evidence.solo, evidence.spots, n_components, rng=rng)
+        bases = evidence.bases(n_components, rng)
         if not covariances:
             return bases.hold(*held)
+        if evidence.solo is None:
+            raise SessionError("this method needs a solo of every source; label them with --solos")
         return (priors.solo_covariances(*evidence.solo, evidence.spots) | bases).hold(*held)
 
     return prior
 
 
-def _fullrank(summary: str, prior: Callable[[Evidence, int, np.random.Generator], Prior]) -> Method:
-    return Method(summary, CABANAS_2023, FullRankMNMF, prior, True, 2048 / 44100, 2, 64, 50)
+def _fullrank(summary: str, prior: StartFrom, needs_solos: bool = True) -> Method:
+    return Method(summary, CABANAS_2023, FullRankMNMF, prior, needs_solos, 2048 / 44100, 2, 64, 50, bases=True)
 
 
 METHODS = {
@@ -148,7 +168,7 @@ METHODS = {
     "mnmf-fixh": _fullrank("full-rank MNMF, covariances from the solos, held", _solo_prior("R", "W")),
     "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
     "mnmf-blind": _fullrank(
-        "full-rank MNMF, covariances from a random start, bases from the solos", _solo_prior("W", covariances=False)
+        "full-rank MNMF, covariances from a random start", _solo_prior("W", covariances=False), needs_solos=False
     ),
 }
 DEFAULT_METHOD = "fastmnmf2"
@@ -194,6 +214,7 @@ def separate(
     window: float | None = None,
     iterations: int | None = None,
     components: int | None = None,
+    dictionary: NoteDictionary | None = None,
     progress: Progress | None = None,
 ) -> Separation:
     """Recover each player's own sound at its own spot.
@@ -210,6 +231,8 @@ def separate(
         Analysis window in seconds, rounded to a length that transforms fast.
     iterations, components : int, optional
         Updates of the model, and bases per source; the method's defaults if not given.
+    dictionary : NoteDictionary, optional
+        Takes the place of bases learned from the solos, if the method tells its bases; its notes are the components.
     progress : callable, optional
         Called with the name of a stage and the part of it that is done, 0 to 1.
 
@@ -226,10 +249,16 @@ def separate(
     check_count("seed", seed, 0)
     n_components = check_count("components", recipe.components if components is None else components)
     n_iterations = check_count("iterations", recipe.iterations if iterations is None else iterations)
-    if recipe.needs_solos and session.without_solo():
+    if dictionary is not None and not recipe.bases:
+        takers = ", ".join(name for name, other in METHODS.items() if other.bases)
+        raise ArgumentError(f"{method} has no use for a dictionary; methods that have: {takers}")
+    if dictionary is not None and components is not None:
+        raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
+    if session.without_solo() and (recipe.needs_solos or (recipe.bases and dictionary is None)):
         raise SessionError(
             f"{method} needs {recipe.needs}; {session.without_solo()[0]!r} has none: label one with --solos"
         )
+    instruments = [] if dictionary is None else [dictionary.find(name) for name in session.instruments]
     window_length = window_samples(recipe.window if window is None else window, session.take.sample_rate)
     stft = STFT(window_length, window_length // recipe.hops_per_window)
     spots = [spot.mics for spot in session.spots]
@@ -249,10 +278,17 @@ def separate(
 
     clock.start("prepare")
     solo = None
-    if not session.without_solo() and not recipe.assigned:
+    if session.passages and not recipe.assigned:
         solo_FTM, passages = solo_spectrogram(session, stft, gains_M)
         solo = solo_FTM[first:], passages
-    prior = recipe.prior(Evidence(X_FTM, spots, solo), n_components, rng)
+
+    def notes(exponent: float) -> Prior:
+        assert dictionary is not None
+        return dictionary.prior(
+            instruments, window_length, session.take.sample_rate, spots, exponent=exponent, first_bin=first
+        )
+
+    prior = recipe.prior(Evidence(X_FTM, spots, solo, notes if dictionary else None), n_components, rng)
     del solo
 
     clock.start("fit")
@@ -276,6 +312,9 @@ def separate(
         "components": n_components,
         "iterations": n_iterations,
     }
+    if dictionary is not None:
+        notes_used = [len(dictionary.pitches(name)) for name in instruments]
+        parameters |= {"components": notes_used, "dictionary": dictionary.name, "instruments": instruments}
     return Separation(stems_LN, model, stft, method, parameters, clock.seconds, silent_mics)
 
 
@@ -294,18 +333,20 @@ def calibration(x_LM: Array) -> tuple[Array, tuple[int, ...]]:
     return np.where(loud, target / np.where(loud, rms_M, 1.0), 1.0).astype(np.float32), silent_mics
 
 
-def solo_spectrogram(session: Session, stft: STFT, gains_M: Array) -> tuple[Array, list[slice]]:
+def solo_spectrogram(session: Session, stft: STFT, gains_M: Array) -> tuple[Array, list[list[slice]]]:
     """Return the solo passages of all sources one after another, (F, T, M), and the frames of each source."""
-    pieces, passages, first = [], [], 0
+    pieces: list[Array] = []
+    passages: list[list[slice]] = []
+    first = 0
     for source in session.sources:
-        start = first
+        passages.append([])
         for x_LM in session.solos(source):
             # Only frames wholly within the passage: those at its ends would see the cut.
             inside = stft.frames(0, len(x_LM), len(x_LM))
             x_LM = x_LM - x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)
             pieces.append(stft.analyse(x_LM * gains_M)[:, inside])
+            passages[-1].append(slice(first, first + pieces[-1].shape[1]))
             first += pieces[-1].shape[1]
-        passages.append(slice(start, first))
     return np.concatenate(pieces, axis=1), passages
 
 
@@ -327,10 +368,12 @@ def stem_name(session: Session, source: int) -> str:
     return session.sources[source] + session.take.mics[session.spots[source].mics[0]].suffix
 
 
-def manifest(session: Session, separation: Separation, clipped: dict[str, int], folder: Path) -> dict[str, Any]:
+def manifest(
+    session: Session, separation: Separation, clipped: dict[str, int], folder: Path, dictionaries: Iterable[Path] = ()
+) -> dict[str, Any]:
     """Return what ``manifest.json`` records: all that is needed to tell, and to repeat, how the stems were made.
 
-    Paths in it are relative to `folder`, where the stems are.
+    Paths in it are relative to `folder`, where the stems are; `dictionaries` are files of notes that were used.
     """
 
     def shown(path: Path) -> str:
@@ -340,8 +383,8 @@ def manifest(session: Session, separation: Separation, clipped: dict[str, int], 
             return str(path.resolve())
 
     files = {*session.take.sha256().items(), *session.solo_take.sha256().items()}
-    if session.markers is not None:
-        files.add((session.markers, hashlib.sha256(session.markers.read_bytes()).hexdigest()))
+    for path in (*dictionaries, *([session.markers] if session.markers is not None else [])):
+        files.add((path, hashlib.sha256(path.read_bytes()).hexdigest()))
     names = session.take.mic_names
     return {
         "mnmf": mnmf.__version__,

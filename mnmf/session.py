@@ -69,6 +69,8 @@ class Session:
         The file the passages come from.
     ignored : tuple of str
         Labels of the marker file that are not among the sources asked for.
+    instruments : tuple of str
+        What each source plays, in words for a dictionary of notes; its name if it was not told.
     """
 
     take: Recording
@@ -79,6 +81,7 @@ class Session:
     solo_take: Recording
     markers: Path | None = None
     ignored: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
 
     @classmethod
     def open(
@@ -90,6 +93,7 @@ class Session:
         sources: Sequence[str] | None = None,
         spots: Mapping[str, Any] | None = None,
         ambient: Sequence[str | int] = (),
+        instruments: Sequence[str] | Mapping[str, str] = (),
     ) -> Session:
         """Open the files of a session and find out whose spot is whose.
 
@@ -109,6 +113,8 @@ class Session:
             remaining microphones pair up in order.
         ambient : microphones, optional
             Those that are nobody's spot.
+        instruments : names in the order of the sources, or mapping of source to instrument, optional
+            What they play, for methods that look notes up in a dictionary; a source's name if it is not told.
 
         Raises
         ------
@@ -147,14 +153,15 @@ class Session:
             solo_take=solo_recording,
             markers=None if solos is None else Path(solos),
             ignored=tuple(label for label in labels if label not in names),
+            instruments=_instruments(names, instruments),
         )
 
     @classmethod
     def from_toml(cls, path: PathLike, **overrides: Any) -> Session:
         """Open the session a ``session.toml`` describes; its paths are relative to it.
 
-        Its keys are `take`, `solos`, `solo-take`, `sources`, `ambient` and a table `spots`, with the meaning they have
-        in `open`; `overrides` go before them.
+        Its keys are `take`, `solos`, `solo-take`, `sources`, `ambient` and the tables `spots` and `instruments`, with
+        the meaning they have in `open`; `overrides` go before them.
         """
         path = Path(path)
         try:
@@ -258,6 +265,20 @@ def _find_mics(recording: Recording, mics: Any, ambient: Sequence[int]) -> tuple
                 f"{_describe(recording, m)} is marked --ambient and somebody's --spot; it can be only one"
             )
     return found
+
+
+def _instruments(names: Sequence[str], instruments: Sequence[str] | Mapping[str, str]) -> tuple[str, ...]:
+    if isinstance(instruments, Mapping):
+        for name in instruments:
+            if name not in names:
+                raise SessionError(f"instruments name {name!r}, which is not among the sources: {', '.join(names)}")
+        return tuple(instruments.get(name, name) for name in names)
+    if instruments and len(instruments) != len(names):
+        raise SessionError(
+            f"--instruments names {len(instruments)}, but there are {len(names)} sources: {', '.join(names)}; "
+            "name one for each, in this order"
+        )
+    return tuple(instruments) or tuple(names)
 
 
 def _open_solo_take(solo_take: PathLike | Sequence[PathLike], take: Recording) -> Recording:
@@ -409,7 +430,7 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
             raise SessionError(f"{path}: {key!r} must be a list of {wanted}, got {value!r}")
         return value
 
-    known = {"take", "solos", "solo-take", "sources", "ambient", "spots"}
+    known = {"take", "solos", "solo-take", "sources", "ambient", "spots", "instruments"}
     unknown = sorted(set(table) - known)
     if unknown:
         raise SessionError(f"{path}: unknown key {unknown[0]!r}; a session has {', '.join(sorted(known))}")
@@ -430,6 +451,11 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
         arguments["spots"] = {
             name: mic if isinstance(mic, str | int) else listed(mic, f"spots.{name}") for name, mic in spots.items()
         }
+    if "instruments" in table:
+        instruments = table["instruments"]
+        if not isinstance(instruments, dict) or not all(isinstance(name, str) for name in instruments.values()):
+            raise SessionError(f"{path}: 'instruments' must be a table of source = instrument, got {instruments!r}")
+        arguments["instruments"] = instruments
     if isinstance(arguments.get("solos"), list):
         raise SessionError(f"{path}: 'solos' must be one marker file, got {table['solos']!r}")
     return arguments

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from mnmf import cli, simulate
+from mnmf import NoteDictionary, cli, simulate
 from mnmf.separate import METHODS
 
 RATE = 8000
@@ -82,13 +82,69 @@ def read_manifest(folder):
 # What it does
 
 
-def test_solos_of_some_sources_only_are_not_ignored_in_silence(files, tmp_path, capsys):
+def test_solos_of_some_sources_only_help_but_less(files, tmp_path, capsys):
     labels = (tmp_path / "solos.txt").read_text().splitlines(keepends=True)
-    (tmp_path / "solos.txt").write_text("".join(line for line in labels if "cello" not in line))
-    told = ["--sources", "violin,viola,cello", "--spot", "cello=3", "--components", "2", "--iterations", "1"]
-    assert cli.run(["separate", *files, *told]) == 0
+    told = ["--sources", "violin,viola,cello", "--spot", "cello=3", "--spot", "viola=2", "--spot", "violin=1"]
+    level = {}
+    for missing in ("", "cello", "viola cello violin"):
+        (tmp_path / "solos.txt").write_text("".join(line for line in labels if line.split()[-1] not in missing.split()))
+        solos = [] if missing.count(" ") else files[1:5]
+        assert cli.run(["separate", files[0], *solos, *told, "--out", f"{tmp_path}/out", "--overwrite"]) == 0
+        warned = capsys.readouterr().err
+        assert ("no solo of cello" in warned) == (missing == "cello")
+        stems = [sf.read(tmp_path / "out" / f"{name}.wav")[0] for name in NAMES]
+        truth, _ = sf.read(tmp_path / "truth.wav")
+        level[missing] = np.sum((np.stack(stems, axis=1) - truth) ** 2)
+    assert level[""] < level["cello"] < level["viola cello violin"]
+
+
+def test_bases_from_a_dictionary_take_the_place_of_solos(files, tmp_path, capsys):
+    told = ["--spot", "violin=1", "--method", "mnmf-blind", "--iterations", "2", "--sources", "violin,viola,cello"]
+    run = ["separate", files[0], "--out", f"{tmp_path}/out", "--overwrite", *told]
+    assert cli.run(run) == 2
+    assert "a solo of every source, or a dictionary; 'violin' has none" in capsys.readouterr().err
+    assert cli.run([*run, "--dictionary", "orchestra"]) == 0
+    record = read_manifest(tmp_path / "out")["parameters"]
+    assert record["dictionary"] == "orchestra"
+    assert record["instruments"] == ["violin", "viola", "cello"]
+    first = (tmp_path / "out" / "viola.wav").read_bytes()
+    assert cli.run([*run, "--instruments", "flute,double bass,horn"]) == 0
+    record = read_manifest(tmp_path / "out")["parameters"]
+    assert record["dictionary"] == "orchestra"
+    assert record["instruments"] == ["flute", "double bass", "horn"]
+    assert (tmp_path / "out" / "viola.wav").read_bytes() != first
+
+    NoteDictionary.embedded().save(tmp_path / "mine.npz")
+    assert cli.run([*run, "--dictionary", "orchestra", "--dictionary", f"mine={tmp_path}/mine.npz"]) == 0
+    record = read_manifest(tmp_path / "out")
+    assert record["parameters"]["dictionary"] == "orchestra + mine"
+    assert (tmp_path / "out" / "viola.wav").read_bytes() == first
+    assert record["sha256"]["../mine.npz"] == hashlib.sha256((tmp_path / "mine.npz").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (
+            ["--method", "mnmf-blind", "--dictionary", "jazz"],
+            "no embedded dictionary 'jazz', only orchestra",
+        ),
+        (["--method", "mnmf-blind", "--dictionary", "jazz="], "--dictionary wants NAME or NAME=FILE"),
+        (["--method", "mnmf-blind", "--dictionary", "jazz=none.npz"], "none.npz: cannot be read"),
+        (["--method", "mnmf-blind", "--instruments", "violin,viola"], "--instruments names 2, but there are 3 sources"),
+        (["--method", "mnmf-blind", "--instruments", "violin,viola,kazoo"], "kazoo"),
+        (["--method", "mnmf-blind", "--dictionary", "orchestra", "--components", "3"], "one of the two, not both"),
+        (
+            ["--method", "fastmnmf2-blind", "--dictionary", "orchestra"],
+            "has no use for a dictionary",
+        ),
+    ],
+)
+def test_a_dictionary_that_cannot_help_is_refused(files, tmp_path, capsys, told, message):
+    assert cli.run(["separate", *files, *told]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no solo of cello" in line
+    assert message in line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -98,6 +98,19 @@ def test_covariances_show_how_a_player_reaches_the_mics(rng):
     assert np.linalg.eigvalsh(R).min() > -1e-9
 
 
+def test_a_source_without_a_solo_is_known_at_its_own_spot_only(X_FTM):
+    silent = np.concatenate([X_FTM, np.zeros_like(X_FTM[:, :1])], axis=1)
+    alone = [slice(0, 6), slice(6, 11)]
+    for learn, name in ((priors.solo, "Q"), (priors.solo_covariances, "R"), (priors.solo_panning, "G")):
+        without, with_silence = (
+            getattr(learn(silent, [*alone, last], [1, 0, 2]), name) for last in ([], [slice(11, 12)])
+        )
+        np.testing.assert_array_equal(without, with_silence)
+        assert not np.allclose(without, getattr(learn(silent, [*alone, slice(0, 11)], [1, 0, 2]), name))
+    with pytest.raises(ArgumentError, match="source 2 has no frame to learn bases from"):
+        priors.solo_bases(silent, [*alone, []], [1, 0, 2])
+
+
 def test_passages_in_pieces_count_together(X_FTM):
     whole = priors.solo_covariances(X_FTM, [slice(2, 9)], [0])
     pieces = priors.solo_covariances(X_FTM, [[slice(2, 5), slice(5, 9)]], [0])

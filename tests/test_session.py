@@ -245,6 +245,19 @@ def test_session_file(room, tmp_path):
     assert mics_of(override) == [(0, 3), (1,), (2,)]
 
 
+def test_instruments_are_the_names_until_told(room, tmp_path):
+    files = room()
+    assert Session.open(**files).instruments == Session.open(**files).sources
+    told = Session.open(**files, instruments=["flute", "oboe", "horn"])
+    assert told.instruments == ("flute", "oboe", "horn")
+    with pytest.raises(SessionError, match="--instruments names 2, but there are 3 sources: violin, viola"):
+        Session.open(**files, instruments=["flute", "oboe"])
+    (tmp_path / "session.toml").write_text(
+        'take = "take.wav"\nsolos = "solo.txt"\nsolo-take = "solo.wav"\n[instruments]\nviola = "horn"\n'
+    )
+    assert Session.from_toml(tmp_path / "session.toml").instruments[:2] == ("violin", "horn")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -256,6 +269,8 @@ def test_session_file(room, tmp_path):
         ("take = 'take.wav'\nspots = [1]", "'spots' must be a table"),
         ("take = 'take.wav'\nsources = 'a'", "'sources' must be a list"),
         ("take = 'take.wav'\nsolos = ['a', 'b']", "'solos' must be one marker file"),
+        ("take = 'take.wav'\ninstruments = ['violin']", "'instruments' must be a table of source = instrument"),
+        ("take = 'take.wav'\n[instruments]\ncello = 'cello'", "'cello', which is not among the sources"),
         ("take = 'nothing.wav'", "nothing.wav cannot be opened"),
         ("take = 'take.wav'\nsources = ['../x', 'b', 'c']", "cannot be a file name"),
     ],

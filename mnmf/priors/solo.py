@@ -26,6 +26,7 @@ Array = NDArray[Any]
 Passages = Sequence[slice | Sequence[slice]]
 
 SINGULAR = 1e6  # condition number of a demixing matrix
+TINY = np.finfo(float).tiny
 SILENT = 1e-12  # of the strongest frequency: below this a solo says nothing about a frequency
 
 
@@ -41,7 +42,8 @@ def solo_covariances(X_FTM: Array, passages: Passages, spots: Sequence[int | Seq
     X_FTM : complex, shape (F, T, M)
         Spectrogram in which the sources play alone one after another.
     passages : sequence of slices, or of sequences of slices
-        For each source the frames in which it plays alone.
+        For each source the frames in which it plays alone; an empty sequence if it nowhere does.  Of such a source
+        nothing is known but its own spot, as if it were heard there only.
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
 
@@ -69,7 +71,7 @@ def solo_covariances(X_FTM: Array, passages: Passages, spots: Sequence[int | Seq
             a_FT = np.abs(solo_FTM[..., own]).astype(np.float64)
             weighted_FMM += weighted_covariances(rooted(solo_FTM), a_FT)
             energy_F += np.sum(a_FT**2, axis=1)
-        floor = SILENT * energy_F.max() + np.finfo(float).tiny
+        floor = SILENT * energy_F.max() + TINY
         weighted_FMM[:, own, own] += floor
         R_NFMM[n] = weighted_FMM / (energy_F + floor)[:, None, None]
     return Prior(R=R_NFMM, spots=all_spots)
@@ -118,7 +120,7 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
             power_FT = np.abs(solo_FTM[..., own]).astype(np.float64) ** 2
             R_FMM += weighted_covariances(solo_FTM, power_FT)
             energy_F += np.sum(power_FT**2, axis=1)
-        floor = SILENT * energy_F.max() + np.finfo(float).tiny
+        floor = SILENT * energy_F.max() + TINY
         R_FMM[:, own, own] += floor
         a_FM = np.linalg.eigh(R_FMM / (energy_F + floor)[:, None, None])[1][..., -1]
         reference_F = a_FM[:, own]
@@ -170,7 +172,7 @@ def solo_bases(
     Parameters
     ----------
     X_FTM, passages, spots
-        As for `solo_covariances`.
+        As for `solo_covariances`, but every source needs a passage.
     n_components : int
         Bases per source, K.
     n_iterations : int
@@ -193,6 +195,9 @@ def solo_bases(
     """
     X_FTM = check_spectrogram(X_FTM)
     solos, all_spots = _checked(X_FTM, passages, spots)
+    for n, slices in enumerate(solos):
+        if not slices:
+            raise ArgumentError(f"passages: source {n} has no frame to learn bases from")
     check_count("n_components", n_components)
     check_count("n_iterations", n_iterations)
     generator = check_rng(rng)
@@ -257,7 +262,7 @@ def _slices(source: int, passage: slice | Sequence[slice], n_frames: int) -> Ite
         raise ArgumentError(
             f"passages: source {source} must be slices of frames, as STFT.frames gives; got {passage!r}"
         )
-    if not any(len(range(*piece.indices(n_frames))) for piece in pieces):
+    if pieces and not any(len(range(*piece.indices(n_frames))) for piece in pieces):
         raise ArgumentError(f"passages: source {source} has no frame within the {n_frames} of the spectrogram")
     for piece in pieces:
         if len(range(*piece.indices(n_frames))):
