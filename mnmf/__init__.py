@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mnmf import audio, data, markers, metrics, models, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
     from mnmf.models import FastMNMF2, FullRankMNMF
-    from mnmf.priors import Prior
+    from mnmf.priors import NoteDictionary, Prior
     from mnmf.separate import METHODS
     from mnmf.session import Session
     from mnmf.stft import STFT
@@ -23,6 +23,7 @@ __all__ = [
     "FastMNMF2",
     "FullRankMNMF",
     "MnmfError",
+    "NoteDictionary",
     "Prior",
     "Session",
     "__version__",
@@ -43,6 +44,7 @@ _HOME = {
     "FullRankMNMF": "mnmf.models",
     "METHODS": "mnmf.separate",
     "MnmfError": "mnmf.errors",
+    "NoteDictionary": "mnmf.priors",
     "Prior": "mnmf.priors",
     "STFT": "mnmf.stft",
     "Session": "mnmf.session",

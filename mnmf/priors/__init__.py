@@ -17,6 +17,7 @@ function               gives           from
 `spot_activations`     H, G, Q         the same, with bases W that are given
 `activations`          H               an estimate of each source, and bases W
 `circular`, `random`   W, H, G, Q      nothing: the blind starts of the literature
+`NoteDictionary`       W               isolated notes of the instruments
 `Prior` itself         any             arrays of one's own
 =====================  ==============  ==========================================
 """
@@ -25,10 +26,12 @@ from mnmf.priors._prior import Prior
 from mnmf.priors.activations import activations, spot_activations
 from mnmf.priors.blind import circular, random
 from mnmf.priors.geometry import geometry, speed_of_sound, steering
+from mnmf.priors.notes import NoteDictionary
 from mnmf.priors.solo import solo, solo_bases, solo_covariances, solo_panning
 from mnmf.priors.spot import spot
 
 __all__ = [
+    "NoteDictionary",
     "Prior",
     "activations",
     "circular",

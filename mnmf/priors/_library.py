@@ -1,0 +1,247 @@
+"""Folders of isolated notes: which file, and which part of it, is which note of which instrument.
+
+Three layouts are read, and may be mixed: a file a note, with the pitch in its name; long files of successive notes with
+silence between them, as in the RWC Musical Instrument Sound Database; and a table of either.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError, AudioFileError
+from mnmf.priors._instruments import LOWEST, PITCH, RWC_CODES, known_instrument, parse_pitch, pitch_name, words_of
+
+__all__ = ["Note", "find_notes", "read_note"]
+
+Array = NDArray[Any]
+AnyPath = str | os.PathLike[str]
+
+SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".caf", ".w64")
+RWC = re.compile(r"(\d\d)(\d)([A-Z]{2})([A-Z0-9]{2})([A-Z])", re.IGNORECASE)
+DYNAMICS = re.compile(r"p{1,4}|mp|mf|f{1,4}|fp|sfz", re.IGNORECASE)
+RANGE = re.compile(rf"(?<![A-Za-z0-9])({PITCH.pattern})({PITCH.pattern})(?![A-Za-z0-9])")
+NAMED = re.compile(rf"(?<![A-Za-z0-9])({PITCH.pattern})(?![A-Za-z0-9])")
+NUMBERED = re.compile(r"(?<![A-Za-z0-9])(\d{2,3})(?![A-Za-z0-9])")
+LOWEST_NUMBER = 21  # of a pitch in a file name: smaller numbers count files
+
+FRAME = 0.01  # seconds over which loudness is taken
+SILENT_DB = -50.0  # against the loudest frame of the file
+SHORTEST = 0.1  # seconds of a note
+GAP = 0.15  # seconds of silence between two notes
+
+
+@dataclass(frozen=True)
+class Note:
+    """One isolated note: seconds `start` to `stop` (None: the end) of a file."""
+
+    path: Path
+    instrument: str
+    pitch: int
+    start: float = 0.0
+    stop: float | None = None
+
+
+def find_notes(
+    folder: AnyPath,
+    *,
+    instrument: str | None = None,
+    lowest: int | None = None,
+    index: AnyPath | None = None,
+    styles: Collection[str] | None = None,
+    dynamics: Collection[str] | None = None,
+) -> Iterator[tuple[float, list[Note]]]:
+    """Yield the notes of a library, some at a time, with how much of it has been looked through, 0 to 1."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise ArgumentError(f"{root}: is no folder; give the folder of the notes")
+    if index is not None:
+        yield 1.0, list(_from_table(root, Path(index), instrument, styles, dynamics))
+        return
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not paths:
+        raise ArgumentError(f"{root}: holds no audio files ({', '.join(SUFFIXES)})")
+    for number, path in enumerate(paths):
+        notes = _from_name(root, path, instrument, lowest, styles, dynamics)
+        yield (number + 1) / len(paths), notes
+
+
+def read_note(note: Note) -> tuple[Array, int]:
+    """Return the samples of a note, float64, of its loudest channel, and the sample rate."""
+    try:
+        with sf.SoundFile(note.path) as file:
+            rate = int(file.samplerate)
+            first = round(note.start * rate)
+            last = file.frames if note.stop is None else min(round(note.stop * rate), file.frames)
+            if not 0 <= first < last:
+                raise ArgumentError(
+                    f"{note.path}: {pitch_name(note.pitch)} is said to start at {note.start:g} s, but the file has "
+                    f"{file.frames / rate:g} s"
+                )
+            file.seek(first)
+            x_LM = file.read(last - first, dtype="float64", always_2d=True)
+    except (sf.SoundFileError, OSError) as error:
+        raise _unreadable(note.path, error) from error
+    if not np.all(np.isfinite(x_LM)):
+        raise AudioFileError(f"{note.path}: holds NaN or infinite values; repair it or leave it out")
+    x_LM -= x_LM.mean(axis=0)
+    return x_LM[:, np.argmax(np.sum(x_LM**2, axis=0))], rate
+
+
+def _unreadable(path: Path, error: BaseException) -> AudioFileError:
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    return AudioFileError(f"{path}: cannot be read as audio: {str(text).strip().rstrip('.')}")
+
+
+def _from_name(
+    root: Path,
+    path: Path,
+    instrument: str | None,
+    lowest: int | None,
+    styles: Collection[str] | None,
+    dynamics: Collection[str] | None,
+) -> list[Note]:
+    stem = path.stem
+    if match := RWC.fullmatch(stem):
+        number, _, code, style, loudness = match.groups()
+        if not (_wanted(style, styles) and _wanted(loudness, dynamics)):
+            return []
+        name = instrument or RWC_CODES.get(code.upper(), code.lower())
+        if code.upper() == "BS" and int(number) >= 46 and instrument is None:
+            name = "bass voice"
+        return _successive(path, name, lowest)
+    loudness = next((word for word in re.split(r"[^A-Za-z]+", stem) if DYNAMICS.fullmatch(word)), "")
+    if loudness and not _wanted(loudness, dynamics):
+        return []
+    pitch = _pitch_in(stem)
+    name = instrument or _instrument_in(root, path)
+    if pitch is not None:
+        return [Note(path, name, pitch)]
+    if lowest is None and (span := RANGE.search(stem)):
+        lowest = parse_pitch(span.group(1))
+    return _successive(path, name, lowest)
+
+
+def _pitch_in(stem: str) -> int | None:
+    """Return the pitch a file name ends on, None if it has none."""
+    if named := NAMED.findall(stem):
+        return parse_pitch(named[-1][0])
+    numbers = [int(word) for word in NUMBERED.findall(stem)]
+    numbers = [number for number in numbers if LOWEST_NUMBER <= number <= 127]
+    return numbers[-1] if numbers else None
+
+
+def _instrument_in(root: Path, path: Path) -> str:
+    """Return the instrument that a file's name or else its folders name."""
+    stem = NAMED.sub(" ", path.stem)
+    folders = [parent.name for parent in path.parents if parent == root or root in parent.parents]
+    for text in (stem, *folders):
+        if known := known_instrument(text):
+            return known
+    for text in (stem, *folders):
+        words = [word for word in words_of(text) if not DYNAMICS.fullmatch(word)]
+        if words:
+            return " ".join(words)
+    raise ArgumentError(f"{path}: neither its name nor its folder says which instrument this is; give --instrument")
+
+
+def _wanted(value: str, chosen: Collection[str] | None) -> bool:
+    return not chosen or value.casefold() in {word.casefold() for word in chosen}
+
+
+def _successive(path: Path, instrument: str, lowest: int | None) -> list[Note]:
+    """Return the notes of a file that has one after another, in semitones from `lowest` up."""
+    if lowest is None:
+        lowest = LOWEST.get(instrument)
+    if lowest is None:
+        raise ArgumentError(
+            f"{path}: its name has no pitch, so it should hold the notes of the {instrument} one after another; "
+            "say which is the first with --lowest"
+        )
+    spans = sounding(path)
+    if not spans:
+        raise ArgumentError(f"{path}: no note sounds in it")
+    if lowest + len(spans) - 1 > 127:
+        raise ArgumentError(
+            f"{path}: {len(spans)} notes from {pitch_name(lowest)} on would go beyond MIDI's highest; "
+            "give the right --lowest, or a table of the notes with --index"
+        )
+    return [Note(path, instrument, lowest + i, start, stop) for i, (start, stop) in enumerate(spans)]
+
+
+def sounding(path: Path) -> list[tuple[float, float]]:
+    """Return start and stop, in seconds, of each note of a file in which silence separates them."""
+    levels = []
+    try:
+        with sf.SoundFile(path) as file:
+            frame = max(round(FRAME * file.samplerate), 1)
+            seconds = frame / file.samplerate
+            for block_LM in file.blocks(blocksize=frame * 1000, dtype="float64", always_2d=True):
+                whole = len(block_LM) // frame * frame
+                if whole:
+                    levels.append(np.mean(block_LM[:whole].reshape(-1, frame * block_LM.shape[1]) ** 2, axis=1))
+    except (sf.SoundFileError, OSError) as error:
+        raise _unreadable(path, error) from error
+    power_T = np.concatenate(levels) if levels else np.zeros(0)
+    if not np.all(np.isfinite(power_T)):
+        raise AudioFileError(f"{path}: holds NaN or infinite values; repair it or leave it out")
+    if not power_T.size or power_T.max() <= 0:
+        return []
+    loud_T = power_T > power_T.max() * 10 ** (SILENT_DB / 10)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], loud_T.astype(np.int8), [0]])))
+    spans: list[tuple[float, float]] = []
+    for start, stop in (edges.reshape(-1, 2) * seconds).tolist():
+        if spans and start - spans[-1][1] < GAP:
+            spans[-1] = (spans[-1][0], stop)
+        else:
+            spans.append((start, stop))
+    return [(start, stop) for start, stop in spans if stop - start >= SHORTEST]
+
+
+def _from_table(
+    root: Path,
+    table: Path,
+    instrument: str | None,
+    styles: Collection[str] | None,
+    dynamics: Collection[str] | None,
+) -> Iterator[Note]:
+    try:
+        rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ArgumentError(f"{table}: cannot be read as a table: {error}") from error
+    if not rows:
+        raise ArgumentError(f"{table}: has no rows under a line of headings; it needs file, instrument, pitch")
+    for line, raw in enumerate(rows, start=2):
+        row = {key.strip().casefold(): (value or "").strip() for key, value in raw.items() if isinstance(key, str)}
+        missing = [key for key in ("file", "pitch") if not row.get(key)]
+        if not (row.get("instrument") or instrument):
+            missing.append("instrument")
+        if missing:
+            raise ArgumentError(f"{table}: line {line} gives no {missing[0]}; the columns are file, instrument, pitch")
+        if row.get("style") and not _wanted(row["style"], styles):
+            continue
+        if row.get("dynamics") and not _wanted(row["dynamics"], dynamics):
+            continue
+        try:
+            pitch = parse_pitch(row["pitch"])
+            start = float(row.get("start") or 0.0)
+            stop = float(row["stop"]) if row.get("stop") else None
+        except ValueError as error:
+            reason = str(error) if isinstance(error, ArgumentError) else "start and stop must be numbers of seconds"
+            raise ArgumentError(f"{table}: line {line}: {reason}") from error
+        if not (np.isfinite(start) and start >= 0 and (stop is None or stop > start)):
+            raise ArgumentError(f"{table}: line {line}: stop must come after start, and neither before 0")
+        path = root / row["file"]
+        if not path.is_file():
+            raise ArgumentError(f"{table}: line {line}: there is no file {path}")
+        given = instrument or row["instrument"]
+        yield Note(path, known_instrument(given) or " ".join(given.casefold().split()), pitch, start, stop)

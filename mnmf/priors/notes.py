@@ -1,0 +1,421 @@
+"""Bases from isolated notes: a dictionary with the spectrum of every note an instrument plays.
+
+P. Cabañas-Molero, J. Carabias-Orti, A. J. Muñoz-Montoro and P. Vera-Candeas, "Pre-trained spatial priors on
+multichannel NMF for music source separation", Forum Acusticum 2023, section 3.2.  They learned theirs on the RWC
+Musical Instrument Sound Database, which cannot be passed on; who has it, or any other library of notes, builds their
+own here.  The embedded one was learned on the notes of a soundfont (`mnmf/data/notes/README.md`).
+
+A dictionary belongs to no window and no sample rate.  Each note is kept as its power density over frequency, as seen
+through a window longer than most, and `NoteDictionary.bases` says how it would look through another one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError, check_count, check_number
+from mnmf.priors._instruments import find_instrument, pitch_name
+from mnmf.priors._prior import Prior, as_spots
+
+__all__ = ["NoteDictionary"]
+
+Array = NDArray[Any]
+AnyPath = str | os.PathLike[str]
+
+BETA, ITERATIONS = 1.5, 50  # of the factorisation of a note, as published
+LONG = 32768 / 44100  # seconds of the window a note is learned through
+CENTS = 2.0  # width of a cell above where that is wider than a bin of the long window
+HIGHEST = 24000.0  # Hz; above it a dictionary knows nothing
+STEP_DB = 0.5  # of the scale of levels, on which 255 is the strongest cell of a note and 0 is nothing
+LEVELS = 255
+FLOOR = 1e-10  # of the strongest bin of a base: what it is where a note has nothing
+REACH = 32.0  # widths 1/T of a window's response to each side, beyond which it is below the floor of a note
+JOINT = " + "  # between the instruments of a group, as in "alto saxophone + tenor saxophone"
+FORMAT = "mnmf notes 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra:
+    """The notes of one instrument: ascending MIDI numbers, and for each the level of every cell of `edges`."""
+
+    pitches: tuple[int, ...]
+    level_KB: Array
+
+
+class NoteDictionary:
+    """One basis for every note of every instrument, for any window and sample rate.
+
+    Make one with `embedded`, `load` or `build`.  ``a | b`` joins two; of an instrument that both have, the right one's
+    notes count.
+
+    Attributes
+    ----------
+    name : str
+        "orchestra" for the embedded one.
+    instruments : tuple of str
+        Their names.  Wherever a method takes an instrument, it takes any word that `find` understands.
+    """
+
+    def __init__(self, name: str, notes: Mapping[str, Spectra]) -> None:
+        self.name = name
+        self._notes = dict(notes)
+
+    def __repr__(self) -> str:
+        return f"<NoteDictionary {self.name}: {', '.join(self.instruments)}>"
+
+    def __or__(self, other: NoteDictionary) -> NoteDictionary:
+        if not isinstance(other, NoteDictionary):
+            return NotImplemented
+        return NoteDictionary(f"{self.name}{JOINT}{other.name}", self._notes | other._notes)
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """Names of the instruments, in the order they were learned."""
+        return tuple(self._notes)
+
+    @classmethod
+    def embedded(cls) -> NoteDictionary:
+        """Return the dictionary that comes with the library; ``mnmf/data/notes/README.md`` says what it is."""
+        return _embedded()
+
+    @classmethod
+    def build(
+        cls,
+        folder: AnyPath,
+        *,
+        name: str | None = None,
+        instrument: str | None = None,
+        lowest: int | None = None,
+        index: AnyPath | None = None,
+        styles: Collection[str] | None = None,
+        dynamics: Collection[str] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> NoteDictionary:
+        """Learn a dictionary from a folder of isolated notes and its sub-folders.
+
+        Each note is factorised with a single component (β = 1.5, 50 iterations) on its magnitude spectrogram; if there
+        are several recordings of it, of other dynamics, players or styles, they count alike, whatever their level.
+
+        A file is either one note, with the pitch in its name (``violin_A4.wav``, ``Violin/ff-C#4.flac``,
+        ``violin_069.wav``), or notes one after another, a semitone apart, with silence between them
+        (``151VNNOF.wav`` and the like of RWC, ``Flute.mf.B3B4.aiff``, or any file without a pitch).  If names do not
+        tell, a table does.
+
+        Parameters
+        ----------
+        folder : path
+            Audio at any sample rate; of several channels the loudest counts.
+        name : str, optional
+            Name of the dictionary; that of the folder if not given.
+        instrument : str, optional
+            What all files are of, instead of what their names and folders say.
+        lowest : int, optional
+            MIDI number of the first note in files of successive notes, where the name does not say; else where the
+            instrument's range begins.
+        index : path, optional
+            A CSV table with a line of headings: file (relative to `folder`), instrument, pitch (``A4`` or 69), and
+            optionally start and stop in seconds, dynamics, style.  Then no other files are read.
+        styles, dynamics : collection of str, optional
+            Take only these, such as ``{"NO"}`` and ``{"F", "M"}`` of RWC; all if not given, and what does not say.
+        progress : callable, optional
+            Called with the part that is done, 0 to 1.
+
+        Raises
+        ------
+        ArgumentError
+            Nothing found, or a file whose instrument or pitch cannot be told; the message names it.
+        AudioFileError
+            A file cannot be read.
+        """
+        from mnmf.priors._library import Note, find_notes
+
+        found: dict[str, dict[int, list[Note]]] = {}
+        for done, notes in find_notes(
+            folder, instrument=instrument, lowest=lowest, index=index, styles=styles, dynamics=dynamics
+        ):
+            for note in notes:
+                found.setdefault(note.instrument, {}).setdefault(note.pitch, []).append(note)
+            if progress is not None:
+                progress(0.2 * done)
+        total = sum(map(len, found.values()))
+        if not total:
+            raise ArgumentError(f"{folder}: holds no notes of the dynamics and styles asked for")
+        learned: dict[str, Spectra] = {}
+        n_done = 0
+        for own, pitches in found.items():
+            rows = []
+            for pitch in sorted(pitches):
+                rows.append(_learn(pitches[pitch]))
+                n_done += 1
+                if progress is not None:
+                    progress(0.2 + 0.8 * n_done / total)
+            learned[own] = Spectra(tuple(sorted(pitches)), np.stack(rows))
+        title = name if name is not None else os.path.basename(os.path.abspath(folder))
+        return cls(title, learned)
+
+    def save(self, path: AnyPath) -> None:
+        """Write the dictionary to an ``.npz`` file; the same dictionary gives the same bytes."""
+        arrays: dict[str, Any] = {
+            "format": np.array(FORMAT),
+            "name": np.array(self.name),
+            "instruments": np.array(self.instruments, dtype=np.str_),
+        }
+        for number, spectra in enumerate(self._notes.values()):
+            arrays[f"pitches_{number}"] = np.array(spectra.pitches, np.uint8)
+            arrays[f"levels_{number}"] = spectra.level_KB
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path: AnyPath) -> NoteDictionary:
+        """Return the dictionary that `save` wrote.
+
+        Raises
+        ------
+        ArgumentError
+            The file holds something else.
+        """
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                saved = dict(arrays)
+        except OSError as error:
+            raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except (ValueError, TypeError, EOFError, BadZipFile, KeyError, AttributeError) as error:
+            raise ArgumentError(f"{path}: is no note dictionary; mnmf notes build writes one") from error
+        if str(saved.get("format")) != FORMAT:
+            raise ArgumentError(f"{path}: is no note dictionary of this version; mnmf notes build writes one")
+        try:
+            notes = {}
+            for number, instrument in enumerate(saved["instruments"].tolist()):
+                pitches, level_KB = saved[f"pitches_{number}"], saved[f"levels_{number}"]
+                if level_KB.shape != (len(pitches), len(_edges()) - 1) or level_KB.dtype != np.uint8:
+                    raise KeyError(instrument)
+                notes[str(instrument)] = Spectra(tuple(int(pitch) for pitch in pitches), level_KB)
+            return cls(str(saved["name"]), notes)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArgumentError(f"{path}: is a damaged note dictionary; build it anew") from error
+
+    def find(self, name: str) -> str:
+        """Return the instrument that a user's word means.
+
+        Case, numbers, spaces, hyphens and what else is in the name do not matter: "Violin 1", "vln-2", "1st violins",
+        "Bb clarinet".  A word for several instruments, "saxophone" or "voice", gives all of those that the dictionary
+        has, as "alto saxophone + tenor saxophone": every method takes that for an instrument with the notes of both.
+
+        Raises
+        ------
+        ArgumentError
+            The word means none of the instruments, or could mean several; the message lists them.
+        """
+        parts = [own for part in re.split(r"\s\+\s", str(name)) for own in find_instrument(part, self.instruments)]
+        return JOINT.join(dict.fromkeys(parts))
+
+    def pitches(self, instrument: str) -> tuple[int, ...]:
+        """Return the MIDI numbers of an instrument's notes, one for each column of its bases."""
+        return tuple(pitch for spectra in self._spectra(instrument) for pitch in spectra.pitches)
+
+    def bases(
+        self,
+        instrument: str,
+        window_length: int,
+        sample_rate: float,
+        exponent: float = 1.0,
+        tuning: float = 440.0,
+    ) -> Array:
+        """Return an instrument's notes as bases of spectrograms.
+
+        A note's power through a window of length T is its power density smoothed by the window's response |Win(ν)|²:
+        for a stationary sound that is exact on average.  The long window it was learned through has smoothed it once
+        already, so the response is taken of a window as much longer as makes both together as wide as they should be.
+
+        Parameters
+        ----------
+        instrument : str
+            Any word that `find` understands.
+        window_length : int
+            Samples of the half-sine window of `STFT`.
+        sample_rate : float
+            In hertz.
+        exponent : float
+            What they are bases of: 1 for magnitudes (the Euclidean full-rank model), 2 for powers (FastMNMF2).
+        tuning : float
+            Frequency of A4 in hertz; all notes move with it.
+
+        Returns
+        -------
+        W_FK : float64, shape (window_length // 2 + 1, notes)
+            Columns sum to 1; the notes are those of `pitches`.  Where the dictionary knows nothing, above the highest
+            frequency of the recordings, a column is 10⁻¹⁰ of the power of its strongest bin.
+
+        Raises
+        ------
+        ArgumentError
+            An unknown instrument, or a number out of range.
+        """
+        check_count("window_length", window_length, 2)
+        check_number("sample_rate", sample_rate, 100.0, 1e7, " Hz")
+        check_number("exponent", exponent, 0.1, 4.0)
+        check_number("tuning", tuning, 220.0, 880.0, " Hz")
+        level_KB = np.concatenate([spectra.level_KB for spectra in self._spectra(instrument)])
+        density_KB = np.where(level_KB > 0, 10 ** ((level_KB.astype(np.float64) - LEVELS) * (STEP_DB / 10)), 0.0)
+        response = _response(int(window_length), float(sample_rate), float(tuning))
+        P_FK: Any = np.ascontiguousarray(response @ density_KB.T)
+        peak_K = P_FK.max(axis=0)
+        W_FK: Any = np.maximum(P_FK, FLOOR * peak_K) ** (exponent / 2)
+        return np.asarray(W_FK / np.where(peak_K > 0, W_FK.sum(axis=0), 1.0))
+
+    def prior(
+        self,
+        instruments: Sequence[str],
+        window_length: int,
+        sample_rate: float,
+        spots: Sequence[int | Sequence[int]],
+        exponent: float = 1.0,
+        first_bin: int = 0,
+        tuning: float = 440.0,
+    ) -> Prior:
+        """Return the bases of the instruments of a take as a prior; ``.hold("W")`` keeps them.
+
+        Parameters
+        ----------
+        instruments : sequence of str
+            One of `instruments`, or a word that `find` understands, for each source.
+        window_length, sample_rate, exponent, tuning
+            As for `bases`.
+        spots : sequence of int, or of sequences of int
+            For each source its own microphone(s), counted from 0, the reference spot first.
+        first_bin : int
+            Frequencies below this one are left out.
+
+        Returns
+        -------
+        Prior
+            With `W`, float64 (N, F, K), and `spots`.  K is the largest number of notes; instruments with fewer have
+            columns of zeros at the end.
+
+        Raises
+        ------
+        ArgumentError
+            As `bases`, or there are not as many spots as instruments.
+        """
+        all_spots = as_spots(spots)
+        if isinstance(instruments, str) or len(instruments) != len(all_spots):
+            raise ArgumentError(f"instruments and spots must name the same sources, got {instruments!r} and {spots!r}")
+        check_count("first_bin", first_bin, 0)
+        n_bins = int(window_length) // 2 + 1
+        if first_bin >= n_bins:
+            raise ArgumentError(f"first_bin must be below the number of frequencies, {n_bins}, got {first_bin}")
+        bases = [self.bases(own, window_length, sample_rate, exponent, tuning)[first_bin:] for own in instruments]
+        W_NFK = np.zeros((len(bases), n_bins - first_bin, max((len(W_FK.T) for W_FK in bases), default=0)))
+        for n, W_FK in enumerate(bases):
+            W_NFK[n, :, : W_FK.shape[1]] = W_FK
+        return Prior(W=W_NFK, spots=all_spots)
+
+    def _spectra(self, instrument: str) -> list[Spectra]:
+        return [self._notes[own] for own in self.find(instrument).split(JOINT)]
+
+
+@cache
+def _embedded() -> NoteDictionary:
+    from importlib.resources import as_file, files
+
+    with as_file(files("mnmf.data") / "notes" / "orchestra.npz") as path:
+        return NoteDictionary.load(path)
+
+
+@cache
+def _edges() -> Array:
+    """Return where the cells begin and end, in hertz: bins of the long window, and above those `CENTS` wide."""
+    width = 1 / LONG
+    ratio = 2 ** (CENTS / 1200)
+    n_bins = int(1 / (ratio - 1))
+    linear = (np.arange(n_bins + 1) + 0.5) * width
+    n_above = int(np.log(HIGHEST / linear[-1]) / np.log(ratio))
+    return np.concatenate([[0.0], linear, linear[-1] * ratio ** np.arange(1, n_above + 1)])
+
+
+def _learn(notes: Sequence[Any]) -> Array:
+    """Return the levels (B,) of one note, from all recordings of it."""
+    from mnmf.priors._library import read_note
+    from mnmf.priors._nmf import nmf
+    from mnmf.stft import STFT, window_samples
+
+    pieces = []
+    edges = _edges()
+    for note in notes:
+        x_L, rate = read_note(note)
+        length = window_samples(LONG, rate)
+        power_FT = np.abs(STFT(length, length // 4).analyse(x_L[:, None])[..., 0]) ** 2
+        # Bins are boxes around their frequencies; of cells beyond the last one nothing is known.
+        ends = (np.arange(len(power_FT) + 1) - 0.5) * (rate / length)
+        below_FT = np.concatenate([np.zeros((1, power_FT.shape[1])), np.cumsum(power_FT, axis=0)]) * (rate / length)
+        below_BT = _interpolated(edges, ends, below_FT)
+        density_BT = np.maximum(np.diff(below_BT, axis=0), 0.0) / np.diff(edges)[:, None]
+        mean = density_BT.mean()
+        if mean > 0:
+            pieces.append(np.sqrt(density_BT / mean))
+    if not pieces:
+        note = notes[0]
+        raise ArgumentError(f"{note.path}: is silent at {note.start:g} s, where {pitch_name(note.pitch)} should be")
+    V_BT = np.concatenate(pieces, axis=1)
+    W_BK, _ = nmf(V_BT, 1, beta=BETA, n_iterations=ITERATIONS, rng=np.random.default_rng(0))
+    density_B = W_BK[:, 0].astype(np.float64) ** 2
+    with np.errstate(divide="ignore"):
+        level_B = LEVELS + np.round(10 / STEP_DB * np.log10(density_B / density_B.max()))
+    return np.asarray(np.maximum(level_B, 0), np.uint8)
+
+
+def _interpolated(x: Array, xp: Array, yp_PT: Array) -> Array:
+    """Return linear interpolation, as `numpy.interp`, of every column."""
+    position = np.clip(np.searchsorted(xp, x), 1, len(xp) - 1)
+    part = np.clip((x - xp[position - 1]) / (xp[position] - xp[position - 1]), 0.0, 1.0)[:, None]
+    return np.asarray(yp_PT[position - 1] * (1 - part) + yp_PT[position] * part)
+
+
+@lru_cache(maxsize=4)
+def _response(window_length: int, sample_rate: float, tuning: float) -> Any:
+    """Return a sparse matrix, (F, B), from the density in every cell to the power in every bin of a window."""
+    from scipy.sparse import csr_array
+
+    edges = _edges()
+    # Another tuning is the same spectrum on a stretched axis, and on that axis the window is shorter or longer.
+    seconds = window_length / sample_rate * (tuning / 440.0)
+    frequency_F = np.arange(window_length // 2 + 1) / seconds
+    # Variances of responses add up: of a half-sine window 1/(4T²), of a box as wide as a bin of the long one 1/(12T²).
+    sharpness = 1 / seconds**2 - (1 + 1 / 3) / LONG**2
+    width = max(np.sqrt(max(sharpness, 0.0)), 0.5 / LONG)
+    reach = REACH * width
+    first_F = np.maximum(np.searchsorted(edges, frequency_F - reach, side="right") - 1, 0)
+    last_F = np.minimum(np.searchsorted(edges, frequency_F + reach), len(edges) - 1)
+    count_F = np.maximum(last_F - first_F, 0)
+    start_F = np.concatenate([[0], np.cumsum(count_F)])
+    row = np.repeat(np.arange(len(frequency_F)), count_F)
+    cell = np.arange(start_F[-1]) - start_F[row] + first_F[row]
+    low = _below((edges[cell] - frequency_F[row]) / width)
+    high = _below((edges[cell + 1] - frequency_F[row]) / width)
+    return csr_array((high - low, cell, start_F), shape=(len(frequency_F), len(edges) - 1))
+
+
+def _below(x: Array) -> Array:
+    """Return the part of a half-sine window's energy below the frequency `x`, in units of 1/T."""
+    grid, total = _energy_below()
+    return np.asarray(np.interp(x, grid, total))
+
+
+@cache
+def _energy_below() -> tuple[Array, Array]:
+    grid = np.linspace(-REACH, REACH, 1 + 2 * int(REACH) * 64)
+    distance = 1 - 4 * grid**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        response = np.where(np.abs(distance) < 1e-9, (np.pi / 4) ** 2, (np.cos(np.pi * grid) / distance) ** 2)
+    total = np.concatenate([[0.0], np.cumsum(response[1:] + response[:-1])])
+    return grid, total / total[-1]
