@@ -413,8 +413,12 @@ def _dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Pat
             raise ArgumentError(f"--dictionary wants NAME or NAME=FILE, as in --dictionary rwc=rwc.npz; got {option!r}")
         if not equals and name != EMBEDDED:
             raise ArgumentError(f"there is no embedded dictionary {name!r}, only {EMBEDDED}; for a file say NAME=FILE")
-        notes = NoteDictionary.load(path, name) if equals else NoteDictionary.embedded()
-        files += [Path(path)] if equals else []
+        if equals:
+            notes = NoteDictionary.load(path)
+            notes.name = name
+            files.append(Path(path))
+        else:
+            notes = NoteDictionary.embedded()
         joined = notes if joined is None else joined | notes
     return joined, files
 

@@ -305,7 +305,7 @@ def separate(
         clock.tell((n + 1) / len(spots))
     clock.stop()
 
-    parameters = {
+    parameters: dict[str, Any] = {
         "seed": seed,
         "window_samples": stft.window_length,
         "hop_samples": stft.hop,
