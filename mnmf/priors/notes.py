@@ -39,6 +39,7 @@ STEP_DB = 0.5  # of the scale of levels, on which 255 is the strongest cell of a
 LEVELS = 255
 FLOOR = 1e-10  # of the strongest bin of a base: what it is where a note has nothing
 REACH = 32.0  # widths 1/T of a window's response to each side, beyond which it is below the floor of a note
+BRIGHTNESS = (-6.0, 0.0)  # dB per octave; both slopes of every note
 JOINT = " + "  # between the instruments of a group, as in "alto saxophone + tenor saxophone"
 FORMAT = "mnmf notes 1"
 
@@ -230,6 +231,7 @@ class NoteDictionary:
         sample_rate: float,
         exponent: float = 1.0,
         tuning: float = 440.0,
+        brightness: Sequence[float] = (0.0,),
     ) -> Array:
         """Return an instrument's notes as bases of spectrograms.
 
@@ -249,10 +251,12 @@ class NoteDictionary:
             What they are bases of: 1 for magnitudes (the Euclidean full-rank model), 2 for powers (FastMNMF2).
         tuning : float
             Frequency of A4 in hertz; all notes move with it.
+        brightness : sequence of float
+            Decibels per octave by which spectra are tilted.  For each of them all notes follow one another.
 
         Returns
         -------
-        W_FK : float64, shape (window_length // 2 + 1, notes)
+        W_FK : float64, shape (window_length // 2 + 1, notes · tilts)
             Columns sum to 1; the notes are those of `pitches`.  Where the dictionary knows nothing, above the highest
             frequency of the recordings, a column is 10⁻¹⁰ of the power of its strongest bin.
 
@@ -265,10 +269,15 @@ class NoteDictionary:
         check_number("sample_rate", sample_rate, 100.0, 1e7, " Hz")
         check_number("exponent", exponent, 0.1, 4.0)
         check_number("tuning", tuning, 220.0, 880.0, " Hz")
+        slopes = [check_number("brightness", slope, -24.0, 24.0, " dB per octave") for slope in brightness]
+        if not slopes:
+            raise ArgumentError("brightness is empty; (0,) leaves the notes as they were learned")
         level_KB = np.concatenate([spectra.level_KB for spectra in self._spectra(instrument)])
         density_KB = np.where(level_KB > 0, 10 ** ((level_KB.astype(np.float64) - LEVELS) * (STEP_DB / 10)), 0.0)
         response = _response(int(window_length), float(sample_rate), float(tuning))
         P_FK: Any = np.ascontiguousarray(response @ density_KB.T)
+        octave_F = np.log2(np.maximum(np.arange(len(P_FK)), 0.5))[:, None]
+        P_FK = np.concatenate([P_FK * 10 ** (slope / 10 * octave_F) for slope in slopes], axis=1)
         peak_K = P_FK.max(axis=0)
         W_FK: Any = np.maximum(P_FK, FLOOR * peak_K) ** (exponent / 2)
         return np.asarray(W_FK / np.where(peak_K > 0, W_FK.sum(axis=0), 1.0))
@@ -282,6 +291,7 @@ class NoteDictionary:
         exponent: float = 1.0,
         first_bin: int = 0,
         tuning: float = 440.0,
+        brightness: Sequence[float] = BRIGHTNESS,
     ) -> Prior:
         """Return the bases of the instruments of a take as a prior; ``.hold("W")`` keeps them.
 
@@ -295,12 +305,17 @@ class NoteDictionary:
             For each source its own microphone(s), counted from 0, the reference spot first.
         first_bin : int
             Frequencies below this one are left out.
+        brightness : sequence of float
+            As for `bases`.  By default each note is there twice, as it was learned and darker by 6 dB per octave, and
+            a model finds what lies between: how bright a note is depends on how loud it is played, on the player, the
+            room and the microphone, and a dictionary was learned from others.  ``(0,)`` gives one base a note, as
+            published.
 
         Returns
         -------
         Prior
-            With `W`, float64 (N, F, K), and `spots`.  K is the largest number of notes; instruments with fewer have
-            columns of zeros at the end.
+            With `W`, float64 (N, F, K), and `spots`.  K is the largest number of columns of `bases`; instruments with
+            fewer have columns of zeros at the end.
 
         Raises
         ------
@@ -314,7 +329,8 @@ class NoteDictionary:
         n_bins = int(window_length) // 2 + 1
         if first_bin >= n_bins:
             raise ArgumentError(f"first_bin must be below the number of frequencies, {n_bins}, got {first_bin}")
-        bases = [self.bases(own, window_length, sample_rate, exponent, tuning)[first_bin:] for own in instruments]
+        how = (window_length, sample_rate, exponent, tuning, brightness)
+        bases = [self.bases(own, *how)[first_bin:] for own in instruments]
         W_NFK = np.zeros((len(bases), n_bins - first_bin, max((len(W_FK.T) for W_FK in bases), default=0)))
         for n, W_FK in enumerate(bases):
             W_NFK[n, :, : W_FK.shape[1]] = W_FK
