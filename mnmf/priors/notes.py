@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import count
 from typing import Any
 from zipfile import BadZipFile
 
@@ -46,10 +47,11 @@ FORMAT = "mnmf notes 1"
 
 @dataclass(frozen=True, eq=False)
 class Spectra:
-    """The notes of one instrument: ascending MIDI numbers, and for each the level of every cell of `edges`."""
+    """The notes of one instrument: ascending MIDI numbers, the level of every cell of each, and what they are from."""
 
     pitches: tuple[int, ...]
     level_KB: Array
+    source: str
 
 
 class NoteDictionary:
@@ -94,6 +96,7 @@ class NoteDictionary:
         folder: AnyPath,
         *,
         name: str | None = None,
+        source: str | None = None,
         instrument: str | None = None,
         lowest: int | None = None,
         index: AnyPath | None = None,
@@ -117,6 +120,8 @@ class NoteDictionary:
             Audio at any sample rate; of several channels the loudest counts.
         name : str, optional
             Name of the dictionary; that of the folder if not given.
+        source : str, optional
+            What the notes are from, in a few words; the name if not given.
         instrument : str, optional
             What all files are of, instead of what their names and folders say.
         lowest : int, optional
@@ -147,20 +152,16 @@ class NoteDictionary:
                 found.setdefault(note.instrument, {}).setdefault(note.pitch, []).append(note)
             if progress is not None:
                 progress(0.2 * done)
-        total = sum(map(len, found.values()))
-        if not total:
+        if not found:
             raise ArgumentError(f"{folder}: holds no notes of the dynamics and styles asked for")
-        learned: dict[str, Spectra] = {}
-        n_done = 0
-        for own, pitches in found.items():
-            rows = []
-            for pitch in sorted(pitches):
-                rows.append(_learn(pitches[pitch]))
-                n_done += 1
-                if progress is not None:
-                    progress(0.2 + 0.8 * n_done / total)
-            learned[own] = Spectra(tuple(sorted(pitches)), np.stack(rows))
         title = name if name is not None else os.path.basename(os.path.abspath(folder))
+        origin = source if source is not None else title
+        order = [(own, pitch) for own, pitches in found.items() for pitch in sorted(pitches)]
+        rows = _learn_all([found[own][pitch] for own, pitch in order], progress)
+        learned = {}
+        for own, pitches in found.items():
+            level_KB = np.stack([row for row, (other, _) in zip(rows, order) if other == own])
+            learned[own] = Spectra(tuple(sorted(pitches)), level_KB, origin)
         return cls(title, learned)
 
     def save(self, path: AnyPath) -> None:
@@ -169,6 +170,7 @@ class NoteDictionary:
             "format": np.array(FORMAT),
             "name": np.array(self.name),
             "instruments": np.array(self.instruments, dtype=np.str_),
+            "sources": np.array([spectra.source for spectra in self._notes.values()], dtype=np.str_),
         }
         for number, spectra in enumerate(self._notes.values()):
             arrays[f"pitches_{number}"] = np.array(spectra.pitches, np.uint8)
@@ -196,11 +198,13 @@ class NoteDictionary:
             raise ArgumentError(f"{path}: is no note dictionary of this version; mnmf notes build writes one")
         try:
             notes = {}
-            for number, instrument in enumerate(saved["instruments"].tolist()):
+            for number, (instrument, source) in enumerate(
+                zip(saved["instruments"].tolist(), saved["sources"].tolist())
+            ):
                 pitches, level_KB = saved[f"pitches_{number}"], saved[f"levels_{number}"]
                 if level_KB.shape != (len(pitches), len(_edges()) - 1) or level_KB.dtype != np.uint8:
                     raise KeyError(instrument)
-                notes[str(instrument)] = Spectra(tuple(int(pitch) for pitch in pitches), level_KB)
+                notes[str(instrument)] = Spectra(tuple(int(pitch) for pitch in pitches), level_KB, str(source))
             return cls(str(saved["name"]), notes)
         except (KeyError, TypeError, ValueError) as error:
             raise ArgumentError(f"{path}: is a damaged note dictionary; build it anew") from error
@@ -223,6 +227,10 @@ class NoteDictionary:
     def pitches(self, instrument: str) -> tuple[int, ...]:
         """Return the MIDI numbers of an instrument's notes, one for each column of its bases."""
         return tuple(pitch for spectra in self._spectra(instrument) for pitch in spectra.pitches)
+
+    def source(self, instrument: str) -> str:
+        """Return what the notes of an instrument are from, in a few words."""
+        return "; ".join(dict.fromkeys(spectra.source for spectra in self._spectra(instrument)))
 
     def bases(
         self,
@@ -359,6 +367,28 @@ def _edges() -> Array:
     return np.concatenate([[0.0], linear, linear[-1] * ratio ** np.arange(1, n_above + 1)])
 
 
+def _learn_all(groups: Sequence[Sequence[Any]], progress: Callable[[float], None] | None) -> list[Array]:
+    """Return what `_learn` does of each group, on as many threads as numba would use."""
+    from numba import set_num_threads
+
+    from mnmf.kernels import one_blas_thread
+    from mnmf.kernels._threads import share_out
+
+    rows: list[Any] = [None] * len(groups)
+    n_done = count(1)
+
+    def work(number: int) -> None:
+        set_num_threads(1)  # of this thread only: a note is too small to be shared out itself
+        rows[number] = _learn(groups[number])
+        if progress is not None:
+            progress(0.2 + 0.8 * next(n_done) / len(groups))
+
+    # Outside: what limits BLAS is not made to be entered by several threads at once.
+    with one_blas_thread():
+        share_out(work, len(groups))
+    return rows
+
+
 def _learn(notes: Sequence[Any]) -> Array:
     """Return the levels (B,) of one note, from all recordings of it."""
     from mnmf.priors._library import read_note
@@ -382,7 +412,7 @@ def _learn(notes: Sequence[Any]) -> Array:
     if not pieces:
         note = notes[0]
         raise ArgumentError(f"{note.path}: is silent at {note.start:g} s, where {pitch_name(note.pitch)} should be")
-    V_BT = np.concatenate(pieces, axis=1)
+    V_BT = np.concatenate(pieces, axis=1).astype(np.float32)
     W_BK, _ = nmf(V_BT, 1, beta=BETA, n_iterations=ITERATIONS, rng=np.random.default_rng(0))
     density_B = W_BK[:, 0].astype(np.float64) ** 2
     with np.errstate(divide="ignore"):
