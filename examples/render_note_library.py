@@ -104,7 +104,7 @@ def main() -> None:
 
     from mnmf import NoteDictionary
 
-    dictionary = NoteDictionary.build(arguments.folder, index=index, name="orchestra")
+    dictionary = NoteDictionary.build(arguments.folder, index=index, name="orchestra", source=arguments.soundfont.stem)
     dictionary.save(arguments.out)
     print(f"wrote {arguments.out}: {arguments.out.stat().st_size} bytes")
 

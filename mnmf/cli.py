@@ -296,6 +296,117 @@ def methods() -> None:
     Console(highlight=False).print(table)
 
 
+@cli.group()
+def notes() -> None:
+    """Make and look at note dictionaries: the spectrum of every note that an instrument plays."""
+
+
+@notes.command("build")
+@click.argument("folder")
+@click.option("--out", required=True, metavar="FILE", help="The dictionary, an .npz file.")
+@click.option("--instrument", metavar="NAME", help="What all files are of, if their names do not say.")
+@click.option("--lowest", metavar="PITCH", help="First note in files of successive notes, as in G3; or a MIDI number.")
+@click.option("--index", metavar="CSV", help="Table of the notes: file, instrument, pitch, and start, stop, …")
+@click.option("--style", multiple=True, metavar="NAME", help="Take only this playing style, as in NO; repeatable.")
+@click.option("--dynamics", multiple=True, metavar="NAME", help="Take only these dynamics, as in mf; repeatable.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier dictionary.")
+def notes_build(
+    folder: str,
+    out: str,
+    instrument: str | None,
+    lowest: str | None,
+    index: str | None,
+    style: tuple[str, ...],
+    dynamics: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    """Learn a dictionary from FOLDER and its sub-folders.
+
+    A file is one note, with the pitch in its name (violin_A4.wav, Violin/ff-C#4.flac, violin_069.wav), or has notes a
+    semitone apart with silence between them (151VNNOF.wav and the like of RWC).  If names do not tell, --index does.
+    """
+    from mnmf.priors import NoteDictionary
+    from mnmf.priors._instruments import parse_pitch
+
+    target = _file_target(out)
+    given: dict[str, Any] = {
+        "instrument": instrument,
+        "lowest": None if lowest is None else parse_pitch(lowest),
+        "index": index,
+        "styles": style,
+        "dynamics": dynamics,
+    }
+    inputs = [] if index is None else [index]
+    with OutputFolder(target.parent, [target.name], inputs=inputs, overwrite=overwrite) as place:
+        with _progress("notes") as tell:
+
+            def work() -> NoteDictionary:
+                told = {name: value for name, value in given.items() if value not in (None, ())}
+                dictionary = NoteDictionary.build(folder, progress=lambda done: tell("notes", done), **told)
+                dictionary.save(place.path(target.name))
+                return dictionary
+
+            dictionary = interruptible(work)
+        place.publish()
+    Console(highlight=False).print(notes_table(dictionary))
+    click.echo(f"dictionary in {out}")
+
+
+@notes.command("list")
+@click.argument("file", required=False)
+def notes_list(file: str | None) -> None:
+    """List the instruments of a dictionary; without FILE, of the one that comes with mnmf."""
+    Console(highlight=False).print(notes_table(_dictionary(file)))
+
+
+@notes.command("show")
+@click.argument("instrument")
+@click.option("--dictionary", metavar="FILE", help="The dictionary; without it, the one that comes with mnmf.")
+@click.option("--out", required=True, metavar="PICTURE", help="A .png, .pdf or .svg file.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier picture.")
+def notes_show(instrument: str, dictionary: str | None, out: str, overwrite: bool) -> None:
+    """Draw the notes of an instrument: frequency over pitch."""
+    from mnmf.priors._drawing import draw
+
+    target = _file_target(out)
+    source = _dictionary(dictionary)
+    own = source.find(instrument)
+    inputs = [] if dictionary is None else [dictionary]
+    with OutputFolder(target.parent, [target.name], inputs=inputs, overwrite=overwrite) as place:
+        interruptible(lambda: draw(source, own, place.path(target.name)))
+        place.publish()
+    click.echo(f"{own} in {out}")
+
+
+def _dictionary(file: str | None) -> NoteDictionary:
+    from mnmf.priors import NoteDictionary
+
+    return NoteDictionary.embedded() if file is None else NoteDictionary.load(file)
+
+
+def _file_target(out: str) -> Path:
+    target = Path(out)
+    if not out or not target.name or out.endswith(("/", "\\")):
+        raise ArgumentError(f"--out {out!r} names no file")
+    return target
+
+
+def notes_table(dictionary: NoteDictionary) -> Table:
+    """Return the instruments of a dictionary as a table: how many notes, from where to where, learned on what."""
+    from mnmf.priors._instruments import pitch_name
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("instrument", no_wrap=True)
+    table.add_column("notes", justify="right", no_wrap=True)
+    table.add_column("range", no_wrap=True)
+    table.add_column("learned on", overflow="fold")
+    for own in dictionary.instruments:
+        pitches = dictionary.pitches(own)
+        span = f"{pitch_name(pitches[0]):<3} – {pitch_name(pitches[-1])}"
+        table.add_row(Text(own), str(len(pitches)), span, Text(dictionary.source(own)))
+    return table
+
+
 def score_stems(stems_dir: Path, reference: Sequence[str], mixture: Sequence[str]) -> dict[str, Any]:
     """Return the scores of the stems in a folder, for each source and on average.
 
@@ -388,12 +499,12 @@ def interruptible(work: Callable[[], Result]) -> Result:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """Show one bar for the stages of a separation, on a terminal only."""
+def _progress(first: str = STAGES[0]) -> Iterator[Callable[[str, float], None]]:
+    """Show one bar for the stages of the work, on a terminal only."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(STAGES[0], total=1.0)
+        task = bar.add_task(first, total=1.0)
         yield lambda stage, done: bar.update(task, description=stage, completed=done)
 
 

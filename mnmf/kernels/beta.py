@@ -53,6 +53,12 @@ def _weigh(V_IJ, i0, j0, beta, floor, model_ST, ratio_ST):  # type: ignore[no-un
                 y = y_T[t] if y_T[t] > floor else floor
                 y_T[t] = one
                 ratio_T[t] = v_T[t] / y
+        elif beta == 1.5:
+            for t in range(len(y_T)):
+                y = y_T[t] if y_T[t] > floor else floor
+                root = np.sqrt(y)
+                y_T[t] = root
+                ratio_T[t] = v_T[t] / root
         else:
             for t in range(len(y_T)):
                 y = y_T[t] if y_T[t] > floor else floor

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import count
 from typing import Any
 from zipfile import BadZipFile
 
@@ -39,16 +40,18 @@ STEP_DB = 0.5  # of the scale of levels, on which 255 is the strongest cell of a
 LEVELS = 255
 FLOOR = 1e-10  # of the strongest bin of a base: what it is where a note has nothing
 REACH = 32.0  # widths 1/T of a window's response to each side, beyond which it is below the floor of a note
+BRIGHTNESS = (-6.0, 0.0)  # dB per octave; both slopes of every note
 JOINT = " + "  # between the instruments of a group, as in "alto saxophone + tenor saxophone"
 FORMAT = "mnmf notes 1"
 
 
 @dataclass(frozen=True, eq=False)
 class Spectra:
-    """The notes of one instrument: ascending MIDI numbers, and for each the level of every cell of `edges`."""
+    """The notes of one instrument: ascending MIDI numbers, the level of every cell of each, and what they are from."""
 
     pitches: tuple[int, ...]
     level_KB: Array
+    source: str
 
 
 class NoteDictionary:
@@ -93,6 +96,7 @@ class NoteDictionary:
         folder: AnyPath,
         *,
         name: str | None = None,
+        source: str | None = None,
         instrument: str | None = None,
         lowest: int | None = None,
         index: AnyPath | None = None,
@@ -116,6 +120,8 @@ class NoteDictionary:
             Audio at any sample rate; of several channels the loudest counts.
         name : str, optional
             Name of the dictionary; that of the folder if not given.
+        source : str, optional
+            What the notes are from, in a few words; the name if not given.
         instrument : str, optional
             What all files are of, instead of what their names and folders say.
         lowest : int, optional
@@ -146,20 +152,16 @@ class NoteDictionary:
                 found.setdefault(note.instrument, {}).setdefault(note.pitch, []).append(note)
             if progress is not None:
                 progress(0.2 * done)
-        total = sum(map(len, found.values()))
-        if not total:
+        if not found:
             raise ArgumentError(f"{folder}: holds no notes of the dynamics and styles asked for")
-        learned: dict[str, Spectra] = {}
-        n_done = 0
-        for own, pitches in found.items():
-            rows = []
-            for pitch in sorted(pitches):
-                rows.append(_learn(pitches[pitch]))
-                n_done += 1
-                if progress is not None:
-                    progress(0.2 + 0.8 * n_done / total)
-            learned[own] = Spectra(tuple(sorted(pitches)), np.stack(rows))
         title = name if name is not None else os.path.basename(os.path.abspath(folder))
+        origin = source if source is not None else title
+        order = [(own, pitch) for own, pitches in found.items() for pitch in sorted(pitches)]
+        rows = _learn_all([found[own][pitch] for own, pitch in order], progress)
+        learned = {}
+        for own, pitches in found.items():
+            level_KB = np.stack([row for row, (other, _) in zip(rows, order) if other == own])
+            learned[own] = Spectra(tuple(sorted(pitches)), level_KB, origin)
         return cls(title, learned)
 
     def save(self, path: AnyPath) -> None:
@@ -168,6 +170,7 @@ class NoteDictionary:
             "format": np.array(FORMAT),
             "name": np.array(self.name),
             "instruments": np.array(self.instruments, dtype=np.str_),
+            "sources": np.array([spectra.source for spectra in self._notes.values()], dtype=np.str_),
         }
         for number, spectra in enumerate(self._notes.values()):
             arrays[f"pitches_{number}"] = np.array(spectra.pitches, np.uint8)
@@ -195,11 +198,13 @@ class NoteDictionary:
             raise ArgumentError(f"{path}: is no note dictionary of this version; mnmf notes build writes one")
         try:
             notes = {}
-            for number, instrument in enumerate(saved["instruments"].tolist()):
+            for number, (instrument, source) in enumerate(
+                zip(saved["instruments"].tolist(), saved["sources"].tolist())
+            ):
                 pitches, level_KB = saved[f"pitches_{number}"], saved[f"levels_{number}"]
                 if level_KB.shape != (len(pitches), len(_edges()) - 1) or level_KB.dtype != np.uint8:
                     raise KeyError(instrument)
-                notes[str(instrument)] = Spectra(tuple(int(pitch) for pitch in pitches), level_KB)
+                notes[str(instrument)] = Spectra(tuple(int(pitch) for pitch in pitches), level_KB, str(source))
             return cls(str(saved["name"]), notes)
         except (KeyError, TypeError, ValueError) as error:
             raise ArgumentError(f"{path}: is a damaged note dictionary; build it anew") from error
@@ -223,6 +228,10 @@ class NoteDictionary:
         """Return the MIDI numbers of an instrument's notes, one for each column of its bases."""
         return tuple(pitch for spectra in self._spectra(instrument) for pitch in spectra.pitches)
 
+    def source(self, instrument: str) -> str:
+        """Return what the notes of an instrument are from, in a few words."""
+        return "; ".join(dict.fromkeys(spectra.source for spectra in self._spectra(instrument)))
+
     def bases(
         self,
         instrument: str,
@@ -230,6 +239,7 @@ class NoteDictionary:
         sample_rate: float,
         exponent: float = 1.0,
         tuning: float = 440.0,
+        brightness: Sequence[float] = (0.0,),
     ) -> Array:
         """Return an instrument's notes as bases of spectrograms.
 
@@ -249,10 +259,12 @@ class NoteDictionary:
             What they are bases of: 1 for magnitudes (the Euclidean full-rank model), 2 for powers (FastMNMF2).
         tuning : float
             Frequency of A4 in hertz; all notes move with it.
+        brightness : sequence of float
+            Decibels per octave by which spectra are tilted.  For each of them all notes follow one another.
 
         Returns
         -------
-        W_FK : float64, shape (window_length // 2 + 1, notes)
+        W_FK : float64, shape (window_length // 2 + 1, notes · tilts)
             Columns sum to 1; the notes are those of `pitches`.  Where the dictionary knows nothing, above the highest
             frequency of the recordings, a column is 10⁻¹⁰ of the power of its strongest bin.
 
@@ -265,10 +277,15 @@ class NoteDictionary:
         check_number("sample_rate", sample_rate, 100.0, 1e7, " Hz")
         check_number("exponent", exponent, 0.1, 4.0)
         check_number("tuning", tuning, 220.0, 880.0, " Hz")
+        slopes = [check_number("brightness", slope, -24.0, 24.0, " dB per octave") for slope in brightness]
+        if not slopes:
+            raise ArgumentError("brightness is empty; (0,) leaves the notes as they were learned")
         level_KB = np.concatenate([spectra.level_KB for spectra in self._spectra(instrument)])
         density_KB = np.where(level_KB > 0, 10 ** ((level_KB.astype(np.float64) - LEVELS) * (STEP_DB / 10)), 0.0)
         response = _response(int(window_length), float(sample_rate), float(tuning))
         P_FK: Any = np.ascontiguousarray(response @ density_KB.T)
+        octave_F = np.log2(np.maximum(np.arange(len(P_FK)), 0.5))[:, None]
+        P_FK = np.concatenate([P_FK * 10 ** (slope / 10 * octave_F) for slope in slopes], axis=1)
         peak_K = P_FK.max(axis=0)
         W_FK: Any = np.maximum(P_FK, FLOOR * peak_K) ** (exponent / 2)
         return np.asarray(W_FK / np.where(peak_K > 0, W_FK.sum(axis=0), 1.0))
@@ -282,6 +299,7 @@ class NoteDictionary:
         exponent: float = 1.0,
         first_bin: int = 0,
         tuning: float = 440.0,
+        brightness: Sequence[float] = BRIGHTNESS,
     ) -> Prior:
         """Return the bases of the instruments of a take as a prior; ``.hold("W")`` keeps them.
 
@@ -295,12 +313,17 @@ class NoteDictionary:
             For each source its own microphone(s), counted from 0, the reference spot first.
         first_bin : int
             Frequencies below this one are left out.
+        brightness : sequence of float
+            As for `bases`.  By default each note is there twice, as it was learned and darker by 6 dB per octave, and
+            a model finds what lies between: how bright a note is depends on how loud it is played, on the player, the
+            room and the microphone, and a dictionary was learned from others.  ``(0,)`` gives one base a note, as
+            published.
 
         Returns
         -------
         Prior
-            With `W`, float64 (N, F, K), and `spots`.  K is the largest number of notes; instruments with fewer have
-            columns of zeros at the end.
+            With `W`, float64 (N, F, K), and `spots`.  K is the largest number of columns of `bases`; instruments with
+            fewer have columns of zeros at the end.
 
         Raises
         ------
@@ -314,7 +337,8 @@ class NoteDictionary:
         n_bins = int(window_length) // 2 + 1
         if first_bin >= n_bins:
             raise ArgumentError(f"first_bin must be below the number of frequencies, {n_bins}, got {first_bin}")
-        bases = [self.bases(own, window_length, sample_rate, exponent, tuning)[first_bin:] for own in instruments]
+        how = (window_length, sample_rate, exponent, tuning, brightness)
+        bases = [self.bases(own, *how)[first_bin:] for own in instruments]
         W_NFK = np.zeros((len(bases), n_bins - first_bin, max((len(W_FK.T) for W_FK in bases), default=0)))
         for n, W_FK in enumerate(bases):
             W_NFK[n, :, : W_FK.shape[1]] = W_FK
@@ -343,6 +367,28 @@ def _edges() -> Array:
     return np.concatenate([[0.0], linear, linear[-1] * ratio ** np.arange(1, n_above + 1)])
 
 
+def _learn_all(groups: Sequence[Sequence[Any]], progress: Callable[[float], None] | None) -> list[Array]:
+    """Return what `_learn` does of each group, on as many threads as numba would use."""
+    from numba import set_num_threads
+
+    from mnmf.kernels import one_blas_thread
+    from mnmf.kernels._threads import share_out
+
+    rows: list[Any] = [None] * len(groups)
+    n_done = count(1)
+
+    def work(number: int) -> None:
+        set_num_threads(1)  # of this thread only: a note is too small to be shared out itself
+        rows[number] = _learn(groups[number])
+        if progress is not None:
+            progress(0.2 + 0.8 * next(n_done) / len(groups))
+
+    # Outside: what limits BLAS is not made to be entered by several threads at once.
+    with one_blas_thread():
+        share_out(work, len(groups))
+    return rows
+
+
 def _learn(notes: Sequence[Any]) -> Array:
     """Return the levels (B,) of one note, from all recordings of it."""
     from mnmf.priors._library import read_note
@@ -366,7 +412,7 @@ def _learn(notes: Sequence[Any]) -> Array:
     if not pieces:
         note = notes[0]
         raise ArgumentError(f"{note.path}: is silent at {note.start:g} s, where {pitch_name(note.pitch)} should be")
-    V_BT = np.concatenate(pieces, axis=1)
+    V_BT = np.concatenate(pieces, axis=1).astype(np.float32)
     W_BK, _ = nmf(V_BT, 1, beta=BETA, n_iterations=ITERATIONS, rng=np.random.default_rng(0))
     density_B = W_BK[:, 0].astype(np.float64) ** 2
     with np.errstate(divide="ignore"):
