@@ -11,13 +11,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mnmf import audio, data, markers, metrics, models, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
-    from mnmf.models import FastMNMF2, FullRankMNMF
+    from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, TimeDomain
     from mnmf.priors import Prior
     from mnmf.separate import METHODS
     from mnmf.session import Session
     from mnmf.stft import STFT
 
 __all__ = [
+    "KAMIR",
     "METHODS",
     "STFT",
     "FastMNMF2",
@@ -25,6 +26,7 @@ __all__ = [
     "MnmfError",
     "Prior",
     "Session",
+    "TimeDomain",
     "__version__",
     "audio",
     "data",
@@ -41,11 +43,13 @@ __all__ = [
 _HOME = {
     "FastMNMF2": "mnmf.models",
     "FullRankMNMF": "mnmf.models",
+    "KAMIR": "mnmf.models",
     "METHODS": "mnmf.separate",
     "MnmfError": "mnmf.errors",
     "Prior": "mnmf.priors",
     "STFT": "mnmf.stft",
     "Session": "mnmf.session",
+    "TimeDomain": "mnmf.models",
 }
 
 

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 import mnmf
 from mnmf import audio, priors
 from mnmf.errors import SessionError, check_choice, check_count
-from mnmf.models import FastMNMF2, FullRankMNMF, assign_spots, match_gains
-from mnmf.models._model import Model
+from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, TimeDomain, assign_spots, match_gains
 from mnmf.output import OutputFolder
 from mnmf.priors import Prior
 from mnmf.session import Session
@@ -43,11 +42,16 @@ Progress = Callable[[str, float], Any]
 
 CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
 SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
+PRAETZLICH_2015 = "Prätzlich et al. 2015, Kernel additive modeling for interference reduction"
+RAJESH_2023 = "Rajesh R 2023, Interference reduction in music source separation for live recordings"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the priors may learn from: the take, whose spot is whose, and the solos if every source has one."""
+    """What the priors may learn from: the take, whose spot is whose, and the solos if every source has one.
+
+    A method that works on waveforms gets them as spectrograms of one frequency and a frame a sample.
+    """
 
     X_FTM: Array
     spots: list[tuple[int, ...]]
@@ -61,12 +65,13 @@ class Method:
     `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
     starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
     nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted
-    sources belongs to which spot is found by their energy there.
+    sources belongs to which spot is found by their energy there.  One that is of the `waveform` needs no window; one of
+    0 `components` has none, whatever number is asked for.
     """
 
     summary: str
     citation: str
-    model: Callable[[int, int], Model]
+    model: Callable[[int, int], Any]
     prior: Callable[[Evidence, int, np.random.Generator], Prior]
     needs_solos: bool
     window: float
@@ -75,6 +80,7 @@ class Method:
     iterations: int
     assigned: bool = False
     lowest: float = 0.0
+    waveform: bool = False
 
     @property
     def needs(self) -> str:
@@ -95,6 +101,27 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     if evidence.solo is None:
         raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
     return priors.solo_bases(*evidence.solo, evidence.spots, n_components, exponent=2.0, rng=rng).hold("W")
+
+
+def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
+    _refuse_shared_mics(evidence)
+    if evidence.solo is None:
+        return priors.spot_panning(evidence.X_FTM, evidence.spots)
+    return priors.solo_covariances(*evidence.solo, evidence.spots).hold("R")
+
+
+def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the gains by which the solos are mixed into the mics, if there are any."""
+    _refuse_shared_mics(evidence)
+    if evidence.solo is None:
+        return Prior(spots=tuple(evidence.spots))
+    return priors.solo_mixing(*evidence.solo, evidence.spots).hold("G")
+
+
+def _refuse_shared_mics(evidence: Evidence) -> None:
+    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
+        raise SessionError("two sources share a mic, and this method needs one for each; take another method")
 
 
 def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -150,6 +177,30 @@ METHODS = {
     "mnmf-blind": _fullrank(
         "full-rank MNMF, covariances from a random start, bases from the solos", _solo_prior("W", covariances=False)
     ),
+    "kamir": Method(
+        "kernel additive modelling: gains from the solos if there are any, else learned; a median over time",
+        PRAETZLICH_2015,
+        lambda _, n_iterations: KAMIR(n_iterations),
+        _gains_prior,
+        needs_solos=False,
+        window=32768 / 44100,
+        hops_per_window=4,
+        components=0,
+        iterations=10,
+        lowest=20.0,
+    ),
+    "time-domain": Method(
+        "instantaneous unmixing by plain gains, from the solos if there are any; no match for rooms and distances",
+        RAJESH_2023,
+        lambda _, n_iterations: TimeDomain(n_iterations),
+        _mixing_prior,
+        needs_solos=False,
+        window=0.0,
+        hops_per_window=0,
+        components=0,
+        iterations=200,
+        waveform=True,
+    ),
 }
 DEFAULT_METHOD = "fastmnmf2"
 
@@ -166,8 +217,8 @@ class Separation:
         Each source at its own spot, at the level of the take.
     model : one of `mnmf.models`
         The fitted model, of the frequencies of `stft` from the method's `lowest` on.
-    stft : STFT
-        The analysis it was fitted to.
+    stft : STFT or None
+        The analysis it was fitted to; None if it was the waveform.
     method : str
     parameters : dict
         Everything that, with the input, decides the result.
@@ -178,8 +229,8 @@ class Separation:
     """
 
     stems_LN: Array
-    model: Model
-    stft: STFT
+    model: Any
+    stft: STFT | None
     method: str
     parameters: dict[str, Any]
     seconds: dict[str, float]
@@ -224,14 +275,12 @@ def separate(
     """
     recipe = METHODS[check_choice("method", method, tuple(METHODS))]
     check_count("seed", seed, 0)
-    n_components = check_count("components", recipe.components if components is None else components)
+    n_components = recipe.components if components is None else check_count("components", components)
     n_iterations = check_count("iterations", recipe.iterations if iterations is None else iterations)
     if recipe.needs_solos and session.without_solo():
         raise SessionError(
             f"{method} needs {recipe.needs}; {session.without_solo()[0]!r} has none: label one with --solos"
         )
-    window_length = window_samples(recipe.window if window is None else window, session.take.sample_rate)
-    stft = STFT(window_length, window_length // recipe.hops_per_window)
     spots = [spot.mics for spot in session.spots]
     rng = np.random.default_rng(seed)
     clock = _Clock(progress)
@@ -242,6 +291,14 @@ def separate(
     offset_M = x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)
     x_LM -= offset_M
     gains_M, silent_mics = calibration(x_LM)
+    if recipe.waveform:
+        owns = [mics[0] for mics in spots]
+        model, stems_LN = _unmixed(session, recipe, x_LM * gains_M, gains_M, n_iterations, rng, clock)
+        stems_LN = stems_LN / gains_M[owns] + offset_M[owns]
+        parameters = {"seed": seed, "iterations": n_iterations}
+        return Separation(stems_LN, model, None, method, parameters, clock.seconds, silent_mics)
+    window_length = window_samples(recipe.window if window is None else window, session.take.sample_rate)
+    stft = STFT(window_length, window_length // recipe.hops_per_window)
     X_FTM = stft.analyse(x_LM * gains_M)
     # Rumble that no player makes would have the model trade it between the stems: each spot keeps its own.
     first = min(int(np.ceil(recipe.lowest * window_length / session.take.sample_rate)), stft.n_frequencies - 1)
@@ -273,10 +330,37 @@ def separate(
         "seed": seed,
         "window_samples": stft.window_length,
         "hop_samples": stft.hop,
-        "components": n_components,
+        **({"components": n_components} if recipe.components else {}),
         "iterations": n_iterations,
     }
     return Separation(stems_LN, model, stft, method, parameters, clock.seconds, silent_mics)
+
+
+def _unmixed(
+    session: Session,
+    recipe: Method,
+    x_LM: Array,
+    gains_M: Array,
+    n_iterations: int,
+    rng: np.random.Generator,
+    clock: _Clock,
+) -> tuple[Any, Array]:
+    """Return the model of a calibrated waveform, and the stems as loud as that."""
+    clock.start("prepare")
+    solo = None
+    if not session.without_solo():
+        solo = solo_waveform(session, gains_M)
+    spots = [spot.mics for spot in session.spots]
+    prior = recipe.prior(Evidence(_as_spectrogram(x_LM), spots, solo), recipe.components, rng)
+
+    clock.start("fit")
+    model = recipe.model(recipe.components, n_iterations)
+    model.fit(x_LM, prior, rng=rng, callback=lambda done, cost: clock.tell(done / n_iterations))
+
+    clock.start("reconstruct")
+    stems_LN = model.separate(x_LM)
+    clock.stop()
+    return model, stems_LN
 
 
 def calibration(x_LM: Array) -> tuple[Array, tuple[int, ...]]:
@@ -307,6 +391,22 @@ def solo_spectrogram(session: Session, stft: STFT, gains_M: Array) -> tuple[Arra
             first += pieces[-1].shape[1]
         passages.append(slice(start, first))
     return np.concatenate(pieces, axis=1), passages
+
+
+def solo_waveform(session: Session, gains_M: Array) -> tuple[Array, list[slice]]:
+    """Return the same as `solo_spectrogram`, of one frequency and a frame a sample."""
+    pieces, passages, first = [], [], 0
+    for source in session.sources:
+        start = first
+        for x_LM in session.solos(source):
+            pieces.append((x_LM - x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)) * gains_M)
+            first += len(x_LM)
+        passages.append(slice(start, first))
+    return _as_spectrogram(np.concatenate(pieces)), passages
+
+
+def _as_spectrogram(x_LM: Array) -> Array:
+    return x_LM[None].astype(np.result_type(x_LM.dtype, np.complex64))
 
 
 def write_stems(session: Session, separation: Separation, folder: OutputFolder, inside: str = "") -> dict[str, int]:
