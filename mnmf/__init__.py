@@ -11,13 +11,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mnmf import audio, data, markers, metrics, models, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
-    from mnmf.models import FastMNMF2, FullRankMNMF
+    from mnmf.methods import METHODS
+    from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, TimeDomain
     from mnmf.priors import NoteDictionary, Prior
-    from mnmf.separate import METHODS
     from mnmf.session import Session
     from mnmf.stft import STFT
 
 __all__ = [
+    "KAMIR",
     "METHODS",
     "STFT",
     "FastMNMF2",
@@ -26,6 +27,7 @@ __all__ = [
     "NoteDictionary",
     "Prior",
     "Session",
+    "TimeDomain",
     "__version__",
     "audio",
     "data",
@@ -42,12 +44,14 @@ __all__ = [
 _HOME = {
     "FastMNMF2": "mnmf.models",
     "FullRankMNMF": "mnmf.models",
-    "METHODS": "mnmf.separate",
+    "KAMIR": "mnmf.models",
+    "METHODS": "mnmf.methods",
     "MnmfError": "mnmf.errors",
     "NoteDictionary": "mnmf.priors",
     "Prior": "mnmf.priors",
     "STFT": "mnmf.stft",
     "Session": "mnmf.session",
+    "TimeDomain": "mnmf.models",
 }
 
 

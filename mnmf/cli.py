@@ -195,7 +195,7 @@ def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tunin
 
     method = tuning["method"] or DEFAULT_METHOD
     options = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
-    dictionary, dictionary_files = _dictionary(tuning["dictionary"])
+    dictionary, dictionary_files = _joined_dictionary(tuning["dictionary"])
     with _progress() as tell:
 
         def work() -> tuple[Separation, dict[str, int]]:
@@ -512,7 +512,7 @@ def _listed(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",")]
 
 
-def _dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:
+def _joined_dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:
     """Return the dictionaries that are named, joined into one, and the files they came from."""
     from mnmf.priors import NoteDictionary
 

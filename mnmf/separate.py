@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mnmf
-from mnmf import audio, priors
+from mnmf import audio
 from mnmf.errors import ArgumentError, SessionError, check_choice, check_count
-from mnmf.models import FastMNMF2, FullRankMNMF, assign_spots, match_gains
-from mnmf.models._model import Model
+from mnmf.methods import DEFAULT_METHOD, METHODS, Evidence, Method
+from mnmf.models import assign_spots
 from mnmf.output import OutputFolder
 from mnmf.priors import NoteDictionary, Prior
 from mnmf.session import Session
@@ -41,138 +41,6 @@ __all__ = [
 Array = NDArray[Any]
 Progress = Callable[[str, float], Any]
 
-CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
-SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the priors may learn from: the take, whose spot is whose, and the solos if there are any.
-
-    A source without a solo has no passages among theirs.  `notes` gives bases of the notes that each source can play,
-    of spectra to the power it is called with.
-    """
-
-    X_FTM: Array
-    spots: list[tuple[int, ...]]
-    solo: tuple[Array, list[list[slice]]] | None
-    notes: Callable[[float], Prior] | None = None
-
-    def bases(self, n_components: int, rng: np.random.Generator, exponent: float = 1.0) -> Prior:
-        """Return the prior of W: from the dictionary of notes if there is one, else from the solos."""
-        if self.notes is not None:
-            return self.notes(exponent)
-        if self.solo is None or not all(self.solo[1]):
-            raise SessionError("this method needs a solo of every source, or a --dictionary of their notes")
-        return priors.solo_bases(*self.solo, self.spots, n_components, exponent=exponent, rng=rng)
-
-
-StartFrom = Callable[[Evidence, int, np.random.Generator], Prior]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
-
-    `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
-    starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
-    nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted
-    sources belongs to which spot is found by their energy there.  Where `bases` are told, they come from a dictionary
-    of notes if one is given, else from the solos.
-    """
-
-    summary: str
-    citation: str
-    model: Callable[[int, int], Model]
-    prior: StartFrom
-    needs_solos: bool
-    window: float
-    hops_per_window: int
-    components: int
-    iterations: int
-    bases: bool = False
-    assigned: bool = False
-    lowest: float = 0.0
-
-    @property
-    def needs(self) -> str:
-        """What a session must have, in words."""
-        if self.needs_solos:
-            return "a solo of every source" + ("; takes a dictionary" if self.bases else "")
-        if self.bases:
-            return "a solo of every source, or a dictionary"
-        return "a spot for every source" + ("" if self.assigned else "; solos help")
-
-
-def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Start from what each spot hears best, demixed as the solos teach; bases from solos where a spot is shared."""
-    references = [mics[0] for mics in evidence.spots]
-    if len(set(references)) == len(references):
-        Q = None
-        if evidence.solo is not None:
-            Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
-        return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
-    if evidence.solo is None or not all(evidence.solo[1]):
-        raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
-    return priors.solo_bases(*evidence.solo, evidence.spots, n_components, exponent=2.0, rng=rng).hold("W")
-
-
-def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Start as published; refuse what leaves the sources with no order afterwards."""
-    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
-        raise SessionError("two sources share a mic, which a blind start cannot tell apart; take another method")
-    return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
-
-
-def _solo_prior(*held: str, covariances: bool = True) -> StartFrom:
-    def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-        bases = evidence.bases(n_components, rng)
-        if not covariances:
-            return bases.hold(*held)
-        if evidence.solo is None:
-            raise SessionError("this method needs a solo of every source; label them with --solos")
-        return (priors.solo_covariances(*evidence.solo, evidence.spots) | bases).hold(*held)
-
-    return prior
-
-
-def _fullrank(summary: str, prior: StartFrom, needs_solos: bool = True) -> Method:
-    return Method(summary, CABANAS_2023, FullRankMNMF, prior, needs_solos, 2048 / 44100, 2, 64, 50, bases=True)
-
-
-METHODS = {
-    "fastmnmf2": Method(
-        "FastMNMF2 from what each spot hears best, and the solos if there are any",
-        SEKIGUCHI_2020,
-        FastMNMF2,
-        _spot_prior,
-        needs_solos=False,
-        window=32768 / 44100,
-        hops_per_window=4,
-        components=24,
-        iterations=30,
-        lowest=20.0,
-    ),
-    "fastmnmf2-blind": Method(
-        "FastMNMF2 as published, from a circular start, its outputs given to the spots by energy; ignores solos",
-        SEKIGUCHI_2020,
-        FastMNMF2,
-        _circular_prior,
-        needs_solos=False,
-        window=4096 / 44100,
-        hops_per_window=4,
-        components=16,
-        iterations=100,
-        assigned=True,
-    ),
-    "mnmf-fixh": _fullrank("full-rank MNMF, covariances from the solos, held", _solo_prior("R", "W")),
-    "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
-    "mnmf-blind": _fullrank(
-        "full-rank MNMF, covariances from a random start", _solo_prior("W", covariances=False), needs_solos=False
-    ),
-}
-DEFAULT_METHOD = "fastmnmf2"
-
 SILENT = 1e-3  # of the median microphone's RMS
 
 
@@ -186,8 +54,8 @@ class Separation:
         Each source at its own spot, at the level of the take.
     model : one of `mnmf.models`
         The fitted model, of the frequencies of `stft` from the method's `lowest` on.
-    stft : STFT
-        The analysis it was fitted to.
+    stft : STFT or None
+        The analysis it was fitted to; None if it was the waveform.
     method : str
     parameters : dict
         Everything that, with the input, decides the result.
@@ -198,8 +66,8 @@ class Separation:
     """
 
     stems_LN: Array
-    model: Model
-    stft: STFT
+    model: Any
+    stft: STFT | None
     method: str
     parameters: dict[str, Any]
     seconds: dict[str, float]
@@ -247,11 +115,15 @@ def separate(
     """
     recipe = METHODS[check_choice("method", method, tuple(METHODS))]
     check_count("seed", seed, 0)
-    n_components = check_count("components", recipe.components if components is None else components)
+    n_components = recipe.components if components is None else check_count("components", components)
     n_iterations = check_count("iterations", recipe.iterations if iterations is None else iterations)
     if dictionary is not None and not recipe.bases:
         takers = ", ".join(name for name, other in METHODS.items() if other.bases)
         raise ArgumentError(f"{method} has no use for a dictionary; methods that have: {takers}")
+    if components is not None and not recipe.components:
+        raise ArgumentError(f"{method} has no components; leave them out")
+    if window is not None and recipe.waveform:
+        raise ArgumentError(f"{method} works on waveforms and has no window; leave it out")
     if dictionary is not None and components is not None:
         raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
     if session.without_solo() and (recipe.needs_solos or (recipe.bases and dictionary is None)):
@@ -259,63 +131,116 @@ def separate(
             f"{method} needs {recipe.needs}; {session.without_solo()[0]!r} has none: label one with --solos"
         )
     instruments = [] if dictionary is None else [dictionary.find(name) for name in session.instruments]
-    window_length = window_samples(recipe.window if window is None else window, session.take.sample_rate)
-    stft = STFT(window_length, window_length // recipe.hops_per_window)
-    spots = [spot.mics for spot in session.spots]
-    rng = np.random.default_rng(seed)
-    clock = _Clock(progress)
 
+    clock = _Clock(progress)
     clock.start("read")
     x_LM = session.take.read(dtype=session.take.exact_dtype)
     # A constant offset is no sound; it would draw the model's attention, so it waits aside and returns with the spot.
     offset_M = x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)
     x_LM -= offset_M
     gains_M, silent_mics = calibration(x_LM)
-    X_FTM = stft.analyse(x_LM * gains_M)
-    # Rumble that no player makes would have the model trade it between the stems: each spot keeps its own.
-    first = min(int(np.ceil(recipe.lowest * window_length / session.take.sample_rate)), stft.n_frequencies - 1)
-    rumble_FTM, X_FTM = X_FTM[:first], X_FTM[first:]
-
-    clock.start("prepare")
-    solo = None
-    if session.passages and not recipe.assigned:
-        solo_FTM, passages = solo_spectrogram(session, stft, gains_M)
-        solo = solo_FTM[first:], passages
-
-    def notes(exponent: float) -> Prior:
-        assert dictionary is not None
-        return dictionary.prior(
-            instruments, window_length, session.take.sample_rate, spots, exponent=exponent, first_bin=first
-        )
-
-    prior = recipe.prior(Evidence(X_FTM, spots, solo, notes if dictionary else None), n_components, rng)
-    del solo
-
-    clock.start("fit")
-    model = recipe.model(n_components, n_iterations)
-    model.fit(X_FTM, prior, rng=rng, callback=lambda done, cost: clock.tell(done / n_iterations))
-
-    clock.start("reconstruct")
-    if recipe.assigned:
-        model = assign_spots(model, X_FTM, spots)
-    stems_LN = np.empty((len(x_LM), len(spots)), x_LM.dtype)
-    for n, (own, *_) in enumerate(spots):  # one at a time, for memory
-        image_FTM = np.concatenate([rumble_FTM[..., [own]], model.images(X_FTM, n, [own])])
-        stems_LN[:, n] = stft.synthesise(image_FTM, len(x_LM))[:, 0] / gains_M[own] + offset_M[own]
-        clock.tell((n + 1) / len(spots))
+    task = _Task(session, recipe, gains_M, dictionary, instruments, n_components, n_iterations, seed, clock)
+    parameters: dict[str, Any] = {"seed": seed}
+    stft = None
+    if recipe.waveform:
+        model, stems_LN = task.unmix(x_LM)
+    else:
+        stft = STFT(*_window_and_hop(recipe, window, session.take.sample_rate))
+        model, stems_LN = task.demix(x_LM, stft)
+        parameters |= {"window_samples": stft.window_length, "hop_samples": stft.hop}
+    for n, spot in enumerate(session.spots):
+        stems_LN[:, n] /= gains_M[spot.mics[0]]
+        stems_LN[:, n] += offset_M[spot.mics[0]]
     clock.stop()
 
-    parameters: dict[str, Any] = {
-        "seed": seed,
-        "window_samples": stft.window_length,
-        "hop_samples": stft.hop,
-        "components": n_components,
-        "iterations": n_iterations,
-    }
+    if recipe.components:
+        parameters["components"] = n_components
+    parameters["iterations"] = n_iterations
     if dictionary is not None:
-        notes_used = [len(dictionary.pitches(name)) for name in instruments]
-        parameters |= {"components": notes_used, "dictionary": dictionary.name, "instruments": instruments}
+        notes = [len(dictionary.pitches(name)) for name in instruments]
+        parameters |= {"components": notes, "dictionary": dictionary.name, "instruments": instruments}
     return Separation(stems_LN, model, stft, method, parameters, clock.seconds, silent_mics)
+
+
+def _window_and_hop(recipe: Method, seconds: float | None, sample_rate: int) -> tuple[int, int]:
+    length = window_samples(recipe.window if seconds is None else seconds, sample_rate)
+    return length, length // recipe.hops_per_window
+
+
+class _Task:
+    """The way from a calibrated take to a fitted model and its stems, for one method and its numbers."""
+
+    def __init__(
+        self,
+        session: Session,
+        recipe: Method,
+        gains_M: Array,
+        dictionary: NoteDictionary | None,
+        instruments: list[str],
+        n_components: int,
+        n_iterations: int,
+        seed: int,
+        clock: _Clock,
+    ) -> None:
+        self.session = session
+        self.recipe = recipe
+        self.gains_M = gains_M
+        self.dictionary = dictionary
+        self.instruments = instruments
+        self.n_components = n_components
+        self.n_iterations = n_iterations
+        self.rng = np.random.default_rng(seed)
+        self.clock = clock
+        self.spots = [spot.mics for spot in session.spots]
+
+    def demix(self, x_LM: Array, stft: STFT) -> tuple[Any, Array]:
+        """Return the model of the take's spectrogram, and the stems (L, N) at equal loudness."""
+        X_FTM = stft.analyse(x_LM * self.gains_M)
+        # Rumble that no player makes would have the model trade it between the stems: each spot keeps its own.
+        rate = self.session.take.sample_rate
+        first = min(int(np.ceil(self.recipe.lowest * stft.window_length / rate)), stft.n_frequencies - 1)
+        rumble_FTM, X_FTM = X_FTM[:first], X_FTM[first:]
+
+        self.clock.start("prepare")
+        solo = None
+        if self.session.passages and not self.recipe.assigned:
+            solo_FTM, passages = solo_spectrogram(self.session, stft, self.gains_M)
+            solo = solo_FTM[first:], passages
+
+        def notes(exponent: float) -> Prior:
+            assert self.dictionary is not None
+            return self.dictionary.prior(self.instruments, stft.window_length, rate, self.spots, exponent, first)
+
+        prior = self._prior(Evidence(X_FTM, self.spots, solo, notes if self.dictionary else None))
+        del solo
+        model = self._fitted(X_FTM, prior)
+
+        self.clock.start("reconstruct")
+        if self.recipe.assigned:
+            model = assign_spots(model, X_FTM, self.spots)
+        stems_LN = np.empty((len(x_LM), len(self.spots)), x_LM.dtype)
+        for n, (own, *_) in enumerate(self.spots):  # one at a time, for memory
+            image_FTM = np.concatenate([rumble_FTM[..., [own]], model.images(X_FTM, n, [own])])
+            stems_LN[:, n] = stft.synthesise(image_FTM, len(x_LM))[:, 0]
+            self.clock.tell((n + 1) / len(self.spots))
+        return model, stems_LN
+
+    def unmix(self, x_LM: Array) -> tuple[Any, Array]:
+        """Return the model of the take's waveforms, and the stems (L, N) at equal loudness."""
+        self.clock.start("prepare")
+        x_LM = x_LM * self.gains_M
+        solo = solo_waveform(self.session, self.gains_M) if self.session.passages else None
+        model = self._fitted(x_LM, self._prior(Evidence(_as_spectrogram(x_LM), self.spots, solo)))
+        self.clock.start("reconstruct")
+        return model, model.separate(x_LM)
+
+    def _prior(self, evidence: Evidence) -> Prior:
+        return self.recipe.prior(evidence, self.n_components, self.rng)
+
+    def _fitted(self, data: Array, prior: Prior) -> Any:
+        self.clock.start("fit")
+        model = self.recipe.model(self.n_components, self.n_iterations)
+        return model.fit(data, prior, rng=self.rng, callback=lambda done, _: self.clock.tell(done / self.n_iterations))
 
 
 def calibration(x_LM: Array) -> tuple[Array, tuple[int, ...]]:
@@ -335,19 +260,35 @@ def calibration(x_LM: Array) -> tuple[Array, tuple[int, ...]]:
 
 def solo_spectrogram(session: Session, stft: STFT, gains_M: Array) -> tuple[Array, list[list[slice]]]:
     """Return the solo passages of all sources one after another, (F, T, M), and the frames of each source."""
+
+    def analysed(x_LM: Array) -> Array:
+        # Only frames wholly within the passage: those at its ends would see the cut.
+        return stft.analyse(x_LM)[:, stft.frames(0, len(x_LM), len(x_LM))]
+
+    return _solos(session, gains_M, analysed)
+
+
+def solo_waveform(session: Session, gains_M: Array) -> tuple[Array, list[list[slice]]]:
+    """Return the same of one frequency and a frame a sample, (1, L, M)."""
+    return _solos(session, gains_M, _as_spectrogram)
+
+
+def _solos(session: Session, gains_M: Array, analysed: Callable[[Array], Array]) -> tuple[Array, list[list[slice]]]:
     pieces: list[Array] = []
     passages: list[list[slice]] = []
     first = 0
     for source in session.sources:
         passages.append([])
         for x_LM in session.solos(source):
-            # Only frames wholly within the passage: those at its ends would see the cut.
-            inside = stft.frames(0, len(x_LM), len(x_LM))
             x_LM = x_LM - x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)
-            pieces.append(stft.analyse(x_LM * gains_M)[:, inside])
+            pieces.append(analysed(x_LM * gains_M))
             passages[-1].append(slice(first, first + pieces[-1].shape[1]))
             first += pieces[-1].shape[1]
     return np.concatenate(pieces, axis=1), passages
+
+
+def _as_spectrogram(x_LM: Array) -> Array:
+    return x_LM[None].astype(np.result_type(x_LM.dtype, np.complex64))
 
 
 def write_stems(session: Session, separation: Separation, folder: OutputFolder, inside: str = "") -> dict[str, int]:

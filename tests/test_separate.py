@@ -100,5 +100,5 @@ def test_gains_changed_after_the_solos_change_the_stems_little(session, tmp_path
         return np.sum((separate(changed, METHOD).stems_LN - stems_LN) ** 2) / np.sum(stems_LN**2)
 
     matched = difference()
-    monkeypatch.setattr("mnmf.separate.match_gains", lambda X_FTM, prior: prior)
+    monkeypatch.setattr("mnmf.methods.match_gains", lambda X_FTM, prior: prior)
     assert matched < 0.5 * difference()

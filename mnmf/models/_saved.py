@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 from zipfile import BadZipFile
 
@@ -16,15 +17,20 @@ __all__ = ["load_arrays", "save_arrays"]
 Model = TypeVar("Model")
 
 
-def save_arrays(path: str | os.PathLike[str], model: Any, names: str) -> None:
-    """Write the hyper-parameters of a model, its arrays called `names`, its cost and its spots."""
+USUAL = ("n_components", "n_iterations", "n_sources")
+
+
+def save_arrays(
+    path: str | os.PathLike[str], model: Any, names: Iterable[str], parameters: Sequence[str] = USUAL
+) -> None:
+    """Write the hyper-parameters of a model, its arrays called `names`, its cost and its spots; None becomes -1."""
+    values = {name: getattr(model, name) for name in parameters}
+    numbers: dict[str, Any] = {name: -1 if value is None else value for name, value in values.items()}
     with open(path, "wb") as file:
         np.savez_compressed(
             file,
             model=type(model).__name__,
-            n_components=model.n_components,
-            n_iterations=model.n_iterations,
-            n_sources=-1 if model.n_sources is None else model.n_sources,
+            **numbers,
             cost=model.cost_,
             spots=np.concatenate([np.array(mics, np.int64) for mics in model.spots_]),
             spots_per_source=np.array([len(mics) for mics in model.spots_]),
@@ -32,7 +38,9 @@ def save_arrays(path: str | os.PathLike[str], model: Any, names: str) -> None:
         )
 
 
-def load_arrays(path: str | os.PathLike[str], kind: type[Model], names: str) -> Model:
+def load_arrays(
+    path: str | os.PathLike[str], kind: type[Model], names: Iterable[str], parameters: Sequence[str] = USUAL
+) -> Model:
     """Return the model of class `kind` that `save_arrays` wrote.
 
     Raises
@@ -45,11 +53,11 @@ def load_arrays(path: str | os.PathLike[str], kind: type[Model], names: str) -> 
             saved = dict(arrays)
     except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
         raise ArgumentError(f"{path} cannot be read as a saved model: {error}") from error
-    needed = {"n_components", "n_iterations", "n_sources", "cost", "spots", "spots_per_source", *names}
+    needed = {*parameters, "cost", "spots", "spots_per_source", *names}
     if str(saved.get("model")) != kind.__name__ or not saved.keys() >= needed:
         raise ArgumentError(f"{path} does not hold a {kind.__name__}; give a file that save wrote")
-    n_sources = int(saved["n_sources"])
-    model: Any = kind(int(saved["n_components"]), int(saved["n_iterations"]), None if n_sources < 0 else n_sources)  # type: ignore[call-arg]
+    values = {name: saved[name].item() for name in parameters}
+    model: Any = kind(**{name: None if value == -1 else value for name, value in values.items()})
     for name in names:
         setattr(model, f"{name}_", saved[name])
     model.cost_ = saved["cost"]

@@ -12,8 +12,10 @@ function               gives           from
 `solo_covariances`     R               solo passages
 `solo_bases`           W               solo passages
 `solo_panning`         G               solo passages
+`solo_mixing`          G               solo passages
 `geometry`             Q               coordinates of mics and players
 `spot`                 W, H, G, Q      what each spot hears best
+`spot_panning`         G               where a spot hears hardly anyone else
 `spot_activations`     H, G, Q         the same, with bases W that are given
 `activations`          H               an estimate of each source, and bases W
 `circular`, `random`   W, H, G, Q      nothing: the blind starts of the literature
@@ -27,8 +29,8 @@ from mnmf.priors.activations import activations, spot_activations
 from mnmf.priors.blind import circular, random
 from mnmf.priors.geometry import geometry, speed_of_sound, steering
 from mnmf.priors.notes import NoteDictionary
-from mnmf.priors.solo import solo, solo_bases, solo_covariances, solo_panning
-from mnmf.priors.spot import spot
+from mnmf.priors.solo import solo, solo_bases, solo_covariances, solo_mixing, solo_panning
+from mnmf.priors.spot import spot, spot_panning
 
 __all__ = [
     "NoteDictionary",
@@ -40,9 +42,11 @@ __all__ = [
     "solo",
     "solo_bases",
     "solo_covariances",
+    "solo_mixing",
     "solo_panning",
     "speed_of_sound",
     "spot",
     "spot_activations",
+    "spot_panning",
     "steering",
 ]

@@ -1,7 +1,8 @@
 """Priors from solo passages: the few seconds in which each musician plays alone.
 
 They show how a player reaches every microphone (`solo_covariances` for full-rank models, `solo` for demixing,
-`solo_panning` where one level a microphone is all a model knows) and what the instrument sounds like (`solo_bases`).
+`solo_panning` and `solo_mixing` where one level a microphone is all a model knows) and what the instrument sounds
+like (`solo_bases`).
 Cabañas-Molero et al. 2023, section 3.1.
 """
 
@@ -20,7 +21,7 @@ from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior, Spots, as_spots
 from mnmf.priors.spot import demixing_start, spot_order
 
-__all__ = ["Passages", "solo", "solo_bases", "solo_covariances", "solo_panning"]
+__all__ = ["Passages", "solo", "solo_bases", "solo_covariances", "solo_mixing", "solo_panning"]
 
 Array = NDArray[Any]
 Passages = Sequence[slice | Sequence[slice]]
@@ -242,6 +243,45 @@ def solo_panning(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequenc
         own = all_spots[n][0]
         if energy_M[own] > 0:
             G_NM[n] = np.sqrt(energy_M / energy_M[own])
+        G_NM[n, own] = 1.0
+    return Prior(G=G_NM, spots=all_spots)
+
+
+def solo_mixing(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]]) -> Prior:
+    """Learn the gains by which each source is mixed into every microphone from its solo passages.
+
+    ``G_nm = Re Σ x_m x̄_s / Σ |x_s|²``, with s the own spot of n, and 0 where that is negative: the least-squares gain,
+    the Λ step of Rajesh R 2023 (see `models.TimeDomain`) where the source is known to be what its spot hears.  Of an
+    instantaneous mixture it is what `solo_panning` gives.  Where a source arrives late or reverberates it is less, no
+    more than what can be subtracted from a waveform.
+
+    Parameters
+    ----------
+    X_FTM, passages, spots
+        As for `solo_covariances`.
+
+    Returns
+    -------
+    Prior
+        With `G`, float64 (N, M), 1 at the own spot, and `spots`.  A solo without any energy at its own spot gives 1
+        there and 0 elsewhere.
+
+    Raises
+    ------
+    ArgumentError
+        As `solo_covariances`.
+    """
+    X_FTM = check_spectrogram(X_FTM)
+    solos, all_spots = _checked(X_FTM, passages, spots)
+    G_NM = np.zeros((len(solos), X_FTM.shape[2]))
+    for n, slices in enumerate(solos):
+        own = all_spots[n][0]
+        product_M = np.zeros(X_FTM.shape[2])
+        for frames in slices:
+            x_FTM = X_FTM[:, frames]
+            product_M += np.sum((x_FTM * np.conj(x_FTM[..., [own]])).real, axis=(0, 1), dtype=np.float64)
+        if product_M[own] > 0:
+            G_NM[n] = np.maximum(product_M / product_M[own], 0.0)
         G_NM[n, own] = 1.0
     return Prior(G=G_NM, spots=all_spots)
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_array, check_count, check_rng, check_spectrogram
+from mnmf.errors import ArgumentError, check_array, check_count, check_number, check_rng, check_spectrogram
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior, Spots, as_spots
 
-__all__ = ["demixing_start", "own_rows", "spot", "spot_order", "weight_start"]
+__all__ = ["demixing_start", "own_rows", "spot", "spot_order", "spot_panning", "weight_start"]
 
 Array = NDArray[Any]
 
@@ -64,13 +64,9 @@ def spot(
     check_count("n_components", n_components)
     check_count("n_iterations", n_iterations)
     generator = check_rng(rng)
-    all_spots = as_spots(spots)
     F, T, M = X_FTM.shape
+    all_spots = _own_spots(spots, M)
     N = len(all_spots)
-    if max(max(mics) for mics in all_spots) >= M:
-        raise ArgumentError(f"spots name microphone {max(map(max, all_spots))}, but there are only {M}, from 0 on")
-    if len({mics[0] for mics in all_spots}) < N:
-        raise ArgumentError("spots: two sources share a microphone, so none dominates it; tell them apart by W, held")
     rows = own_rows(all_spots, M)
     Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
 
@@ -84,6 +80,47 @@ def spot(
         D_FT = P_FT * (P_FT / total_FT)
         W_NFK[n], H_NKT[n] = nmf(D_FT, n_components, beta=0.5, n_iterations=n_iterations, rng=generator)
     return Prior(W=W_NFK, H=H_NKT, G=weight_start(rows, M, leak), Q=Q, spots=all_spots, pulled=frozenset("Q"))
+
+
+def spot_panning(X_FTM: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float = 8.0) -> Prior:
+    """Guess how loud each source is at each microphone from where it dominates its own spot.
+
+    ``G_nm = sqrt(Σ_ft w |x_m|² / Σ_ft w |x_s|²)``, with s the reference spot of n and the weight w its share
+    ``|x_s|² / Σ_r |x_r|²`` of all reference spots to the power `sharpness`: what a microphone hears while one source
+    plays almost alone.  A guess to start from: `solo_panning` knows.
+
+    Parameters
+    ----------
+    X_FTM, spots
+        As for `spot`.
+    sharpness : float
+        The greater, the fewer points count, and the clearer ones.
+
+    Returns
+    -------
+    Prior
+        With `G`, float64 (N, M), 1 at the own spot, and `spots`.  A silent spot gives 1 there and 0 elsewhere.
+
+    Raises
+    ------
+    ArgumentError
+        A spot is not among the microphones, or two sources share one.
+    """
+    X_FTM = check_spectrogram(X_FTM)
+    check_number("sharpness", sharpness, 0.0, 1000.0)
+    all_spots = _own_spots(spots, X_FTM.shape[2])
+    own = [mics[0] for mics in all_spots]
+    weighted_NM = np.zeros((len(own), X_FTM.shape[2]))
+    for X_TM in X_FTM:
+        V_TM = np.square(X_TM.real, dtype=np.float64) + np.square(X_TM.imag, dtype=np.float64)
+        total_T = np.maximum(V_TM[:, own].sum(axis=1), np.finfo(np.float64).tiny)
+        weighted_NM += ((V_TM[:, own] / total_T[:, None]) ** sharpness).T @ V_TM
+    G_NM = np.zeros_like(weighted_NM)
+    for n, m in enumerate(own):
+        if weighted_NM[n, m] > 0:
+            G_NM[n] = np.sqrt(weighted_NM[n] / weighted_NM[n, m])
+        G_NM[n, m] = 1.0
+    return Prior(G=G_NM, spots=all_spots)
 
 
 def demixing_start(spots: Spots, n_frequencies: int, n_mics: int) -> Array:
@@ -109,6 +146,15 @@ def own_rows(spots: Spots, n_mics: int) -> list[list[int]]:
     """Return the rows of Q, ordered by `spot_order`, that are a source's own spots."""
     order = spot_order(spots, n_mics)
     return [[order.index(m) for m in mics] for mics in spots]
+
+
+def _own_spots(spots: Sequence[int | Sequence[int]], n_mics: int) -> Spots:
+    all_spots = as_spots(spots)
+    if max(max(mics) for mics in all_spots) >= n_mics:
+        raise ArgumentError(f"spots name microphone {max(map(max, all_spots))}, but there are only {n_mics}, from 0 on")
+    if len({mics[0] for mics in all_spots}) < len(all_spots):
+        raise ArgumentError("spots: two sources share a microphone, so none dominates it; tell them apart by W, held")
+    return all_spots
 
 
 def _power(X_FTM: Array, q_FM: Array) -> Array:

@@ -1,0 +1,204 @@
+"""The methods by their names: what each starts from, its defaults, its citation, and what it needs to be told.
+
+A method is a model and the prior that it starts from; a variant is another prior.  `mnmf.separate` runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf import priors
+from mnmf.errors import SessionError
+from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, TimeDomain, match_gains
+from mnmf.priors import Prior
+
+__all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method"]
+
+Array = NDArray[Any]
+
+CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
+SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
+PRAETZLICH_2015 = "Prätzlich et al. 2015, Kernel additive modeling for interference reduction"
+RAJESH_2023 = "Rajesh R 2023, Interference reduction in music source separation for live recordings"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the priors may learn from: the take, whose spot is whose, and the solos if there are any.
+
+    A source without a solo has no passages among theirs.  `notes` gives bases of the notes that each source can play,
+    of spectra to the power it is called with.
+    A method that works on waveforms gets them as spectrograms of one frequency and a frame a sample.
+    """
+
+    X_FTM: Array
+    spots: list[tuple[int, ...]]
+    solo: tuple[Array, list[list[slice]]] | None
+    notes: Callable[[float], Prior] | None = None
+
+    def bases(self, n_components: int, rng: np.random.Generator, exponent: float = 1.0) -> Prior:
+        """Return the prior of W: from the dictionary of notes if there is one, else from the solos."""
+        if self.notes is not None:
+            return self.notes(exponent)
+        if self.solo is None or not all(self.solo[1]):
+            raise SessionError("this method needs a solo of every source, or a --dictionary of their notes")
+        return priors.solo_bases(*self.solo, self.spots, n_components, exponent=exponent, rng=rng)
+
+
+StartFrom = Callable[[Evidence, int, np.random.Generator], Prior]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
+
+    `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
+    starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
+    nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted
+    sources belongs to which spot is found by their energy there.  Where `bases` are told, they come from a dictionary
+    of notes if one is given, else from the solos.
+    A method of the `waveform` has no window, one of 0 `components` none.
+    """
+
+    summary: str
+    citation: str
+    model: Callable[[int, int], Any]
+    prior: StartFrom
+    needs_solos: bool
+    window: float
+    hops_per_window: int
+    components: int
+    iterations: int
+    bases: bool = False
+    assigned: bool = False
+    lowest: float = 0.0
+    waveform: bool = False
+
+    @property
+    def needs(self) -> str:
+        """What a session must have, in words."""
+        if self.needs_solos:
+            return "a solo of every source" + ("; takes a dictionary" if self.bases else "")
+        if self.bases:
+            return "a solo of every source, or a dictionary"
+        return "a spot for every source" + ("" if self.assigned else "; solos help")
+
+
+def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Start from what each spot hears best, demixed as the solos teach; bases from solos where a spot is shared."""
+    references = [mics[0] for mics in evidence.spots]
+    if len(set(references)) == len(references):
+        Q = None
+        if evidence.solo is not None:
+            Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
+        return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
+    if evidence.solo is None or not all(evidence.solo[1]):
+        raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
+    return priors.solo_bases(*evidence.solo, evidence.spots, n_components, exponent=2.0, rng=rng).hold("W")
+
+
+def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
+    _refuse_shared_mics(evidence)
+    if evidence.solo is None:
+        return priors.spot_panning(evidence.X_FTM, evidence.spots)
+    return priors.solo_covariances(*evidence.solo, evidence.spots).hold("R")
+
+
+def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the gains by which the solos are mixed into the mics, if there are any."""
+    _refuse_shared_mics(evidence)
+    if evidence.solo is None:
+        return Prior(spots=tuple(evidence.spots))
+    return priors.solo_mixing(*evidence.solo, evidence.spots).hold("G")
+
+
+def _refuse_shared_mics(evidence: Evidence) -> None:
+    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
+        raise SessionError("two sources share a mic, and this method needs one for each; take another method")
+
+
+def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Start as published; refuse what leaves the sources with no order afterwards."""
+    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
+        raise SessionError("two sources share a mic, which a blind start cannot tell apart; take another method")
+    return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
+
+
+def _solo_prior(*held: str, covariances: bool = True) -> StartFrom:
+    def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+        bases = evidence.bases(n_components, rng)
+        if not covariances:
+            return bases.hold(*held)
+        if evidence.solo is None:
+            raise SessionError("this method needs a solo of every source; label them with --solos")
+        return (priors.solo_covariances(*evidence.solo, evidence.spots) | bases).hold(*held)
+
+    return prior
+
+
+def _fullrank(summary: str, prior: StartFrom, needs_solos: bool = True) -> Method:
+    return Method(summary, CABANAS_2023, FullRankMNMF, prior, needs_solos, 2048 / 44100, 2, 64, 50, bases=True)
+
+
+METHODS = {
+    "fastmnmf2": Method(
+        "FastMNMF2 from what each spot hears best, and the solos if there are any",
+        SEKIGUCHI_2020,
+        FastMNMF2,
+        _spot_prior,
+        needs_solos=False,
+        window=32768 / 44100,
+        hops_per_window=4,
+        components=24,
+        iterations=30,
+        lowest=20.0,
+    ),
+    "fastmnmf2-blind": Method(
+        "FastMNMF2 as published, from a circular start, its outputs given to the spots by energy; ignores solos",
+        SEKIGUCHI_2020,
+        FastMNMF2,
+        _circular_prior,
+        needs_solos=False,
+        window=4096 / 44100,
+        hops_per_window=4,
+        components=16,
+        iterations=100,
+        assigned=True,
+    ),
+    "mnmf-fixh": _fullrank("full-rank MNMF, covariances from the solos, held", _solo_prior("R", "W")),
+    "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
+    "mnmf-blind": _fullrank(
+        "full-rank MNMF, covariances from a random start", _solo_prior("W", covariances=False), needs_solos=False
+    ),
+    "kamir": Method(
+        "kernel additive modelling: gains from the solos if there are any, else learned; a median over time",
+        PRAETZLICH_2015,
+        lambda _, n_iterations: KAMIR(n_iterations),
+        _gains_prior,
+        needs_solos=False,
+        window=32768 / 44100,
+        hops_per_window=4,
+        components=0,
+        iterations=10,
+        lowest=20.0,
+    ),
+    "time-domain": Method(
+        "instantaneous unmixing by plain gains, from the solos if there are any; no match for rooms and distances",
+        RAJESH_2023,
+        lambda _, n_iterations: TimeDomain(n_iterations),
+        _mixing_prior,
+        needs_solos=False,
+        window=0.0,
+        hops_per_window=0,
+        components=0,
+        iterations=200,
+        waveform=True,
+    ),
+}
+DEFAULT_METHOD = "fastmnmf2"
