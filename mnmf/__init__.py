@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mnmf import audio, data, markers, metrics, models, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
-    from mnmf.models import FastMNMF2, FullRankMNMF
+    from mnmf.models import FastMNMF2, FullRankMNMF, NTFPanning
     from mnmf.priors import Prior
     from mnmf.separate import METHODS
     from mnmf.session import Session
@@ -23,6 +23,7 @@ __all__ = [
     "FastMNMF2",
     "FullRankMNMF",
     "MnmfError",
+    "NTFPanning",
     "Prior",
     "Session",
     "__version__",
@@ -43,6 +44,7 @@ _HOME = {
     "FullRankMNMF": "mnmf.models",
     "METHODS": "mnmf.separate",
     "MnmfError": "mnmf.errors",
+    "NTFPanning": "mnmf.models",
     "Prior": "mnmf.priors",
     "STFT": "mnmf.stft",
     "Session": "mnmf.session",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import mnmf
 from mnmf import audio, priors
 from mnmf.errors import SessionError, check_choice, check_count
-from mnmf.models import FastMNMF2, FullRankMNMF, assign_spots, match_gains
+from mnmf.models import FastMNMF2, FullRankMNMF, NTFPanning, assign_spots, match_gains
 from mnmf.models._model import Model
 from mnmf.output import OutputFolder
 from mnmf.priors import Prior
@@ -42,6 +42,7 @@ Array = NDArray[Any]
 Progress = Callable[[str, float], Any]
 
 CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
+CARABIAS_2013 = "Carabias-Orti et al. 2013, Nonnegative signal factorization with learnt instrument models"
 SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
 
 
@@ -116,6 +117,16 @@ def _solo_prior(*held: str, covariances: bool = True) -> Callable[[Evidence, int
     return prior
 
 
+def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the panning of the solos; start from what each spot hears best, or from bases where a spot is shared."""
+    if evidence.solo is None:
+        raise SessionError("this method needs a solo of every source; label them with --solos")
+    panning = priors.solo_panning(*evidence.solo, evidence.spots).hold("G")
+    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
+        return panning | priors.solo_bases(*evidence.solo, evidence.spots, n_components, rng=rng).hold("W")
+    return panning | priors.spot(evidence.X_FTM, evidence.spots, None, n_components, exponent=1.0, beta=1.0, rng=rng)
+
+
 def _fullrank(summary: str, prior: Callable[[Evidence, int, np.random.Generator], Prior]) -> Method:
     return Method(summary, CABANAS_2023, FullRankMNMF, prior, True, 2048 / 44100, 2, 64, 50)
 
@@ -149,6 +160,28 @@ METHODS = {
     "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
     "mnmf-blind": _fullrank(
         "full-rank MNMF, covariances from a random start, bases from the solos", _solo_prior("W", covariances=False)
+    ),
+    "ntf-panning": Method(
+        "NTF of magnitudes, panning from the solos, held; bases from what each spot hears best",
+        CARABIAS_2013,
+        lambda n_components, n_iterations: NTFPanning(n_components, n_iterations, beta=1.0),
+        _panning_prior,
+        needs_solos=True,
+        window=16384 / 44100,
+        hops_per_window=4,
+        components=24,
+        iterations=5,
+    ),
+    "ntf-panning-blind": Method(
+        "NTF of magnitudes, panning from a random start, bases from the solos",
+        CARABIAS_2013,
+        NTFPanning,
+        _solo_prior("W", covariances=False),
+        needs_solos=True,
+        window=2048 / 44100,
+        hops_per_window=2,
+        components=64,
+        iterations=50,
     ),
 }
 DEFAULT_METHOD = "fastmnmf2"

@@ -25,5 +25,6 @@ from mnmf.models._assign import assign_spots
 from mnmf.models._gains import match_gains
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
+from mnmf.models.ntf import NTFPanning
 
-__all__ = ["FastMNMF2", "FullRankMNMF", "assign_spots", "match_gains"]
+__all__ = ["FastMNMF2", "FullRankMNMF", "NTFPanning", "assign_spots", "match_gains"]
