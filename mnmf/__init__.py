@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mnmf import audio, data, markers, metrics, models, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
     from mnmf.methods import METHODS
-    from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, TimeDomain
+    from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain
     from mnmf.priors import NoteDictionary, Prior
     from mnmf.session import Session
     from mnmf.stft import STFT
@@ -24,6 +24,7 @@ __all__ = [
     "FastMNMF2",
     "FullRankMNMF",
     "MnmfError",
+    "NTFPanning",
     "NoteDictionary",
     "Prior",
     "Session",
@@ -47,6 +48,7 @@ _HOME = {
     "KAMIR": "mnmf.models",
     "METHODS": "mnmf.methods",
     "MnmfError": "mnmf.errors",
+    "NTFPanning": "mnmf.models",
     "NoteDictionary": "mnmf.priors",
     "Prior": "mnmf.priors",
     "STFT": "mnmf.stft",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mnmf import priors
 from mnmf.errors import SessionError
-from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, TimeDomain, match_gains
+from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain, match_gains
 from mnmf.priors import Prior
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method"]
@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
 SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
+CARABIAS_2013 = "Carabias-Orti et al. 2013, Nonnegative signal factorization with learnt instrument models"
 PRAETZLICH_2015 = "Prätzlich et al. 2015, Kernel additive modeling for interference reduction"
 RAJESH_2023 = "Rajesh R 2023, Interference reduction in music source separation for live recordings"
 
@@ -102,6 +103,16 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     return priors.solo_bases(*evidence.solo, evidence.spots, n_components, exponent=2.0, rng=rng).hold("W")
 
 
+def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the panning of the solos; start from what each spot hears best, or from bases where a spot is shared."""
+    if evidence.solo is None:
+        raise SessionError("this method needs a solo of every source; label them with --solos")
+    panning = priors.solo_panning(*evidence.solo, evidence.spots).hold("G")
+    if evidence.notes is not None or len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
+        return panning | evidence.bases(n_components, rng).hold("W")
+    return panning | priors.spot(evidence.X_FTM, evidence.spots, None, n_components, exponent=1.0, beta=1.0, rng=rng)
+
+
 def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
     _refuse_shared_mics(evidence)
@@ -175,6 +186,30 @@ METHODS = {
     "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
     "mnmf-blind": _fullrank(
         "full-rank MNMF, covariances from a random start", _solo_prior("W", covariances=False), needs_solos=False
+    ),
+    "ntf-panning": Method(
+        "NTF of magnitudes, panning from the solos, held; bases from what each spot hears best",
+        CARABIAS_2013,
+        lambda n_components, n_iterations: NTFPanning(n_components, n_iterations, beta=1.0),
+        _panning_prior,
+        needs_solos=True,
+        window=16384 / 44100,
+        hops_per_window=4,
+        components=24,
+        iterations=5,
+        bases=True,
+    ),
+    "ntf-panning-blind": Method(
+        "NTF of magnitudes, panning from a random start",
+        CARABIAS_2013,
+        NTFPanning,
+        _solo_prior("W", covariances=False),
+        needs_solos=False,
+        window=2048 / 44100,
+        hops_per_window=2,
+        components=64,
+        iterations=50,
+        bases=True,
     ),
     "kamir": Method(
         "kernel additive modelling: gains from the solos if there are any, else learned; a median over time",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mnmf.kernels._threads import share_out
 
-__all__ = ["SINGLE_TINY", "TINY", "beta_divergence", "floor_of", "update_columns", "update_rows"]
+__all__ = ["SINGLE_TINY", "TINY", "beta_divergence", "floor_of", "update_columns", "update_rows", "weigh"]
 
 Array = NDArray[Any]
 
@@ -32,39 +32,51 @@ def floor_of(dtype: Any) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _weigh(V_IJ, i0, j0, beta, floor, model_ST, ratio_ST):  # type: ignore[no-untyped-def]
-    """Turn a tile of the model, y, into y^(β−1), and write v y^(β−2); the tile begins at `i0` and `j0` of `V_IJ`.
+def weigh(v_T, y_T, beta, over_T, under_T):  # type: ignore[no-untyped-def]
+    """Write ``v y^(β−2)`` and ``y^(β−1)`` of a row of the model, whose values are positive; `under_T` may be `y_T`.
 
     Roots are many times faster than powers, and vector instructions exist for them.
     """
-    one = floor / floor
+    one = y_T.dtype.type(1)
+    if beta == 0.0:
+        for t in range(len(y_T)):
+            inverse = one / y_T[t]
+            over_T[t] = v_T[t] * inverse * inverse
+            under_T[t] = inverse
+    elif beta == 0.5:
+        for t in range(len(y_T)):
+            root = one / np.sqrt(y_T[t])
+            over_T[t] = v_T[t] * root * root * root
+            under_T[t] = root
+    elif beta == 1.0:
+        for t in range(len(y_T)):
+            over_T[t] = v_T[t] / y_T[t]
+            under_T[t] = one
+    elif beta == 1.5:
+        for t in range(len(y_T)):
+            root = np.sqrt(y_T[t])
+            over_T[t] = v_T[t] / root
+            under_T[t] = root
+    elif beta == 2.0:
+        for t in range(len(y_T)):
+            over_T[t] = v_T[t]
+            under_T[t] = y_T[t]
+    else:
+        for t in range(len(y_T)):
+            y = y_T[t]
+            power = y ** y_T.dtype.type(beta - 1.0)
+            over_T[t] = v_T[t] * power / y
+            under_T[t] = power
+
+
+@njit(cache=True, error_model="numpy")
+def _weigh(V_IJ, i0, j0, beta, floor, model_ST, ratio_ST):  # type: ignore[no-untyped-def]
+    """Turn a tile of the model, y, into y^(β−1), and write v y^(β−2); the tile begins at `i0` and `j0` of `V_IJ`."""
     for s in range(model_ST.shape[0]):
         y_T = model_ST[s]
-        ratio_T = ratio_ST[s]
-        v_T = V_IJ[i0 + s, j0 : j0 + model_ST.shape[1]]
-        if beta == 0.5:
-            for t in range(len(y_T)):
-                y = y_T[t] if y_T[t] > floor else floor
-                root = one / np.sqrt(y)
-                y_T[t] = root
-                ratio_T[t] = v_T[t] * root * root * root
-        elif beta == 1.0:
-            for t in range(len(y_T)):
-                y = y_T[t] if y_T[t] > floor else floor
-                y_T[t] = one
-                ratio_T[t] = v_T[t] / y
-        elif beta == 1.5:
-            for t in range(len(y_T)):
-                y = y_T[t] if y_T[t] > floor else floor
-                root = np.sqrt(y)
-                y_T[t] = root
-                ratio_T[t] = v_T[t] / root
-        else:
-            for t in range(len(y_T)):
-                y = y_T[t] if y_T[t] > floor else floor
-                power = y ** (beta - 1.0)
-                y_T[t] = power
-                ratio_T[t] = v_T[t] * power / y
+        for t in range(len(y_T)):
+            y_T[t] = y_T[t] if y_T[t] > floor else floor
+        weigh(V_IJ[i0 + s, j0 : j0 + len(y_T)], y_T, beta, ratio_ST[s], y_T)
 
 
 @njit(cache=True)
@@ -84,7 +96,7 @@ def _rescale(old_TK, over_TK, under_TK, beta, floor, new_TK):  # type: ignore[no
     for t in range(old_TK.shape[0]):
         for k in range(old_TK.shape[1]):
             step = over_TK[t, k] / max(under_TK[t, k], TINY)
-            value = old_TK[t, k] * kind(step) ** kind(gamma)
+            value = old_TK[t, k] * (kind(step) if gamma == 1.0 else kind(step) ** kind(gamma))
             new_TK[t, k] = value if value > TINY else 0.0  # numbers that small cost single precision its speed
 
 

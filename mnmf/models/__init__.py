@@ -26,6 +26,7 @@ from mnmf.models._gains import match_gains
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 from mnmf.models.kamir import KAMIR
+from mnmf.models.ntf import NTFPanning
 from mnmf.models.timedomain import TimeDomain
 
-__all__ = ["KAMIR", "FastMNMF2", "FullRankMNMF", "TimeDomain", "assign_spots", "match_gains"]
+__all__ = ["KAMIR", "FastMNMF2", "FullRankMNMF", "NTFPanning", "TimeDomain", "assign_spots", "match_gains"]

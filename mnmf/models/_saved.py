@@ -12,11 +12,11 @@ import numpy as np
 from mnmf.errors import ArgumentError
 from mnmf.priors._prior import as_spots
 
-__all__ = ["load_arrays", "save_arrays"]
+__all__ = ["USUAL", "load_arrays", "save_arrays"]
 
 Model = TypeVar("Model")
 
-
+# Hyper-parameters that most models have.
 USUAL = ("n_components", "n_iterations", "n_sources")
 
 

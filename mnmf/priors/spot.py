@@ -25,13 +25,15 @@ def spot(
     *,
     n_iterations: int = 20,
     leak: float = 0.02,
+    exponent: float = 2.0,
+    beta: float = 0.5,
     rng: np.random.Generator | int = 0,
 ) -> Prior:
-    """Start FastMNMF2 from what each spot hears best.
+    """Start FastMNMF2, or a model of magnitudes, from what each spot hears best.
 
     With z = Qx, ``D_n = |z_n|⁴ / Σ_r |z_r|²`` is about the power of source n where it dominates its own channel, and
-    next to nothing where another one does.  NMF of D_n (β = 0.5) gives W and H; G is `leak` everywhere and 1 more at
-    the own row, rows summing to 1.
+    next to nothing where another one does.  NMF of ``D_n^(exponent/2)`` gives W and H; G is `leak` everywhere and 1
+    more at the own row, rows summing to 1.
 
     Parameters
     ----------
@@ -47,22 +49,28 @@ def spot(
         Updates of the factorisations.
     leak : float
         G outside the own row, relative to 1 at it.
+    exponent : float
+        Bases are those of magnitudes to this power: 2 for FastMNMF2, 1 for NTF panning.
+    beta : float
+        Divergence of the factorisations: 2 is Euclidean, 1 Kullback-Leibler, 0 Itakura-Saito.
     rng : numpy.random.Generator or int
         Draws the start of the factorisations.
 
     Returns
     -------
     Prior
-        With `W`, `H`, `G`, `Q`, which is pulled, and `spots`.
+        With `W`, `H` and `spots`, and for powers also `G` and `Q`, which is pulled.
 
     Raises
     ------
     ArgumentError
-        A spot is not among the microphones, or two sources share one.
+        A spot is not among the microphones, two sources share one, or a number is out of range.
     """
     X_FTM = check_spectrogram(X_FTM)
     check_count("n_components", n_components)
     check_count("n_iterations", n_iterations)
+    check_number("exponent", exponent, 0.25, 4.0)
+    check_number("beta", beta, 0.0, 4.0)
     generator = check_rng(rng)
     F, T, M = X_FTM.shape
     all_spots = _own_spots(spots, M)
@@ -78,7 +86,10 @@ def spot(
     for n in range(N):
         P_FT = _power(X_FTM, Q[:, n])  # computed twice rather than kept for all sources
         D_FT = P_FT * (P_FT / total_FT)
-        W_NFK[n], H_NKT[n] = nmf(D_FT, n_components, beta=0.5, n_iterations=n_iterations, rng=generator)
+        V_FT = D_FT if exponent == 2 else D_FT ** D_FT.dtype.type(exponent / 2)
+        W_NFK[n], H_NKT[n] = nmf(V_FT, n_components, beta=beta, n_iterations=n_iterations, rng=generator)
+    if exponent != 2:
+        return Prior(W=W_NFK, H=H_NKT, spots=all_spots)
     return Prior(W=W_NFK, H=H_NKT, G=weight_start(rows, M, leak), Q=Q, spots=all_spots, pulled=frozenset("Q"))
 
 
