@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 from zipfile import BadZipFile
 
@@ -16,8 +17,8 @@ __all__ = ["load_arrays", "save_arrays"]
 Model = TypeVar("Model")
 
 
-def save_arrays(path: str | os.PathLike[str], model: Any, names: str) -> None:
-    """Write the hyper-parameters of a model, its arrays called `names`, its cost and its spots."""
+def save_arrays(path: str | os.PathLike[str], model: Any, names: str, options: Sequence[str] = ()) -> None:
+    """Write the hyper-parameters of a model, also those of its own, `options`, its arrays, `names`, cost and spots."""
     with open(path, "wb") as file:
         np.savez_compressed(
             file,
@@ -29,11 +30,12 @@ def save_arrays(path: str | os.PathLike[str], model: Any, names: str) -> None:
             spots=np.concatenate([np.array(mics, np.int64) for mics in model.spots_]),
             spots_per_source=np.array([len(mics) for mics in model.spots_]),
             **{name: getattr(model, f"{name}_") for name in names},
+            **{name: getattr(model, name) for name in options},
         )
 
 
-def load_arrays(path: str | os.PathLike[str], kind: type[Model], names: str) -> Model:
-    """Return the model of class `kind` that `save_arrays` wrote.
+def load_arrays(path: str | os.PathLike[str], kind: type[Model], names: str, options: Sequence[str] = ()) -> Model:
+    """Return the model of class `kind` that `save_arrays` wrote; options that a file does not know have defaults.
 
     Raises
     ------
@@ -52,6 +54,8 @@ def load_arrays(path: str | os.PathLike[str], kind: type[Model], names: str) -> 
     model: Any = kind(int(saved["n_components"]), int(saved["n_iterations"]), None if n_sources < 0 else n_sources)  # type: ignore[call-arg]
     for name in names:
         setattr(model, f"{name}_", saved[name])
+    for name in saved.keys() & set(options):
+        setattr(model, name, saved[name].item())
     model.cost_ = saved["cost"]
     ends = np.cumsum(saved["spots_per_source"])[:-1]
     model.spots_ = as_spots([mics.tolist() for mics in np.split(saved["spots"], ends)])
