@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ Array = NDArray[Any]
 Progress = Callable[[str, float], Any]
 
 CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
+SAWADA_2013 = "Sawada et al. 2013, Multichannel extensions of NMF with complex-valued data"
 SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
 
 
@@ -104,20 +106,29 @@ def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Genera
     return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
 
 
-def _solo_prior(*held: str, covariances: bool = True) -> Callable[[Evidence, int, np.random.Generator], Prior]:
+def _solo_prior(
+    *held: str, covariances: bool = True, exponent: float = 1.0, diffuse: float = 1.0
+) -> Callable[[Evidence, int, np.random.Generator], Prior]:
     def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
         if evidence.solo is None:
             raise SessionError("this method needs a solo of every source; label them with --solos")
-        bases = priors.solo_bases(*evidence.solo, evidence.spots, n_components, rng=rng)
+        solo = *evidence.solo, evidence.spots
+        bases = priors.solo_bases(*solo, n_components, exponent=exponent, rng=rng)
         if not covariances:
             return bases.hold(*held)
-        return (priors.solo_covariances(*evidence.solo, evidence.spots) | bases).hold(*held)
+        return (priors.solo_covariances(*solo, exponent=exponent, diffuse=diffuse) | bases).hold(*held)
 
     return prior
 
 
 def _fullrank(summary: str, prior: Callable[[Evidence, int, np.random.Generator], Prior]) -> Method:
     return Method(summary, CABANAS_2023, FullRankMNMF, prior, True, 2048 / 44100, 2, 64, 50)
+
+
+def _log_det(summary: str, *held: str, covariances: bool = True) -> Method:
+    model = partial(FullRankMNMF, divergence="log-det")
+    prior = _solo_prior(*held, covariances=covariances, exponent=2.0, diffuse=0.1)
+    return Method(summary, SAWADA_2013, model, prior, True, 8192 / 44100, 4, 64, 25)
 
 
 METHODS = {
@@ -149,6 +160,11 @@ METHODS = {
     "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
     "mnmf-blind": _fullrank(
         "full-rank MNMF, covariances from a random start, bases from the solos", _solo_prior("W", covariances=False)
+    ),
+    "mnmf-is-fixh": _log_det("log-det full-rank MNMF, covariances from the solos, held", "R", "W"),
+    "mnmf-is-updth": _log_det("log-det full-rank MNMF, covariances from the solos, updated", "W"),
+    "mnmf-is-blind": _log_det(
+        "log-det full-rank MNMF, covariances from a random start, bases from the solos", "W", covariances=False
     ),
 }
 DEFAULT_METHOD = "fastmnmf2"

@@ -70,7 +70,7 @@ def _rotate(E_MM, U_MM):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def solve_riccati(A_MM, B_MM, R_MM):  # type: ignore[no-untyped-def]
-    """Replace ``R`` by the positive semidefinite solution of ``R A R = R' B R'``, R' being what it was; destroys `A_MM`.
+    """Replace R', what `R_MM` holds, by the positive semidefinite R with ``R A R = R' B R'``; destroys `A_MM`.
 
     The geometric mean of A⁻¹ and R'BR': with ``A = L Lᴴ`` it is ``L⁻ᴴ (Lᴴ R'BR' L)^(1/2) L⁻¹``.  R stays where A is
     not positive.

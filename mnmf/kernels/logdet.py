@@ -4,12 +4,13 @@ With ``X̂_ft = Σ_n λ_nft R_nf + ε_f I`` the cost is ``Σ_ft (xᴴ X̂⁻¹ x
 model, as if of a source that never changes, so every rule still descends.  It also bounds what is divided by: no pivot
 of X̂ can be less.
 
-The rules need, with ``Z = X̂⁻¹`` and ``y = Zx``, only ``tr(Z R_n)`` and ``yᴴ R_n y`` for W and H, and ``Σ_t λ_n Z`` and
-``Σ_t λ_n y yᴴ`` for R.  W and R concern one frequency only, so a single sweep over the data updates R_f and then W_f and
-gathers what H needs from all frequencies.
+The rules need, with ``Z = X̂⁻¹`` and ``y = Zx``, only ``tr(Z R_n)`` and ``yᴴ R_n y`` for W and H, and ``Σ_t λ_n Z``
+and ``Σ_t λ_n y yᴴ`` for R.  W and R concern one frequency only, so a single sweep over the data updates R_f and then
+W_f and gathers what H needs from all frequencies.
 
 An M×M matrix a point exists for one frequency and at most `FRAMES` frames at a time, as planes of real numbers whose
-innermost axis is time: all loops over it become vector instructions.  A Hermitian matrix is M² such planes: the
+innermost axis is time: all loops over it become vector instructions, all sums over sources, bases, frames or the
+numbers of a matrix become matrix products.  A Hermitian matrix is M² such planes: the
 diagonal, then Re and Im of the lower triangle row by row.  Behind them x is kept as one more row, and a place for
 ``−xᴴZx``: sweeping the matrix so bordered (Gauss-Jordan elimination that keeps it Hermitian) leaves −Z, yᴴ and the
 quadratic form at once.  Sums over frequencies are taken per group of frequencies and then group by group, so the number
@@ -109,8 +110,7 @@ def _workspace(N, K, M, B, S):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _product(A, B, out):  # type: ignore[no-untyped-def]
-    """Write ``A B``: in one place, and all in C order, as each product that a compiler sees costs it a good part of a
-    second."""
+    """Write ``A B``: in one place, all in C order, as each product a compiler sees costs it a good part of a second."""
     np.dot(A, B, out)
 
 
