@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method"]
 Array = NDArray[Any]
 
 CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
+SAWADA_2013 = "Sawada et al. 2013, Multichannel extensions of NMF with complex-valued data"
 SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
 CARABIAS_2013 = "Carabias-Orti et al. 2013, Nonnegative signal factorization with learnt instrument models"
 PRAETZLICH_2015 = "Prätzlich et al. 2015, Kernel additive modeling for interference reduction"
@@ -141,20 +143,27 @@ def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Genera
     return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
 
 
-def _solo_prior(*held: str, covariances: bool = True) -> StartFrom:
+def _solo_prior(*held: str, covariances: bool = True, exponent: float = 1.0, diffuse: float = 1.0) -> StartFrom:
     def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-        bases = evidence.bases(n_components, rng)
+        bases = evidence.bases(n_components, rng, exponent)
         if not covariances:
             return bases.hold(*held)
         if evidence.solo is None:
             raise SessionError("this method needs a solo of every source; label them with --solos")
-        return (priors.solo_covariances(*evidence.solo, evidence.spots) | bases).hold(*held)
+        learned = priors.solo_covariances(*evidence.solo, evidence.spots, exponent=exponent, diffuse=diffuse)
+        return (learned | bases).hold(*held)
 
     return prior
 
 
 def _fullrank(summary: str, prior: StartFrom, needs_solos: bool = True) -> Method:
     return Method(summary, CABANAS_2023, FullRankMNMF, prior, needs_solos, 2048 / 44100, 2, 64, 50, bases=True)
+
+
+def _log_det(summary: str, *held: str, covariances: bool = True) -> Method:
+    model = partial(FullRankMNMF, divergence="log-det")
+    prior = _solo_prior(*held, covariances=covariances, exponent=2.0, diffuse=0.1)
+    return Method(summary, SAWADA_2013, model, prior, covariances, 8192 / 44100, 4, 64, 25, bases=True)
 
 
 METHODS = {
@@ -187,6 +196,9 @@ METHODS = {
     "mnmf-blind": _fullrank(
         "full-rank MNMF, covariances from a random start", _solo_prior("W", covariances=False), needs_solos=False
     ),
+    "mnmf-is-fixh": _log_det("log-det full-rank MNMF, covariances from the solos, held", "R", "W"),
+    "mnmf-is-updth": _log_det("log-det full-rank MNMF, covariances from the solos, updated", "W"),
+    "mnmf-is-blind": _log_det("log-det full-rank MNMF, covariances from a random start", "W", covariances=False),
     "ntf-panning": Method(
         "NTF of magnitudes, panning from the solos, held; bases from what each spot hears best",
         CARABIAS_2013,

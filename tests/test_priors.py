@@ -111,6 +111,27 @@ def test_a_source_without_a_solo_is_known_at_its_own_spot_only(X_FTM):
         priors.solo_bases(silent, [*alone, []], [1, 0, 2])
 
 
+def test_covariances_of_powers_are_the_least_squares_fit(rng, X_FTM):
+    R = priors.solo_covariances(X_FTM, [slice(None)], [1], exponent=2.0).R[0]
+    np.testing.assert_allclose(R[:, 1, 1], 1)
+    a_FT = np.abs(X_FTM[..., 1]) ** 2
+    misfit = np.einsum("fti,ftj->ftij", X_FTM, X_FTM.conj()) - a_FT[..., None, None] * R[:, None]
+    np.testing.assert_allclose(np.einsum("ft,ftij->fij", a_FT, misfit), 0, atol=1e-9)  # nothing of R is left in it
+    with pytest.raises(ArgumentError, match="exponent must be 1 or 2"):
+        priors.solo_covariances(X_FTM, [slice(None)], [1], exponent=0.5)
+
+
+@pytest.mark.parametrize("diffuse", [0.0, 0.3])
+def test_less_diffuse_covariances_keep_their_direction(X_FTM, diffuse):
+    there = priors.solo_covariances(X_FTM, [slice(None)], [1]).R
+    here = priors.solo_covariances(X_FTM, [slice(None)], [1], diffuse=diffuse).R
+    values, vectors = np.linalg.eigh(there)
+    values[..., :-1] *= diffuse
+    np.testing.assert_allclose(here, (vectors * values[..., None, :]) @ vectors.conj().swapaxes(-1, -2), atol=1e-12)
+    with pytest.raises(ArgumentError, match="diffuse must be from 0 to 1"):
+        priors.solo_covariances(X_FTM, [slice(None)], [1], diffuse=2.0)
+
+
 def test_passages_in_pieces_count_together(X_FTM):
     whole = priors.solo_covariances(X_FTM, [slice(2, 9)], [0])
     pieces = priors.solo_covariances(X_FTM, [[slice(2, 5), slice(5, 9)]], [0])

@@ -1,13 +1,16 @@
-"""Small Hermitian matrices: one per frequency, handled in stacks of shape (..., M, M)."""
+"""Small Hermitian matrices: one per frequency, handled in stacks of shape (..., M, M) or one by one."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["nearest_psd"]
+__all__ = ["nearest_psd", "solve_riccati"]
+
+ROTATIONS = 30  # through all pairs of rows, at most; a handful suffices
 
 
 def nearest_psd(R: NDArray[Any]) -> NDArray[Any]:
@@ -19,3 +22,108 @@ def nearest_psd(R: NDArray[Any]) -> NDArray[Any]:
     clipped = (vectors * np.maximum(values, 0.0)[..., None, :]) @ np.conj(np.swapaxes(vectors, -1, -2))
     # The product is Hermitian but for rounding; later sums of |R|² rely on it exactly.
     return np.asarray((clipped + np.conj(np.swapaxes(clipped, -1, -2))) / 2)
+
+
+@njit(cache=True, error_model="numpy")
+def _rotate(E_MM, U_MM):  # type: ignore[no-untyped-def]
+    """Make a Hermitian matrix diagonal by Jacobi's rotations, in place, and apply them to the columns of `U_MM`.
+
+    Tiny matrices are quicker this way than by LAPACK, and small eigenvalues are more precise.
+    """
+    M = len(E_MM)
+    for _ in range(ROTATIONS):
+        outside = 0.0
+        inside = 0.0
+        for i in range(M):
+            inside += E_MM[i, i].real ** 2
+            for j in range(i):
+                outside += E_MM[i, j].real ** 2 + E_MM[i, j].imag ** 2
+        if not outside > 1e-30 * inside:
+            break
+        for p in range(M):
+            for q in range(p + 1, M):
+                size = abs(E_MM[p, q])
+                if not size > 0.0:
+                    continue
+                phase = np.conj(E_MM[p, q]) / size
+                slope = (E_MM[q, q].real - E_MM[p, p].real) / (2.0 * size)
+                tangent = 1.0 / (abs(slope) + np.sqrt(1.0 + slope * slope))
+                if slope < 0.0:
+                    tangent = -tangent
+                c = 1.0 / np.sqrt(1.0 + tangent * tangent)
+                s = tangent * c
+                for i in range(M):
+                    a = E_MM[i, p]
+                    b = E_MM[i, q] * phase
+                    E_MM[i, p] = c * a - s * b
+                    E_MM[i, q] = s * a + c * b
+                    a = U_MM[i, p]
+                    b = U_MM[i, q] * phase
+                    U_MM[i, p] = c * a - s * b
+                    U_MM[i, q] = s * a + c * b
+                for i in range(M):
+                    a = E_MM[p, i]
+                    b = E_MM[q, i] * np.conj(phase)
+                    E_MM[p, i] = c * a - s * b
+                    E_MM[q, i] = s * a + c * b
+
+
+@njit(cache=True, error_model="numpy")
+def solve_riccati(A_MM, B_MM, R_MM):  # type: ignore[no-untyped-def]
+    """Replace R', what `R_MM` holds, by the positive semidefinite R with ``R A R = R' B R'``; destroys `A_MM`.
+
+    The geometric mean of A⁻¹ and R'BR': with ``A = L Lᴴ`` it is ``L⁻ᴴ (Lᴴ R'BR' L)^(1/2) L⁻¹``.  R stays where A is
+    not positive.
+    """
+    M = len(A_MM)
+    trace = 0.0
+    for i in range(M):
+        trace += A_MM[i, i].real
+    if not (trace > 0.0 and np.isfinite(trace)):
+        return
+    for j in range(M):  # Cholesky, in the lower triangle
+        pivot = A_MM[j, j].real
+        for k in range(j):
+            pivot -= A_MM[j, k].real ** 2 + A_MM[j, k].imag ** 2
+        pivot = np.sqrt(max(pivot, 1e-15 * A_MM[j, j].real, 1e-30 * trace))
+        A_MM[j, j] = pivot
+        for i in range(j + 1, M):
+            total = A_MM[i, j]
+            for k in range(j):
+                total -= A_MM[i, k] * np.conj(A_MM[j, k])
+            A_MM[i, j] = total / pivot
+    V_MM = np.zeros((M, M), np.complex128)  # R' L
+    for i in range(M):
+        for j in range(M):
+            for k in range(j, M):
+                V_MM[i, j] += R_MM[i, k] * A_MM[k, j]
+    BV_MM = np.zeros((M, M), np.complex128)
+    for i in range(M):
+        for j in range(M):
+            for k in range(M):
+                BV_MM[i, j] += B_MM[i, k] * V_MM[k, j]
+    E_MM = np.zeros((M, M), np.complex128)
+    for i in range(M):
+        for j in range(i + 1):
+            for k in range(M):
+                E_MM[i, j] += np.conj(V_MM[k, i]) * BV_MM[k, j]
+            E_MM[j, i] = np.conj(E_MM[i, j])
+        E_MM[i, i] = E_MM[i, i].real
+    # L⁻ᴴ first, for the rotations act on columns.
+    V_MM[:] = 0.0
+    for j in range(M):
+        V_MM[j, j] = 1.0 / A_MM[j, j].real
+        for i in range(j - 1, -1, -1):
+            total = 0j
+            for k in range(i + 1, j + 1):
+                total += np.conj(A_MM[k, i]) * V_MM[k, j]
+            V_MM[i, j] = -total / A_MM[i, i].real
+    _rotate(E_MM, V_MM)
+    for i in range(M):
+        for j in range(i + 1):
+            total = 0j
+            for k in range(M):
+                total += V_MM[i, k] * np.conj(V_MM[j, k]) * np.sqrt(max(E_MM[k, k].real, 0.0))
+            R_MM[i, j] = total
+            R_MM[j, i] = np.conj(total)
+        R_MM[i, i] = R_MM[i, i].real

@@ -31,12 +31,22 @@ TINY = np.finfo(float).tiny
 SILENT = 1e-12  # of the strongest frequency: below this a solo says nothing about a frequency
 
 
-def solo_covariances(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]]) -> Prior:
+def solo_covariances(
+    X_FTM: Array,
+    passages: Passages,
+    spots: Sequence[int | Sequence[int]],
+    *,
+    exponent: float = 1.0,
+    diffuse: float = 1.0,
+) -> Prior:
     """Learn the spatial covariance of each source from its solo passages.
 
     The fixed point of eq. 8 in closed form: ``R_s = Σ_t a_t X_t / Σ_t a_t²``, with a the magnitude at the source's own
     spot and X the observed covariance of eq. 3.  It is Hermitian and positive semidefinite as it stands, and 1 at the
     own spot.  Silence and reverberant tails carry little weight in it, so a passage may well include them.
+
+    With an `exponent` of 2 the covariance is that of the log-determinant divergence, ``X = xxᴴ``, and a the power: the
+    least-squares fit of ``a_t R`` to X_t all the same.
 
     Parameters
     ----------
@@ -47,6 +57,12 @@ def solo_covariances(X_FTM: Array, passages: Passages, spots: Sequence[int | Seq
         nothing is known but its own spot, as if it were heard there only.
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
+    exponent : float
+        To which power of magnitudes the covariances belong: 1 for the Euclidean full-rank model, whose X has them on
+        its diagonal, 2 for the log-determinant one.
+    diffuse : float
+        Which part to keep, 0 to 1, of all eigenvalues but the largest: less than all of them says that the source
+        reaches the microphones on more constant ways than its solo shows.
 
     Returns
     -------
@@ -57,9 +73,14 @@ def solo_covariances(X_FTM: Array, passages: Passages, spots: Sequence[int | Seq
     Raises
     ------
     ArgumentError
-        A passage is empty, or a spot is not among the microphones.
+        A passage is empty, or a spot is not among the microphones; or the exponent is neither 1 nor 2, or
+        `diffuse` not between 0 and 1.
     """
     X_FTM = check_spectrogram(X_FTM)
+    if exponent not in (1, 2):
+        raise ArgumentError(f"exponent must be 1 or 2, got {exponent!r}")
+    if not 0 <= diffuse <= 1:
+        raise ArgumentError(f"diffuse must be from 0 to 1, got {diffuse!r}")
     solos, all_spots = _checked(X_FTM, passages, spots)
     F, _, M = X_FTM.shape
     R_NFMM = np.empty((len(solos), F, M, M), np.complex128)
@@ -69,12 +90,15 @@ def solo_covariances(X_FTM: Array, passages: Passages, spots: Sequence[int | Seq
         energy_F = np.zeros(F)
         for frames in slices:
             solo_FTM = np.ascontiguousarray(X_FTM[:, frames])
-            a_FT = np.abs(solo_FTM[..., own]).astype(np.float64)
-            weighted_FMM += weighted_covariances(rooted(solo_FTM), a_FT)
+            a_FT = np.abs(solo_FTM[..., own]).astype(np.float64) ** exponent
+            weighted_FMM += weighted_covariances(rooted(solo_FTM) if exponent == 1 else solo_FTM, a_FT)
             energy_F += np.sum(a_FT**2, axis=1)
         floor = SILENT * energy_F.max() + TINY
         weighted_FMM[:, own, own] += floor
         R_NFMM[n] = weighted_FMM / (energy_F + floor)[:, None, None]
+    if diffuse < 1:
+        a_NFM = _principal(R_NFMM)
+        R_NFMM = diffuse * R_NFMM + (1 - diffuse) * a_NFM[..., :, None] * a_NFM[..., None, :].conj()
     return Prior(R=R_NFMM, spots=all_spots)
 
 
@@ -245,6 +269,12 @@ def solo_panning(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequenc
             G_NM[n] = np.sqrt(energy_M / energy_M[own])
         G_NM[n, own] = 1.0
     return Prior(G=G_NM, spots=all_spots)
+
+
+def _principal(R_NFMM: Array) -> Array:
+    """Return the principal eigenvector of each covariance, times the root of its eigenvalue, (N, F, M)."""
+    values, vectors = np.linalg.eigh(R_NFMM)
+    return np.asarray(vectors[..., -1] * np.sqrt(np.maximum(values[..., -1:], 0.0)))
 
 
 def solo_mixing(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]]) -> Prior:

@@ -1,4 +1,4 @@
-"""Euclidean full-rank MNMF straight from Cabañas-Molero et al. 2023: plain loops, an M×M matrix a point."""
+"""Full-rank MNMF straight from Cabañas-Molero et al. 2023 and Sawada et al. 2013: plain loops, a matrix a point."""
 
 import numpy as np
 
@@ -103,3 +103,80 @@ def spot_mask(W_NFK, H_NKT, R_NFMM, source, mic):
             shares = [R_NFMM[n, f, mic, mic].real * np.dot(W_NFK[n, f], H_NKT[n, :, t]) for n in range(N)]
             mask[f, t] = shares[source] / sum(shares)
     return mask
+
+
+# Log-determinant divergence (Sawada et al. 2013, section III-D), the model with a constant floor ε_f I.
+
+
+def log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t):
+    return model(W_NFK, H_NKT, R_NFMM, f, t) + floor_F[f] * np.eye(R_NFMM.shape[2])
+
+
+def log_det_cost(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
+    """tr(X X̂⁻¹) + log det X̂ at all points."""
+    total = 0.0
+    for f, t in np.ndindex(X_FTM.shape[:2]):
+        expected = log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t)
+        total += trace(np.outer(X_FTM[f, t], X_FTM[f, t].conj()), np.linalg.inv(expected))
+        total += np.linalg.slogdet(expected)[1]
+    return total
+
+
+def log_det_ratios(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
+    """tr(X̂⁻¹ X X̂⁻¹ R_n) and tr(X̂⁻¹ R_n), (N, F, T) each."""
+    N, (F, T, _) = len(W_NFK), X_FTM.shape
+    over_NFT, under_NFT = np.zeros((N, F, T)), np.zeros((N, F, T))
+    for f, t in np.ndindex(F, T):
+        inverse = np.linalg.inv(log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t))
+        x = np.outer(X_FTM[f, t], X_FTM[f, t].conj())
+        for n in range(N):
+            over_NFT[n, f, t] = trace(inverse @ x @ inverse, R_NFMM[n, f])
+            under_NFT[n, f, t] = trace(inverse, R_NFMM[n, f])
+    return over_NFT, under_NFT
+
+
+def log_det_update_w(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
+    over, under = log_det_ratios(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F)
+    return W_NFK * np.sqrt(np.einsum("nft,nkt->nfk", over, H_NKT) / np.einsum("nft,nkt->nfk", under, H_NKT))
+
+
+def log_det_update_h(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
+    over, under = log_det_ratios(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F)
+    return H_NKT * np.sqrt(np.einsum("nft,nfk->nkt", over, W_NFK) / np.einsum("nft,nfk->nkt", under, W_NFK))
+
+
+def log_det_update_r(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
+    """R A R = R' B R' by way of the stable subspace of a matrix twice the size."""
+    F, T, M = X_FTM.shape
+    new = np.zeros_like(R_NFMM)
+    for n in range(len(W_NFK)):
+        for f in range(F):
+            A, B = np.zeros((M, M), complex), np.zeros((M, M), complex)
+            for t in range(T):
+                power = np.dot(W_NFK[n, f], H_NKT[n, :, t])
+                inverse = np.linalg.inv(log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t))
+                A += power * inverse
+                B += power * inverse @ np.outer(X_FTM[f, t], X_FTM[f, t].conj()) @ inverse
+            C = R_NFMM[n, f] @ B @ R_NFMM[n, f]
+            values, vectors = np.linalg.eig(np.block([[np.zeros((M, M)), -A], [-C, np.zeros((M, M))]]))
+            stable = vectors[:, np.argsort(values.real)[:M]]
+            new[n, f] = stable[M:] @ np.linalg.inv(stable[:M])
+    return new
+
+
+def log_det_image(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F, source):
+    """Multichannel Wiener filter, the floor shared by all sources."""
+    image = np.zeros_like(X_FTM)
+    for f, t in np.ndindex(X_FTM.shape[:2]):
+        own = np.dot(W_NFK[source, f], H_NKT[source, :, t]) * R_NFMM[source, f]
+        own = own + floor_F[f] / len(W_NFK) * np.eye(X_FTM.shape[2])
+        image[f, t] = own @ np.linalg.inv(log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t)) @ X_FTM[f, t]
+    return image
+
+
+def itakura_saito_update(V_FT, W_FK, H_KT):
+    """One update of W and then of H of single-channel Itakura–Saito NMF, with the square root."""
+    Y = W_FK @ H_KT
+    W_FK = W_FK * np.sqrt((V_FT / Y**2) @ H_KT.T / ((1 / Y) @ H_KT.T))
+    Y = W_FK @ H_KT
+    return W_FK, H_KT * np.sqrt(W_FK.T @ (V_FT / Y**2) / (W_FK.T @ (1 / Y)))
