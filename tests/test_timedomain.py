@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import soundfile as sf
 
-from mnmf import STFT, Prior, TimeDomain, priors
+from mnmf import STFT, Prior, TimeDomain, cli, priors
 from mnmf.errors import ArgumentError, NotFittedError
 from mnmf.kernels import timedomain as kernels
 from mnmf.models.timedomain import PARAMETERS
 from tests.reference import timedomain as naive
+from tests.test_cli import NAMES, read_manifest, write_session
 
 OFF = ~np.eye(4, dtype=bool)
 EXAMPLE = np.where(OFF, 0.1, 1.0)  # the matrix of the paper
@@ -295,3 +297,56 @@ def test_solo_mixing_is_the_least_squares_gain(rng):
     np.testing.assert_array_equal(inverted.G, [[1, 0]])
     silent = priors.solo_mixing(np.zeros((1, 9, 2), complex), [slice(0, 9)], (1,))
     np.testing.assert_array_equal(silent.G, [[0, 1]])
+
+
+def test_the_command_unmixes_an_instantaneous_take_and_tells_no_window(tmp_path):
+    arguments = write_session(tmp_path)
+    command = ["separate", *arguments, "--method", "time-domain", "--components", "4"]
+    assert cli.run(command) == 0
+    assert read_manifest(tmp_path / "out")["parameters"] == {"seed": 0, "iterations": 200}
+    truth, _ = sf.read(tmp_path / "truth.wav")
+    take, _ = sf.read(tmp_path / "take.wav")
+    for n, name in enumerate(NAMES):
+        stem, _ = sf.read(tmp_path / "out" / f"{name}.wav")
+        assert np.sum((stem - truth[:, n]) ** 2) < 1e-4 * np.sum((take[:, n] - truth[:, n]) ** 2)
+    alone = [
+        "separate",
+        arguments[0],
+        "--sources",
+        ",".join(NAMES),
+        "--out",
+        f"{tmp_path}/bare",
+        "--method",
+        "time-domain",
+    ]
+    assert cli.run(alone) == 0
+
+
+def test_an_offset_stays_and_gains_do_not_matter(tmp_path):
+    arguments = write_session(tmp_path, subtype="FLOAT")
+    stems = []
+    for gains in ([1, 1, 1], [3, 1, 0.2]):
+        for name in ("take", "solos"):
+            x, rate = sf.read(tmp_path / f"{name}.wav")
+            sf.write(tmp_path / f"{name}.wav", x * gains, rate, "FLOAT")
+        x, rate = sf.read(tmp_path / "take.wav")
+        sf.write(tmp_path / "take.wav", x + 0.01, rate, "FLOAT")
+        assert cli.run(["separate", *arguments, "--method", "time-domain", "--overwrite"]) == 0
+        stems.append(np.stack([sf.read(tmp_path / "out" / f"{name}.wav")[0] for name in NAMES], axis=1))
+        sf.write(tmp_path / "take.wav", x, rate, "FLOAT")
+    np.testing.assert_allclose(stems[0].mean(axis=0), 0.01, atol=1e-3)
+    np.testing.assert_allclose(stems[1] - 0.01, (stems[0] - 0.01) * [3, 1, 0.2], atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["time-domain", "kamir"])
+def test_a_shared_spot_is_refused(tmp_path, capsys, method):
+    arguments = write_session(tmp_path)
+    told = ["--spot", "violin=1", "--spot", "viola=1", "--ambient", "2", "--method", method]
+    assert cli.run(["separate", *arguments, *told]) == 2
+    assert "two sources share a mic" in capsys.readouterr().err
+
+
+def test_kamir_tells_no_components(tmp_path):
+    arguments = write_session(tmp_path)
+    assert cli.run(["separate", *arguments, "--method", "kamir", "--components", "4", "--iterations", "2"]) == 0
+    assert set(read_manifest(tmp_path / "out")["parameters"]) == {"seed", "window_samples", "hop_samples", "iterations"}
