@@ -106,10 +106,10 @@ def _picture(dictionary: NoteDictionary, own: str, pitches: tuple[int, ...]) -> 
 def _keyboard(axes: Any, patches: Any, keys: Any, present: set[int]) -> None:
     """Draw a key under every column, and name the Cs."""
     for key in keys.tolist():
-        black = key % 12 in BLACK
-        colour = "#2b2833" if black else "#d9d5cf"
-        alpha = 1.0 if key in present else 0.3
-        axes.add_patch(patches.Rectangle((key - 0.46, 0.0), 0.92, 1.0, color=colour, lw=0, alpha=alpha))
+        alpha = 1.0 if key in present else 0.25
+        axes.add_patch(patches.Rectangle((key - 0.47, 0.0), 0.94, 1.0, color="#d9d5cf", lw=0, alpha=alpha))
+        if key % 12 in BLACK:
+            axes.add_patch(patches.Rectangle((key - 0.47, 0.36), 0.94, 0.64, color="#2b2833", lw=0))
         if key % 12 == 0 or (key == keys[0] and key % 12 not in (10, 11)):
             axes.text(key, -0.2, pitch_name(key), color=INK, size=9, ha="center", va="top")
     axes.set_xlim(keys[0] - 0.5, keys[-1] + 0.5)

@@ -64,6 +64,10 @@ def find_notes(
     root = Path(folder)
     if not root.is_dir():
         raise ArgumentError(f"{root}: is no folder; give the folder of the notes")
+    if instrument is not None:
+        instrument = known_instrument(instrument) or " ".join(instrument.casefold().split())
+        if not instrument:
+            raise ArgumentError("instrument is empty; name what the files are of")
     if index is not None:
         yield 1.0, list(_from_table(root, Path(index), instrument, styles, dynamics))
         return
@@ -243,5 +247,5 @@ def _from_table(
         path = root / row["file"]
         if not path.is_file():
             raise ArgumentError(f"{table}: line {line}: there is no file {path}")
-        given = instrument or row["instrument"]
-        yield Note(path, known_instrument(given) or " ".join(given.casefold().split()), pitch, start, stop)
+        own = instrument or known_instrument(row["instrument"]) or " ".join(row["instrument"].casefold().split())
+        yield Note(path, own, pitch, start, stop)

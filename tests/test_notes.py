@@ -1,0 +1,540 @@
+"""The note dictionary: learned from each layout of a library, seen through any window, found by any name."""
+
+import csv
+import subprocess
+import sys
+from importlib.resources import files
+
+import numba
+import numpy as np
+import pytest
+import soundfile as sf
+
+from mnmf import STFT, FullRankMNMF, NoteDictionary, Prior, cli
+from mnmf.errors import ArgumentError, AudioFileError
+from mnmf.priors._instruments import parse_pitch, pitch_name
+from mnmf.priors._library import sounding
+from mnmf.priors._nmf import nmf
+from mnmf.priors.notes import FLOOR
+
+RATE = 22050
+CHROMATIC = (57, 58, 59)
+
+
+def hertz(pitch):
+    return 440.0 * 2 ** ((pitch - 69) / 12)
+
+
+def tone(pitch, rate=RATE, seconds=1.0, slope=1.0, level=0.1):
+    """Return a note whose partials fall as 1/k^slope, up to 8 kHz, and which dies away a little."""
+    time_L = np.arange(round(seconds * rate)) / rate
+    partials = [k for k in range(1, 40) if k * hertz(pitch) < min(8000.0, 0.45 * rate)]
+    phases = np.random.default_rng(pitch).uniform(0, 2 * np.pi, len(partials))
+    waves = [np.sin(2 * np.pi * k * hertz(pitch) * time_L + phase) / k**slope for k, phase in zip(partials, phases)]
+    ramp_L = np.minimum(1.0, np.minimum(time_L, time_L[::-1]) / 0.02)
+    return level * np.sum(waves, axis=0) * np.exp(-time_L) * ramp_L
+
+
+def write(path, x, rate=RATE):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, x, rate, "PCM_24")
+    return path
+
+
+def successive(pitches, rate=RATE, **how):
+    silence = np.zeros(round(0.4 * rate))
+    return np.concatenate([part for pitch in pitches for part in (silence, tone(pitch, rate, **how))] + [silence])
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A violin and a clarinet, a file a note, each by one of the ways to say so."""
+    folder = tmp_path_factory.mktemp("library")
+    for pitch, name in zip(CHROMATIC, ("A3", "A#3", "B3")):
+        write(folder / f"violin_{name}.wav", tone(pitch))
+        write(folder / "Clarinet" / f"mf-{pitch:03}.flac", tone(pitch, slope=2.0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learned(library):
+    return NoteDictionary.build(library)
+
+
+def same(a, b, instrument, tolerance=1e-9):
+    np.testing.assert_allclose(a.bases(instrument, 2048, RATE), b.bases(instrument, 2048, RATE), atol=tolerance)
+
+
+# Windows and rates
+
+
+@pytest.mark.parametrize(
+    ("rate", "window"),
+    [(44100, 1024), (44100, 2048), (44100, 4096), (44100, 16384), (48000, 4096), (16000, 1024), (96000, 8192)],
+)
+def test_as_if_learned_through_the_window(tmp_path, rate, window):
+    pitches = (45, 60, 76)
+    for pitch in pitches:
+        write(tmp_path / f"violin_{pitch}.wav", tone(pitch, 44100), 44100)
+    W_FK = NoteDictionary.build(tmp_path).bases("violin", window, rate)
+    assert W_FK.shape == (window // 2 + 1, 3)
+    np.testing.assert_allclose(W_FK.sum(axis=0), 1.0)
+    for k, pitch in enumerate(pitches):
+        V_FT = np.abs(STFT(window).analyse(tone(pitch, rate)[:, None])[..., 0])
+        direct_F = nmf(V_FT, 1, beta=1.5, n_iterations=50, rng=np.random.default_rng(0))[0][:, 0]
+        likeness = direct_F @ W_FK[:, k] / np.linalg.norm(direct_F) / np.linalg.norm(W_FK[:, k])
+        assert likeness > 0.99
+        assert np.argmax(W_FK[:, k]) == np.argmax(direct_F)
+
+
+def test_a_longer_window_than_that_learned_through_is_interpolated(learned):
+    W_FK = learned.bases("violin", 65536, RATE, exponent=2.0)
+    bins = np.argmax(W_FK, axis=0) * RATE / 65536
+    np.testing.assert_allclose(bins, [hertz(pitch) for pitch in CHROMATIC], atol=0.7)
+
+
+def test_above_the_highest_frequency_there_is_next_to_nothing(learned):
+    P_FK = learned.bases("violin", 4096, 96000, exponent=2.0)
+    above = P_FK[round(1.1 * RATE / 2 / 96000 * 4096) :]
+    assert np.all(above > 0)
+    np.testing.assert_allclose(above, np.broadcast_to(FLOOR * P_FK.max(axis=0), above.shape))
+
+
+def test_exponent_tuning_and_brightness(learned):
+    W_FK = learned.bases("violin", 2048, RATE)
+    P_FK = learned.bases("violin", 2048, RATE, exponent=2.0)
+    np.testing.assert_allclose(P_FK, W_FK**2 / np.sum(W_FK**2, axis=0))
+
+    sharp_FK = learned.bases("violin", 32768, RATE, tuning=452.0)
+    bins = np.argmax(sharp_FK, axis=0) * RATE / 32768
+    np.testing.assert_allclose(bins, [hertz(pitch) * 452 / 440 for pitch in CHROMATIC], atol=0.7)
+
+    both_FK = learned.bases("violin", 2048, RATE, brightness=(-6.0, 0.0))
+    assert both_FK.shape[1] == 6
+    np.testing.assert_array_equal(both_FK[:, 3:], W_FK)
+    one, two = (round(k * hertz(57) * 2048 / RATE) for k in (2, 4))
+    darker = 20 * np.log10(both_FK[two, 0] / both_FK[one, 0] * both_FK[one, 3] / both_FK[two, 3])
+    assert darker == pytest.approx(-6.0, abs=0.3)
+
+
+# Layouts
+
+
+def test_a_file_a_note_a_long_file_and_a_table_teach_the_same(library, learned, tmp_path):
+    assert learned.instruments == ("clarinet", "violin")
+    assert learned.pitches("violin") == learned.pitches("clarinet") == CHROMATIC
+    assert learned.name == library.name
+
+    # Of the gaps next to nothing counts as sound, so the same note comes out to within its faint ends.
+    write(tmp_path / "long" / "011VNNOF.wav", successive(CHROMATIC))
+    long = NoteDictionary.build(tmp_path / "long", lowest=57)
+    assert long.instruments == ("violin",)
+    assert long.pitches("violin") == CHROMATIC
+    same(long, learned, "violin", 2e-3)
+
+    take = tmp_path / "take"
+    write(take / "everything.wav", np.concatenate([tone(pitch) for pitch in CHROMATIC]))
+    table = tmp_path / "index.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [
+                ("File", "Instrument", "Pitch", "Start", "Stop"),
+                *[("everything.wav", "Solo Violin", pitch, n, n + 1) for n, pitch in enumerate(("57", "Bb3", "b3"))],
+            ]
+        )
+    tabled = NoteDictionary.build(take, index=table)
+    assert tabled.instruments == ("violin",)
+    same(tabled, learned, "violin", 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "instrument", "pitches"),
+    [
+        ("Violin/ff-C#4.flac", "violin", (61,)),
+        ("Vlc_pp_Bb2.wav", "cello", (46,)),
+        ("kazoo/069.wav", "kazoo", (69,)),
+        ("Violin.arco.mf.sulG.G3.stereo.aiff", "violin", (55,)),
+        ("my horn/note-2-f4.wav", "horn", (65,)),
+        ("011PFNOF.WAV", "piano", (21, 22)),
+        ("261ASNOM.wav", "alto saxophone", (49, 50)),
+        ("491BSA1F.wav", "bass voice", None),
+        ("Flute.mf.B3B4.wav", "flute", (59, 60)),
+        ("strings/viola long.wav", "viola", (48, 49)),
+    ],
+)
+def test_what_a_name_says(tmp_path, name, instrument, pitches):
+    path = write(tmp_path / name, successive((60, 61)))
+    if pitches is None:
+        with pytest.raises(ArgumentError, match="say which is the first with --lowest") as refusal:
+            NoteDictionary.build(tmp_path)
+        assert str(path) in str(refusal.value)
+        return
+    dictionary = NoteDictionary.build(tmp_path)
+    assert dictionary.instruments == (instrument,)
+    assert dictionary.pitches(instrument) == pitches
+
+
+def test_notes_of_a_long_file_are_told_apart(tmp_path):
+    path = write(tmp_path / "notes.wav", successive((60, 72, 80), seconds=0.5))
+    spans = sounding(path)
+    np.testing.assert_allclose(spans, [(0.4, 0.9), (1.3, 1.8), (2.2, 2.7)], atol=0.03)
+    assert sounding(write(tmp_path / "silence.wav", np.zeros(RATE))) == []
+    assert sounding(write(tmp_path / "short.wav", np.zeros(5))) == []
+
+
+def test_recordings_of_a_note_count_alike_whatever_their_level(tmp_path):
+    for folder, levels in (("loud", (0.1, 0.1)), ("faint", (0.1, 0.001))):
+        write(tmp_path / folder / "violin_f_A3.wav", tone(57, slope=0.5, level=levels[0]))
+        write(tmp_path / folder / "violin_p_A3.wav", tone(57, slope=2.0, level=levels[1]))
+    loud, faint = (NoteDictionary.build(tmp_path / folder) for folder in ("loud", "faint"))
+    same(loud, faint, "violin", 1e-3)
+    bright = NoteDictionary.build(tmp_path / "loud", dynamics={"f"})
+    dark = NoteDictionary.build(tmp_path / "loud", dynamics={"P"})
+    eighth = round(8 * hertz(57) * 2048 / RATE)
+    levels = [d.bases("violin", 2048, RATE)[eighth, 0] for d in (dark, loud, bright)]
+    assert levels == sorted(levels)
+    assert levels[0] < 0.7 * levels[2]
+
+
+def test_styles_and_dynamics_of_rwc(tmp_path):
+    write(tmp_path / "151VNNOF.wav", successive((55,)))
+    write(tmp_path / "151VNPIF.wav", successive((55, 56)))
+    assert NoteDictionary.build(tmp_path).pitches("violin") == (55, 56)
+    assert NoteDictionary.build(tmp_path, styles={"no"}).pitches("violin") == (55,)
+    with pytest.raises(ArgumentError, match="no notes of the dynamics and styles"):
+        NoteDictionary.build(tmp_path, dynamics={"P"})
+
+
+def test_refusals_name_the_file(tmp_path):
+    def refused(error, words, **how):
+        with pytest.raises(error) as refusal:
+            NoteDictionary.build(tmp_path, **how)
+        assert all(word in str(refusal.value) for word in words), refusal.value
+        assert "\n" not in str(refusal.value)
+
+    with pytest.raises(ArgumentError, match=r"nowhere: is no folder"):
+        NoteDictionary.build(tmp_path / "nowhere")
+    refused(ArgumentError, ["no audio files", str(tmp_path)])
+    path = tmp_path / "violin_A3.wav"
+    path.write_bytes(b"not audio")
+    refused(AudioFileError, [str(path), "cannot be read as audio"])
+    write(path, np.zeros(RATE))
+    refused(ArgumentError, [str(path), "silent", "A3"])
+    sf.write(path, np.full(RATE, np.nan), RATE, "FLOAT")
+    refused(AudioFileError, [str(path), "NaN"])
+    path.unlink()
+    path = write(tmp_path / "kazoo.wav", successive((60,)))
+    refused(ArgumentError, [str(path), "kazoo", "--lowest"])
+    refused(ArgumentError, [str(path), "beyond MIDI"], lowest=128)
+    table = tmp_path / "index.csv"
+    refused(ArgumentError, [str(table), "cannot be read"], index=table)
+    for text, words in {
+        "": ["no rows"],
+        "file,instrument\nkazoo.wav,kazoo": ["line 2", "no pitch"],
+        "file,pitch\nkazoo.wav,60": ["line 2", "no instrument"],
+        "file,instrument,pitch\nkazoo.wav,kazoo,H4": ["line 2", "'H4' is no pitch"],
+        "file,instrument,pitch\nother.wav,kazoo,60": ["line 2", "other.wav"],
+        "file,instrument,pitch,start,stop\nkazoo.wav,kazoo,60,1,0.5": ["line 2", "stop must come after"],
+        "file,instrument,pitch,start\nkazoo.wav,kazoo,60,x": ["line 2", "numbers of seconds"],
+    }.items():
+        table.write_text(text)
+        refused(ArgumentError, [str(table), *words], index=table)
+    table.write_text("file,instrument,pitch,start\nkazoo.wav,kazoo,60,100")
+    refused(ArgumentError, [str(path), "100 s"], index=table)
+
+
+def test_pitches_in_words():
+    assert [parse_pitch(word) for word in ("A4", "c-1", "Bb3", "F#5", "e♭2", "Cs4", "69", " G9 ")] == [
+        69, 0, 58, 78, 39, 61, 69, 127
+    ]  # fmt: skip
+    assert [parse_pitch(pitch_name(pitch)) for pitch in range(12, 128)] == list(range(12, 128))
+    for word in ("H4", "", "G#9", "128", "A", "A44", "-1"):
+        with pytest.raises(ArgumentError, match="is no pitch"):
+            parse_pitch(word)
+
+
+# Saving and joining
+
+
+def test_saved_and_loaded(learned, tmp_path):
+    learned.save(tmp_path / "a.npz")
+    loaded = NoteDictionary.load(tmp_path / "a.npz")
+    loaded.save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert (loaded.name, loaded.instruments) == (learned.name, learned.instruments)
+    assert loaded.source("violin") == learned.source("violin")
+    np.testing.assert_array_equal(loaded.bases("violin", 2048, RATE), learned.bases("violin", 2048, RATE))
+
+    for content in (b"", b"not a zip", (tmp_path / "a.npz").read_bytes()[:300]):
+        (tmp_path / "c.npz").write_bytes(content)
+        with pytest.raises(ArgumentError, match=r"c\.npz: is no note dictionary"):
+            NoteDictionary.load(tmp_path / "c.npz")
+    np.savez(tmp_path / "c.npz", format="another")
+    with pytest.raises(ArgumentError, match=r"c\.npz: is no note dictionary of this version"):
+        NoteDictionary.load(tmp_path / "c.npz")
+    arrays = dict(np.load(tmp_path / "a.npz")) | {"levels_0": np.zeros((2, 2), np.uint8)}
+    np.savez(tmp_path / "c.npz", **arrays)
+    with pytest.raises(ArgumentError, match=r"c\.npz: is a damaged"):
+        NoteDictionary.load(tmp_path / "c.npz")
+    with pytest.raises(ArgumentError, match=r"missing\.npz: cannot be read"):
+        NoteDictionary.load(tmp_path / "missing.npz")
+
+
+def test_two_runs_and_any_number_of_threads_teach_the_same(library, learned, tmp_path):
+    before = numba.get_num_threads()
+    learned.save(tmp_path / "many.npz")
+    numba.set_num_threads(1)
+    try:
+        NoteDictionary.build(library).save(tmp_path / "one.npz")
+    finally:
+        numba.set_num_threads(before)
+    assert (tmp_path / "many.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
+
+
+def test_of_two_the_right_one_wins(learned, tmp_path):
+    write(tmp_path / "own" / "violin_C4.wav", tone(60))
+    own = NoteDictionary.build(tmp_path / "own", name="mine")
+    joined = NoteDictionary.embedded() | own
+    assert joined.instruments == NoteDictionary.embedded().instruments
+    assert joined.pitches("violin") == (60,)
+    assert joined.pitches("viola") == NoteDictionary.embedded().pitches("viola")
+    assert (joined.source("violin"), joined.source("viola")) == ("mine", "FluidR3_GM")
+    assert (own | learned).pitches("violin") == CHROMATIC
+    assert own.pitches("violin") == (60,)
+    with pytest.raises(TypeError):
+        own | {}
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("violin", "violin"),
+        ("Violin 1", "violin"),
+        ("vln_II", "violin"),
+        ("2nd Violins", "violin"),
+        ("Celli", "cello"),
+        ("Bb clarinet", "clarinet"),
+        ("clari", "clarinet"),
+        ("double-bass", "double bass"),
+        ("Contrabass", "double bass"),
+        ("FRENCH HORNS", "horn"),
+        ("AltoSax2", "alto saxophone"),
+        ("altosax", "alto saxophone"),
+        ("sax", "alto saxophone + tenor saxophone"),
+        ("Saxophones", "alto saxophone + tenor saxophone"),
+        ("alto saxophone + tenor saxophone", "alto saxophone + tenor saxophone"),
+        ("Soprano", "choir"),
+        ("voices", "choir"),
+        ("Flöte", "flute"),
+    ],
+)
+def test_what_people_call_an_instrument(word, found):
+    assert NoteDictionary.embedded().find(word) == found
+
+
+@pytest.mark.parametrize(
+    ("word", "listed"),
+    [
+        ("kazoo", "violin, viola, cello"),
+        ("English horn", "there are violin"),
+        ("bass clarinet", "did you mean clarinet"),
+        ("alto", "alto saxophone or choir"),
+        ("violin and viola", "viola or violin"),
+        ("", "there are violin"),
+        ("12", "there are violin"),
+    ],
+)
+def test_unknown_and_ambiguous_names_list_what_there_is(word, listed):
+    with pytest.raises(ArgumentError, match=listed) as refusal:
+        NoteDictionary.embedded().find(word)
+    assert repr(word) in str(refusal.value)
+
+
+def test_names_of_ones_own(tmp_path):
+    write(tmp_path / "My Kazoo 2" / "A3.wav", tone(57))
+    dictionary = NoteDictionary.build(tmp_path)
+    assert dictionary.instruments == ("my kazoo",)
+    assert dictionary.find("MY-KAZOO") == "my kazoo"
+    with pytest.raises(ArgumentError, match="there are my kazoo"):
+        dictionary.find("violin")
+
+
+# Priors
+
+
+def test_instruments_with_fewer_notes_are_padded_with_silence(learned, tmp_path):
+    write(tmp_path / "horn_C4.wav", tone(60))
+    both = learned | NoteDictionary.build(tmp_path)
+    prior = both.prior(["Horn", "Violin 1", "violin 2"], 1024, RATE, [2, 0, (1, 3)], first_bin=3)
+    assert prior.spots == ((2,), (0,), (1, 3))
+    assert prior.held == frozenset()
+    assert prior.W.shape == (3, 510, 6)
+    assert prior.W.dtype == np.float64
+    assert np.all(prior.W[0, :, 2:] == 0)
+    np.testing.assert_array_equal(prior.W[1], prior.W[2])
+    np.testing.assert_array_equal(prior.W[1], both.bases("violin", 1024, RATE, brightness=(-6, 0))[3:])
+    plain = both.prior(["horn", "violin"], 1024, RATE, [0, 1], brightness=(0,))
+    assert plain.W.shape == (2, 513, 3)
+
+
+def test_refusals_of_numbers(learned):
+    for words, how in {
+        "window_length": {"window_length": 1},
+        "sample_rate": {"sample_rate": 0},
+        "exponent": {"exponent": 0},
+        "tuning": {"tuning": 100},
+        "brightness is empty": {"brightness": ()},
+        "brightness must be": {"brightness": (99,)},
+    }.items():
+        with pytest.raises(ArgumentError, match=words):
+            learned.bases("violin", **({"window_length": 64, "sample_rate": RATE} | how))
+    with pytest.raises(ArgumentError, match="first_bin must be below"):
+        learned.prior(["violin"], 64, RATE, [0], first_bin=33)
+    with pytest.raises(ArgumentError, match="the same sources"):
+        learned.prior(["violin"], 64, RATE, [0, 1])
+    with pytest.raises(ArgumentError, match="the same sources"):
+        learned.prior("violin", 64, RATE, [0, 1, 2, 3, 4, 5])
+
+
+def test_a_model_takes_players_apart_by_their_notes(learned):
+    """Two players of different pitch on one microphone each, R known: bases of notes must do the rest."""
+    stft = STFT(2048)
+    sources_LN = np.stack([tone(57, seconds=1.5), tone(59, seconds=1.5, slope=2.0)], axis=1)
+    mixing_MN = np.array([[1.0, 0.7], [0.7, 1.0]])
+    X_FTM = stft.analyse(sources_LN @ mixing_MN.T)
+    R_NFMM = np.einsum("mn,rn->nmr", mixing_MN, mixing_MN)[:, None].repeat(1025, axis=1)
+    prior = (learned.prior(["violin", "clarinet"], 2048, RATE, [0, 1]) | Prior(R=R_NFMM)).hold("W", "R")
+    for x_FTM, silent in ((X_FTM, False), (0 * X_FTM, True)):
+        model = FullRankMNMF(n_iterations=50).fit(x_FTM, prior)
+        assert np.all(np.diff(model.cost_) <= 1e-9 * abs(model.cost_[0]))
+        y_LN = stft.synthesise(model.separate(x_FTM), len(sources_LN))
+        if silent:
+            assert not y_LN.any()
+        else:
+            for n in range(2):
+                error = np.sum((y_LN[:, n] - sources_LN[:, n]) ** 2) / np.sum(sources_LN[:, n] ** 2)
+                assert 10 * np.log10(error) < -9  # -3 at the microphone
+
+
+# The embedded dictionary
+
+
+def test_embedded_orchestra():
+    orchestra = NoteDictionary.embedded()
+    assert orchestra.name == "orchestra"
+    assert NoteDictionary.embedded() is orchestra
+    assert {"violin", "viola", "cello", "double bass", "flute", "oboe", "clarinet", "bassoon", "horn"} < set(
+        orchestra.instruments
+    )
+    for own in orchestra.instruments:
+        pitches = np.array(orchestra.pitches(own))
+        assert np.all(np.diff(pitches) >= 1)
+        assert np.sum(np.diff(pitches) > 1) <= 1
+        if own == "timpani":
+            continue
+        # The strongest bin is a partial of the note.
+        W_FK = orchestra.bases(own, 32768, 44100)
+        f_K = np.argmax(W_FK, axis=0) * 44100 / 32768
+        ratio_K = f_K / hertz(pitches)
+        partial_K = np.maximum(np.round(ratio_K), 1)
+        assert np.all(np.abs(1200 * np.log2(ratio_K / partial_K)) < 60), own
+        assert partial_K.max() <= 20
+
+
+def test_embedded_files_are_small_and_say_what_they_are():
+    folder = files("mnmf.data") / "notes"
+    contents = {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+    assert sorted(contents) == ["README.md", "orchestra.npz"]
+    assert sum(map(len, contents.values())) <= 4_000_000
+    readme = contents["README.md"].decode()
+    for words in ("FluidR3", "MIT", "render_note_library.py", "Frank Wen", "Permission is hereby granted"):
+        assert words in readme
+
+
+def test_looking_at_the_dictionary_compiles_nothing():
+    code = (
+        "import sys; from mnmf import NoteDictionary; NoteDictionary.embedded().bases('violin', 2048, 44100); "
+        "from numba.core.dispatcher import Dispatcher; import gc; "
+        "print(sum(len(d.overloads) for d in gc.get_objects() if isinstance(d, Dispatcher)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
+
+
+# Commands
+
+
+def test_build_list_and_show(library, tmp_path, capsys):
+    out = tmp_path / "deep" / "mine.npz"
+    assert cli.run(["notes", "build", str(library), "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "clarinet" in said.out
+    assert "A3  – B3" in said.out
+    assert said.err == ""
+    assert [path.name for path in out.parent.iterdir()] == ["mine.npz"]
+    bytes_before = out.read_bytes()
+    assert cli.run(["notes", "build", str(library), "--out", str(out)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert cli.run(["notes", "build", str(library), "--out", str(out), "--instrument", "Kazoo", "--overwrite"]) == 0
+    assert out.read_bytes() != bytes_before
+    assert NoteDictionary.load(out).instruments == ("kazoo",)
+    capsys.readouterr()
+    assert cli.run(["notes", "list", str(out)]) == 0
+    assert "kazoo" in capsys.readouterr().out
+    assert cli.run(["notes", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(own in listed for own in NoteDictionary.embedded().instruments)
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "kazoo.png"
+    assert cli.run(["notes", "show", "kazoo", "--dictionary", str(out), "--out", str(picture)]) == 0
+    image = picture.read_bytes()
+    assert image.startswith(b"\x89PNG")
+    assert cli.run(["notes", "show", "kazoo", "--dictionary", str(out), "--out", str(picture)]) == 2
+    assert cli.run(["notes", "show", "kazoo", "--dictionary", str(out), "--out", str(picture), "--overwrite"]) == 0
+    assert picture.read_bytes() == image
+
+
+def test_build_options_reach_the_library(tmp_path, capsys):
+    write(tmp_path / "a" / "thing_ff.wav", successive((60, 61)))
+    write(tmp_path / "a" / "thing_pp.wav", successive((60, 61, 62)))
+    build = ["notes", "build", str(tmp_path / "a"), "--out", str(tmp_path / "a.npz"), "--overwrite"]
+    assert cli.run([*build, "--lowest", "C4", "--dynamics", "FF"]) == 0
+    assert NoteDictionary.load(tmp_path / "a.npz").pitches("thing") == (60, 61)
+    table = tmp_path / "t.csv"
+    table.write_text("file,instrument,pitch,style\nthing_ff.wav,horn,C5,NO\nthing_ff.wav,horn,D5,PI\n")
+    assert cli.run([*build, "--index", str(table), "--style", "no"]) == 0
+    assert NoteDictionary.load(tmp_path / "a.npz").pitches("horn") == (72,)
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["build", "{}/none", "--out", "{}/x.npz"], "is no folder"),
+        (["build", "{}", "--out", "{}/x.npz"], "no audio files"),
+        (["build", "{}", "--out", "{}/x.npz", "--lowest", "H3"], "is no pitch"),
+        (["build", "{}", "--out", ""], "names no file"),
+        (["build", "{}", "--out", "{}/t.csv", "--index", "{}/t.csv", "--overwrite"], "is the input"),
+        (["list", "{}/t.csv"], "is no note dictionary"),
+        (["show", "kazoo", "--out", "{}/x.png"], "no notes of 'kazoo'"),
+        (["show", "violin", "--out", "{}/x.jpeg"], "pictures end in"),
+    ],
+)
+def test_refused_commands_leave_nothing(tmp_path, capsys, arguments, words):
+    (tmp_path / "t.csv").write_text("file,instrument,pitch\n")
+    assert cli.run(["notes", *[argument.format(tmp_path) for argument in arguments]]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    assert (tmp_path / "t.csv").read_text() == "file,instrument,pitch\n"
+
+
+def test_without_matplotlib_one_line_says_what_to_install(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert cli.run(["notes", "show", "violin", "--out", str(tmp_path / "x.png")]) == 2
+    assert "pip install 'mnmf[docs]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
