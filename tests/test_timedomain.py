@@ -301,7 +301,7 @@ def test_solo_mixing_is_the_least_squares_gain(rng):
 
 def test_the_command_unmixes_an_instantaneous_take_and_tells_no_window(tmp_path):
     arguments = write_session(tmp_path)
-    command = ["separate", *arguments, "--method", "time-domain", "--components", "4"]
+    command = ["separate", *arguments, "--method", "time-domain"]
     assert cli.run(command) == 0
     assert read_manifest(tmp_path / "out")["parameters"] == {"seed": 0, "iterations": 200}
     truth, _ = sf.read(tmp_path / "truth.wav")
@@ -348,5 +348,5 @@ def test_a_shared_spot_is_refused(tmp_path, capsys, method):
 
 def test_kamir_tells_no_components(tmp_path):
     arguments = write_session(tmp_path)
-    assert cli.run(["separate", *arguments, "--method", "kamir", "--components", "4", "--iterations", "2"]) == 0
+    assert cli.run(["separate", *arguments, "--method", "kamir", "--iterations", "2"]) == 0
     assert set(read_manifest(tmp_path / "out")["parameters"]) == {"seed", "window_samples", "hop_samples", "iterations"}
