@@ -61,8 +61,8 @@ class Method:
 
     `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
     starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
-    nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted
-    sources belongs to which spot is found by their energy there.
+    nothing is separated.  A method that is `assigned` starts without regard to spots, and to solos unless it needs
+    them; which of the fitted sources belongs to which spot is found by their energy there.
     """
 
     summary: str
@@ -80,9 +80,9 @@ class Method:
     @property
     def needs(self) -> str:
         """What a session must have, in words."""
-        if self.assigned:
-            return "a spot for every source"
-        return "a solo of every source" if self.needs_solos else "a spot for every source; solos of all of them help"
+        if self.needs_solos:
+            return "a solo of every source"
+        return "a spot for every source" + ("" if self.assigned else "; solos of all of them help")
 
 
 def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -125,6 +125,13 @@ def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
         return panning | priors.solo_bases(*evidence.solo, evidence.spots, n_components, rng=rng).hold("W")
     return panning | priors.spot(evidence.X_FTM, evidence.spots, None, n_components, exponent=1.0, beta=1.0, rng=rng)
+
+
+def _blind_panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the bases of the solos; refuse what leaves sources of like bases with no order afterwards."""
+    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
+        raise SessionError("two sources share a mic, which a blind start cannot tell apart; take another method")
+    return _solo_prior("W", covariances=False)(evidence, n_components, rng)
 
 
 def _fullrank(summary: str, prior: Callable[[Evidence, int, np.random.Generator], Prior]) -> Method:
@@ -173,15 +180,16 @@ METHODS = {
         iterations=5,
     ),
     "ntf-panning-blind": Method(
-        "NTF of magnitudes, panning from a random start, bases from the solos",
+        "NTF of magnitudes, panning from a random start, bases from the solos, outputs given to the spots by energy",
         CARABIAS_2013,
         NTFPanning,
-        _solo_prior("W", covariances=False),
+        _blind_panning_prior,
         needs_solos=True,
         window=2048 / 44100,
         hops_per_window=2,
         components=64,
         iterations=50,
+        assigned=True,
     ),
 }
 DEFAULT_METHOD = "fastmnmf2"
@@ -282,7 +290,7 @@ def separate(
 
     clock.start("prepare")
     solo = None
-    if not session.without_solo() and not recipe.assigned:
+    if not session.without_solo() and (recipe.needs_solos or not recipe.assigned):
         solo_FTM, passages = solo_spectrogram(session, stft, gains_M)
         solo = solo_FTM[first:], passages
     prior = recipe.prior(Evidence(X_FTM, spots, solo), n_components, rng)
