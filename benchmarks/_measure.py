@@ -47,7 +47,7 @@ def analyse(case: Case, recipe: Method, kind: str | None) -> Analysis:
     X_FTM = stft.analyse(x_LM * gains_M)
     first = int(np.ceil(recipe.lowest * window / case.sample_rate))
     solo = None
-    if kind is not None and not recipe.assigned:
+    if kind is not None and (recipe.needs_solos or not recipe.assigned):
         solo_FTM, passages = solo_spectrogram(case, kind, stft, gains_M)
         solo = solo_FTM[first:], passages
     evidence = Evidence(X_FTM[first:], [(m,) for m in case.spots], solo)

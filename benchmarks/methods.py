@@ -26,7 +26,7 @@ from mnmf.separate import separate
 def told(method: str, kinds: list[str]) -> Iterator[tuple[str, str | None, bool]]:
     """Yield what a method can be told of a take: a name for it, the kind of its solos, and whether a dictionary."""
     recipe = METHODS[method]
-    if not recipe.assigned:
+    if recipe.bases or not recipe.assigned:
         if "solo" in kinds:
             yield "solos", "solo", False
         if "clap" in kinds and (recipe.needs_solos or not recipe.bases):

@@ -62,8 +62,8 @@ class Method:
 
     `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
     starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
-    nothing is separated.  A method that is `assigned` starts without regard to spots and solos; which of the fitted
-    sources belongs to which spot is found by their energy there.  Where `bases` are told, they come from a dictionary
+    nothing is separated.  A method that is `assigned` starts without regard to spots, and to solos but for its bases;
+    which of the fitted sources belongs to which spot is found by their energy there.  Where `bases` are told, they come from a dictionary
     of notes if one is given, else from the solos.
     A method of the `waveform` has no window, one of 0 `components` none.
     """
@@ -85,60 +85,32 @@ class Method:
     @property
     def needs(self) -> str:
         """What a session must have, in words."""
-        if self.needs_solos:
-            return "a solo of every source" + ("; takes a dictionary" if self.bases else "")
         if self.bases:
-            return "a solo of every source, or a dictionary"
+            return f"a solo of every source, or {'claps and ' if self.needs_solos else ''}a dictionary"
+        if self.needs_solos:
+            return "a solo of every source"
         return "a spot for every source" + ("" if self.assigned else "; solos help")
+
+
+def _shared_mics(evidence: Evidence) -> bool:
+    return len({mics[0] for mics in evidence.spots}) < len(evidence.spots)
 
 
 def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Start from what each spot hears best, demixed as the solos teach; bases from solos where a spot is shared."""
-    references = [mics[0] for mics in evidence.spots]
-    if len(set(references)) == len(references):
-        Q = None
-        if evidence.solo is not None:
-            Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
-        return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
-    if evidence.solo is None or not all(evidence.solo[1]):
-        raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
-    return priors.solo_bases(*evidence.solo, evidence.spots, n_components, exponent=2.0, rng=rng).hold("W")
-
-
-def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Hold the panning of the solos; start from what each spot hears best, or from bases where a spot is shared."""
-    if evidence.solo is None:
-        raise SessionError("this method needs a solo of every source; label them with --solos")
-    panning = priors.solo_panning(*evidence.solo, evidence.spots).hold("G")
-    if evidence.notes is not None or len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
-        return panning | evidence.bases(n_components, rng).hold("W")
-    return panning | priors.spot(evidence.X_FTM, evidence.spots, None, n_components, exponent=1.0, beta=1.0, rng=rng)
-
-
-def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
-    _refuse_shared_mics(evidence)
-    if evidence.solo is None:
-        return priors.spot_panning(evidence.X_FTM, evidence.spots)
-    return priors.solo_covariances(*evidence.solo, evidence.spots).hold("R")
-
-
-def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Hold the gains by which the solos are mixed into the mics, if there are any."""
-    _refuse_shared_mics(evidence)
-    if evidence.solo is None:
-        return Prior(spots=tuple(evidence.spots))
-    return priors.solo_mixing(*evidence.solo, evidence.spots).hold("G")
-
-
-def _refuse_shared_mics(evidence: Evidence) -> None:
-    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
-        raise SessionError("two sources share a mic, and this method needs one for each; take another method")
+    if _shared_mics(evidence):
+        if evidence.solo is None or not all(evidence.solo[1]):
+            raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
+        return evidence.bases(n_components, rng, exponent=2.0).hold("W")
+    Q = None
+    if evidence.solo is not None:
+        Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
+    return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
 
 
 def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Start as published; refuse what leaves the sources with no order afterwards."""
-    if len({mics[0] for mics in evidence.spots}) < len(evidence.spots):
+    if _shared_mics(evidence):
         raise SessionError("two sources share a mic, which a blind start cannot tell apart; take another method")
     return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
 
@@ -212,16 +184,17 @@ METHODS = {
         bases=True,
     ),
     "ntf-panning-blind": Method(
-        "NTF of magnitudes, panning from a random start",
+        "NTF of magnitudes, panning from a random start, its outputs given to the spots by energy",
         CARABIAS_2013,
         NTFPanning,
-        _solo_prior("W", covariances=False),
+        _blind_panning_prior,
         needs_solos=False,
         window=2048 / 44100,
         hops_per_window=2,
         components=64,
         iterations=50,
         bases=True,
+        assigned=True,
     ),
     "kamir": Method(
         "kernel additive modelling: gains from the solos if there are any, else learned; a median over time",

@@ -127,8 +127,10 @@ def separate(
     if dictionary is not None and components is not None:
         raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
     if session.without_solo() and (recipe.needs_solos or (recipe.bases and dictionary is None)):
+        instead = "" if recipe.needs_solos else ", or a --dictionary of their notes"
         raise SessionError(
-            f"{method} needs {recipe.needs}; {session.without_solo()[0]!r} has none: label one with --solos"
+            f"{method} needs a solo of every source{instead}; {session.without_solo()[0]!r} has none: "
+            "label one with --solos"
         )
     instruments = [] if dictionary is None else [dictionary.find(name) for name in session.instruments]
 
@@ -203,7 +205,7 @@ class _Task:
 
         self.clock.start("prepare")
         solo = None
-        if self.session.passages and not self.recipe.assigned:
+        if self.session.passages and (self.recipe.bases or not self.recipe.assigned):
             solo_FTM, passages = solo_spectrogram(self.session, stft, self.gains_M)
             solo = solo_FTM[first:], passages
 

@@ -102,7 +102,7 @@ def test_bases_from_a_dictionary_take_the_place_of_solos(files, tmp_path, capsys
     told = ["--spot", "violin=1", "--method", "mnmf-blind", "--iterations", "2", "--sources", "violin,viola,cello"]
     run = ["separate", files[0], "--out", f"{tmp_path}/out", "--overwrite", *told]
     assert cli.run(run) == 2
-    assert "a solo of every source, or a dictionary; 'violin' has none" in capsys.readouterr().err
+    assert "a solo of every source, or a --dictionary of their notes; 'violin' has none" in capsys.readouterr().err
     assert cli.run([*run, "--dictionary", "orchestra"]) == 0
     record = read_manifest(tmp_path / "out")["parameters"]
     assert record["dictionary"] == "orchestra"

@@ -1,5 +1,6 @@
 """NTFPanning and its kernels."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,7 @@ import soundfile as sf
 from numba import get_num_threads, set_num_threads
 
 from mnmf import FastMNMF2, NTFPanning, Prior, Session, metrics, priors
-from mnmf.errors import ArgumentError, NotFittedError
+from mnmf.errors import ArgumentError, NotFittedError, SessionError
 from mnmf.kernels import ntf as kernels
 from mnmf.models import assign_spots
 from mnmf.models._bands import bands
@@ -339,6 +340,30 @@ def test_the_methods_start_as_they_say(evidence):
     blind = METHODS["ntf-panning-blind"].prior(evidence, 3, np.random.default_rng(0))
     assert blind.held == {"W"}
     assert blind.G is blind.H is None
+    assert METHODS["ntf-panning-blind"].needs == METHODS["ntf-panning"].needs == "a solo of every source"
+    with pytest.raises(SessionError, match="two sources share a mic"):
+        METHODS["ntf-panning-blind"].prior(shared, 3, np.random.default_rng(0))
+    for name in ("ntf-panning", "ntf-panning-blind"):
+        with pytest.raises(SessionError, match="needs a solo of every source"):
+            METHODS[name].prior(Evidence(evidence.X_FTM, evidence.spots, None), 3, np.random.default_rng(0))
+
+
+def test_blind_panning_hears_the_solos_and_finds_the_spots(tmp_path, monkeypatch):
+    """Bases that belong to other players' spots come back in the order of the spots."""
+    take, solos, _ = ensemble(seconds=2)
+    sf.write(tmp_path / "take.wav", take, RATE, "FLOAT")
+    sf.write(tmp_path / "solos.wav", solos, RATE, "FLOAT")
+    (tmp_path / "solos.txt").write_text("".join(f"{2 * n}\t{2 * n + 2}\t{name}\n" for n, name in enumerate("abc")))
+    session = Session.open(tmp_path / "take.wav", solos=tmp_path / "solos.txt", solo_take=tmp_path / "solos.wav")
+    seen = []
+
+    def prior(evidence, n_components, rng):
+        seen.append(METHODS["ntf-panning-blind"].prior(evidence, n_components, rng))
+        return Prior(W=seen[0].W[[1, 2, 0]], spots=seen[0].spots).hold("W")
+
+    monkeypatch.setitem(METHODS, "misled", replace(METHODS["ntf-panning-blind"], prior=prior))
+    result = separate(session, "misled", components=12)
+    np.testing.assert_array_equal(result.model.W_.argmax(axis=1), seen[0].W.astype(np.float32).argmax(axis=1))
 
 
 def test_the_methods_separate_a_small_take(tmp_path):
