@@ -49,7 +49,7 @@ def draw(dictionary: NoteDictionary, instrument: str, path: str | os.PathLike[st
     width = float(np.clip(3.2 + 0.135 * len(keys), 7.0, 15.0))
     figure = figures.Figure(figsize=(width, 6.4), facecolor=PAPER, dpi=160)
     left, right = 0.8 / width, 1 - 1.05 / width
-    axes = figure.add_axes((left, 0.165, right - left, 0.735), facecolor=PAPER)
+    axes = figure.add_axes((left, 0.165, right - left, 0.715), facecolor=PAPER)
     mesh = axes.pcolormesh(
         edge_C, edge_R, level_RC, cmap="magma", vmin=-RANGE_DB, vmax=0, shading="flat", rasterized=True
     )
@@ -69,15 +69,15 @@ def draw(dictionary: NoteDictionary, instrument: str, path: str | os.PathLike[st
 
     keyboard = figure.add_axes((left, 0.085, right - left, 0.07))
     _keyboard(keyboard, patches, keys, set(pitches))
-    scale = figure.add_axes((right + 0.22 / width, 0.165, 0.13 / width, 0.735))
+    scale = figure.add_axes((right + 0.22 / width, 0.165, 0.13 / width, 0.715))
     bar = figure.colorbar(mesh, cax=scale)
     bar.outline.set_visible(False)
     bar.set_ticks([0, -20, -40, -60], labels=["0 dB", "−20", "−40", "−60"])
     scale.tick_params(colors=INK, labelsize=9, length=3)
 
-    figure.text(left, 0.945, own, color=INK, size=16, weight="bold", va="center")
+    figure.text(left, 0.955, own, color=INK, size=16, weight="bold", va="center")
     words = f"{len(pitches)} notes, {pitch_name(min(pitches))} to {pitch_name(max(pitches))}, {dictionary.source(own)}"
-    figure.text(right, 0.945, words, color=INK, size=9.5, va="center", ha="right", alpha=0.75)
+    figure.text(left, 0.913, words, color=INK, size=9.5, va="center", alpha=0.75)
     # Without a date, so that the same dictionary gives the same picture.
     date = {".png": {"Software": "mnmf"}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[suffix]
     with matplotlib.rc_context({"svg.hashsalt": "mnmf"}):
