@@ -272,7 +272,7 @@ class FullRankMNMF:
     def _filtered(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int]) -> Array:
         """Return the image of ``sources[i]`` at ``mics[i]`` by the multichannel Wiener filter, (F, T, I)."""
         with one_blas_thread():
-            return logdet.images(
+            image_FTI = logdet.images(
                 np.ascontiguousarray(X_FTM),
                 self.W_,
                 self.H_,
@@ -281,6 +281,10 @@ class FullRankMNMF:
                 np.array(sources, np.int64),
                 np.array(mics, np.int64),
             )
+        for i, m in enumerate(mics):
+            if not X_FTM[..., m].any():
+                image_FTI[..., i] = 0  # what a dead microphone would have heard is nobody's stem
+        return image_FTI
 
     def _start(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> tuple[Any, ...]:
         """Return the checked starting values W, H, R, and the spots."""
