@@ -29,8 +29,10 @@ def told(method: str, kinds: list[str]) -> Iterator[tuple[str, str | None, bool]
     if recipe.bases or not recipe.assigned:
         if "solo" in kinds:
             yield "solos", "solo", False
-        if "clap" in kinds and (recipe.needs_solos or not recipe.bases):
-            yield ("claps, dictionary", "clap", True) if recipe.bases else ("claps", "clap", False)
+        if "clap" in kinds and not recipe.bases:
+            yield "claps", "clap", False
+        if "clap" in kinds and recipe.needs_solos and recipe.takes_notes:
+            yield "claps, dictionary", "clap", True
     if not recipe.needs_solos:
         yield ("dictionary", None, True) if recipe.bases else ("nothing", None, False)
 

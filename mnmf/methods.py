@@ -62,10 +62,10 @@ class Method:
 
     `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
     starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
-    nothing is separated.  A method that is `assigned` starts without regard to spots, and to solos but for its bases;
-    which of the fitted sources belongs to which spot is found by their energy there.  Where `bases` are told, they come from a dictionary
-    of notes if one is given, else from the solos.
-    A method of the `waveform` has no window, one of 0 `components` none.
+    nothing is separated.  Where `bases` are told, they come from a dictionary of notes if one is given, else from the
+    solos.  A method that is `assigned` starts without regard to spots, and to solos but for its bases; which of the
+    fitted sources belongs to which spot is found by their energy there.  A method of the `waveform` has no window, one
+    of 0 `components` none.  If the method is another one as soon as there is a dictionary, that is `with_notes`.
     """
 
     summary: str
@@ -81,6 +81,12 @@ class Method:
     assigned: bool = False
     lowest: float = 0.0
     waveform: bool = False
+    with_notes: Method | None = None
+
+    @property
+    def takes_notes(self) -> bool:
+        """Whether a dictionary of notes is of use."""
+        return self.bases or self.with_notes is not None
 
     @property
     def needs(self) -> str:
@@ -106,6 +112,43 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     if evidence.solo is not None:
         Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
     return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
+
+
+def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the panning of the solos; start from what each spot hears best, or from bases where a spot is shared."""
+    if evidence.solo is None:
+        raise SessionError("this method needs a solo of every source; label them with --solos")
+    panning = priors.solo_panning(*evidence.solo, evidence.spots).hold("G")
+    if evidence.notes is not None or _shared_mics(evidence):
+        return panning | evidence.bases(n_components, rng).hold("W")
+    return panning | priors.spot(evidence.X_FTM, evidence.spots, None, n_components, exponent=1.0, beta=1.0, rng=rng)
+
+
+def _blind_panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the bases; refuse what leaves sources of like bases with no order afterwards."""
+    _refuse_shared_mics(evidence)
+    return evidence.bases(n_components, rng).hold("W")
+
+
+def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
+    _refuse_shared_mics(evidence)
+    if evidence.solo is None:
+        return priors.spot_panning(evidence.X_FTM, evidence.spots)
+    return priors.solo_covariances(*evidence.solo, evidence.spots).hold("R")
+
+
+def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the gains by which the solos are mixed into the mics, if there are any."""
+    _refuse_shared_mics(evidence)
+    if evidence.solo is None:
+        return Prior(spots=tuple(evidence.spots))
+    return priors.solo_mixing(*evidence.solo, evidence.spots).hold("G")
+
+
+def _refuse_shared_mics(evidence: Evidence) -> None:
+    if _shared_mics(evidence):
+        raise SessionError("two sources share a mic, and this method needs one for each; take another method")
 
 
 def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -181,7 +224,17 @@ METHODS = {
         hops_per_window=4,
         components=24,
         iterations=5,
-        bases=True,
+        with_notes=Method(
+            "NTF of magnitudes, panning from the solos and bases from the dictionary, both held",
+            CARABIAS_2013,
+            NTFPanning,
+            _panning_prior,
+            needs_solos=True,
+            window=4096 / 44100,
+            hops_per_window=4,
+            components=24,
+            iterations=50,
+        ),
     ),
     "ntf-panning-blind": Method(
         "NTF of magnitudes, panning from a random start, its outputs given to the spots by energy",

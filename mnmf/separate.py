@@ -115,17 +115,19 @@ def separate(
     """
     recipe = METHODS[check_choice("method", method, tuple(METHODS))]
     check_count("seed", seed, 0)
+    if dictionary is not None:
+        if not recipe.takes_notes:
+            takers = ", ".join(name for name, other in METHODS.items() if other.takes_notes)
+            raise ArgumentError(f"{method} has no use for a dictionary; methods that have: {takers}")
+        if components is not None:
+            raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
+        recipe = recipe.with_notes or recipe
     n_components = recipe.components if components is None else check_count("components", components)
     n_iterations = check_count("iterations", recipe.iterations if iterations is None else iterations)
-    if dictionary is not None and not recipe.bases:
-        takers = ", ".join(name for name, other in METHODS.items() if other.bases)
-        raise ArgumentError(f"{method} has no use for a dictionary; methods that have: {takers}")
     if components is not None and not recipe.components:
         raise ArgumentError(f"{method} has no components; leave them out")
     if window is not None and recipe.waveform:
         raise ArgumentError(f"{method} works on waveforms and has no window; leave it out")
-    if dictionary is not None and components is not None:
-        raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
     if session.without_solo() and (recipe.needs_solos or (recipe.bases and dictionary is None)):
         instead = "" if recipe.needs_solos else ", or a --dictionary of their notes"
         raise SessionError(
@@ -159,8 +161,7 @@ def separate(
         parameters["components"] = n_components
     parameters["iterations"] = n_iterations
     if dictionary is not None:
-        notes = [len(dictionary.pitches(name)) for name in instruments]
-        parameters |= {"components": notes, "dictionary": dictionary.name, "instruments": instruments}
+        parameters |= {"components": model.W_.shape[2], "dictionary": dictionary.name, "instruments": instruments}
     return Separation(stems_LN, model, stft, method, parameters, clock.seconds, silent_mics)
 
 
