@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from _cases import Case
 
-from mnmf import STFT, FastMNMF2, FullRankMNMF, Prior, metrics
+from mnmf import STFT, NoteDictionary, Prior, metrics
 from mnmf.models import assign_spots
 from mnmf.separate import Evidence, Method, calibration
 from mnmf.stft import window_samples
@@ -27,7 +28,7 @@ class Analysis:
     def own(self) -> list[int]:
         return list(self.case.spots)
 
-    def stems(self, model: FastMNMF2 | FullRankMNMF) -> np.ndarray:
+    def stems(self, model: Any) -> np.ndarray:
         """Return what a fitted model makes of the take, (L, N); what it does not separate is passed through."""
         wanted_FTM = self.evidence.X_FTM
         if self.recipe.assigned:
@@ -38,7 +39,7 @@ class Analysis:
         return y_LN / self.gains_M[self.own] + self.case.mixture_LM.mean(axis=0)[self.own]
 
 
-def analyse(case: Case, recipe: Method, kind: str | None) -> Analysis:
+def analyse(case: Case, recipe: Method, kind: str | None, dictionary: NoteDictionary | None = None) -> Analysis:
     """Analyse a take, and its passages of one `kind`, solos or claps, unless that is None or the method is blind."""
     window = window_samples(recipe.window, case.sample_rate)
     stft = STFT(window, window // recipe.hops_per_window)
@@ -47,10 +48,16 @@ def analyse(case: Case, recipe: Method, kind: str | None) -> Analysis:
     X_FTM = stft.analyse(x_LM * gains_M)
     first = int(np.ceil(recipe.lowest * window / case.sample_rate))
     solo = None
-    if kind is not None and (recipe.needs_solos or not recipe.assigned):
+    if kind is not None and (recipe.bases or not recipe.assigned):
         solo_FTM, passages = solo_spectrogram(case, kind, stft, gains_M)
         solo = solo_FTM[first:], passages
-    evidence = Evidence(X_FTM[first:], [(m,) for m in case.spots], solo)
+    spots = [(m,) for m in case.spots]
+
+    def notes(exponent: float) -> Prior:
+        assert dictionary is not None
+        return dictionary.prior(case.names, window, case.sample_rate, spots, exponent=exponent, first_bin=first)
+
+    evidence = Evidence(X_FTM[first:], spots, solo, notes if dictionary else None)
     return Analysis(case, recipe, stft, gains_M, X_FTM, evidence)
 
 
@@ -61,7 +68,7 @@ def separate(case: Case, recipe: Method, kind: str | None, seed: int = 0) -> np.
     return take.stems(fitted(take, recipe.prior(take.evidence, recipe.components, rng), rng))
 
 
-def fitted(take: Analysis, prior: Prior, rng: np.random.Generator) -> FastMNMF2 | FullRankMNMF:
+def fitted(take: Analysis, prior: Prior, rng: np.random.Generator) -> Any:
     model = take.recipe.model(take.recipe.components, take.recipe.iterations)
     return model.fit(take.evidence.X_FTM, prior, rng=rng)
 
