@@ -8,10 +8,11 @@ nothing there is typed by hand, and a test compares the two.
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/experiments.md", "docs/methods/fullrank.md", "docs/methods/fastmnmf2.md")
+PAGES = ("README.md", "docs/experiments.md", *(f"docs/methods/{path.name}" for path in ROOT.glob("docs/methods/*.md")))
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -36,6 +37,68 @@ def variants() -> str:
             found = figures.get(variant)
             cells.append(f"{mean(found['delta_sdr']):+.1f} ({mean(found['delta_snr']):+.1f})" if found else "")
         lines.append(f"| {case} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def methods() -> str:
+    """Gains of every method with the most it can be told, and of the default one with less."""
+    return gains_of(lambda method, told: told == first_told(method) or method == "fastmnmf2")
+
+
+def all_methods() -> str:
+    """Gains of every method with everything it can be told."""
+    return gains_of(lambda method, told: True)
+
+
+def notes_methods() -> str:
+    """Gains of the methods that take a dictionary, beside what they make of solos."""
+    takers = {method for method in methods_measured() if any("dictionary" in told for told in told_to(method))}
+    return gains_of(lambda method, told: method in takers)
+
+
+def ntf_methods() -> str:
+    return gains_of(lambda method, told: method.startswith("ntf"))
+
+
+def kamir_methods() -> str:
+    return gains_of(lambda method, told: method == "kamir")
+
+
+def logdet_methods() -> str:
+    return gains_of(lambda method, told: method.startswith("mnmf-is"))
+
+
+def timedomain_methods() -> str:
+    return gains_of(lambda method, told: method == "time-domain")
+
+
+def methods_measured() -> list[str]:
+    return list(next(iter(results("methods")["cases"].values())))
+
+
+def told_to(method: str) -> list[str]:
+    """What a method was told in any case, the most first."""
+    rows = [figures[method] for figures in results("methods")["cases"].values()]
+    return list(dict.fromkeys(told for row in rows for told in row))
+
+
+def first_told(method: str) -> str:
+    return told_to(method)[0]
+
+
+def gains_of(wanted: Callable[[str, str], bool]) -> str:
+    """A table of gains in SDR (in SNR), a row for every method and what it was told."""
+    cases = results("methods")["cases"]
+    lines = [f"| method | told | {' | '.join(cases)} |", "|---" * (len(cases) + 2) + "|"]
+    for method in methods_measured():
+        for told in told_to(method):
+            if not wanted(method, told):
+                continue
+            cells = []
+            for figures in cases.values():
+                found = figures[method].get(told)
+                cells.append(f"{mean([found['delta_sdr']]):+.1f} ({mean([found['delta_snr']]):+.1f})" if found else "")
+            lines.append(f"| `{method}` | {told} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -84,6 +147,46 @@ def iterations() -> str:
         f"A fit of a minute of four microphones in single precision takes {grown:.0f} MB ({foreseen:.0f} MB foreseen) "
         f"beside a mixture of {memory['arrays_mb']['X']:.0f} MB.",
     ]
+    return "\n".join(lines)
+
+
+def updates() -> str:
+    """One update of the other models beside numpy's and ssspy's."""
+    measured = results("speed")["iterations"]
+    rows = [
+        (
+            "log-det, W, H and R",
+            row,
+            {"numpy": row["times_faster_than_numpy"], "ssspy": row.get("times_faster_than_ssspy")},
+        )
+        for row in measured["log_det"]
+    ]
+    names = {"ntf": "NTF, W, H and G", "nmf": "NMF, W and H"}
+    rows += [(f"{names[row['update']]}, β = {row['beta']:g}", row, row["times_faster"]) for row in measured["ntf"]]
+    lines = ["| update | F × T, M = N, K | precision, threads | ms | times faster than |", "|---|---|---|---|---|"]
+    for name, row, rivals in rows:
+        precision = "double" if row["dtype"] in ("complex128", "float64") else "single"
+        others = ", ".join(f"{rival} {times:.3g}" for rival, times in rivals.items() if times)
+        size = f"{row['F']} × {row['T']}, {row['M'] if row.get('update') != 'nmf' else 1}, {row['K']}"
+        lines.append(f"| {name} | {size} | {precision}, {row['threads']} | {row['mnmf_ms']:.0f} | {others} |")
+    return "\n".join(lines)
+
+
+def family() -> str:
+    """What choices in the other methods are worth."""
+    cases = results("family_ablation")["cases"]
+    lines = [f"| idea | {' | '.join(cases)} |", "|---" * (len(cases) + 1) + "|"]
+    for heading, ideas in next(iter(cases.values())).items():
+        lines.append(f"| **{heading}** |{' |' * len(cases)}")
+        base = next(iter(ideas))
+        for idea in ideas:
+            cells = []
+            for figures in cases.values():
+                found = figures[heading]
+                was = {"delta_sdr": 0.0, "delta_snr": 0.0} if idea == base else found[base]
+                sdr, snr = (found[idea][key] - was[key] for key in ("delta_sdr", "delta_snr"))
+                cells.append(f"{sdr:+.1f} ({snr:+.1f})")
+            lines.append(f"| {idea} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -4,7 +4,9 @@
 
 Each method runs as its users run it, `mnmf separate`: once with all kernels to compile, then several times without;
 medians are reported.  The minutes are separated by the default method.
-Then one iteration of FastMNMF2 beside pyroomacoustics' (`_iterations.py`); `--iterations` measures this alone.
+Then one iteration of FastMNMF2 beside pyroomacoustics' (`_iterations.py`), of the log-determinant model beside numpy's
+and ssspy's if that is installed (`_logdet_iterations.py`), and of NTF and NMF beside numpy's (`_ntf_iterations.py`);
+`--iterations` measures these alone.
 Also the time of `import mnmf` over that of an empty program.  Writes benchmarks/results/speed.json and
 docs/images/speed.png.
 """
@@ -22,6 +24,8 @@ from pathlib import Path
 import numpy as np
 from _environment import environment
 from _iterations import draw, growth, side_by_side
+from _logdet_iterations import log_det_side_by_side
+from _ntf_iterations import side_by_side as ntf_side_by_side
 
 from mnmf import METHODS, audio, data, markers, simulate
 
@@ -65,7 +69,9 @@ def main() -> None:
         result = json.loads(path.read_text())
     else:
         result = {"environment": environment(), "take_seconds": SECONDS, "runs": runs, **commands(runs)}
-    result["iterations"] = {"environment": environment(), **side_by_side(runs), "growth": growth(runs)}
+    result["iterations"] = {"environment": environment(), **side_by_side(runs)}
+    result["iterations"] |= {"log_det": log_det_side_by_side(1), "ntf": ntf_side_by_side(min(runs, 3))}
+    result["iterations"]["growth"] = growth(runs)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"wrote {path}")
