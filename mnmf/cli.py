@@ -31,6 +31,7 @@ __all__ = ["run"]
 
 Result = TypeVar("Result")
 EMBEDDED = "orchestra"  # the dictionary of notes that comes with mnmf
+SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
 STAGES = ("read", "prepare", "fit", "reconstruct")
 
 
@@ -207,6 +208,14 @@ def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tunin
             return separation, clipped
 
         separation, clipped = interruptible(work)
+    lasting = {name: sum(p.stop - p.start for p in session.passages if p.source == name) for name in session.sources}
+    short = [f"{name} {seconds:.1f} s" for name, seconds in lasting.items() if 0 < seconds < SHORT_SOLO]
+    if short:
+        click.echo(
+            f"mnmf: short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s they can do more harm than good; label "
+            "more of them, or leave them out",
+            err=True,
+        )
     for m in separation.silent_mics:
         click.echo(f"mnmf: mic {m + 1} is practically silent in the take", err=True)
     for source, count in clipped.items():

@@ -23,6 +23,7 @@ WINDOWS: dict[str, Callable[[Array], Array]] = {
     "hann": lambda u: np.sin(np.pi * u) ** 2,
 }
 
+SHORTEST = 1e-3  # seconds of a window: less resolves no music
 LONGEST = 60.0  # seconds of a window: beyond it nothing is gained and memory runs out
 BLOCK = 256  # frames transformed at once: bounds memory, and a fixed size keeps the bytes of the result
 
@@ -191,8 +192,8 @@ def window_samples(seconds: float, sample_rate: float) -> int:
 
     So the same time resolution is had at any rate, and a half or quarter of a window is a whole number of samples.
     """
-    if not 0 < seconds <= LONGEST:
-        raise ArgumentError(f"the window must be a positive number of seconds up to {LONGEST:.0f}, got {seconds}")
+    if not SHORTEST <= seconds <= LONGEST:
+        raise ArgumentError(f"the window must be {SHORTEST:g} to {LONGEST:.0f} seconds long, got {seconds:g}")
     wanted = max(seconds * sample_rate / 4, 1.0)
     above = scipy.fft.next_fast_len(int(np.ceil(wanted)), real=True)
     below = scipy.fft.prev_fast_len(max(int(wanted), 1), real=True)
