@@ -1,17 +1,17 @@
 """The default method beside the others on several pieces, in several rooms, with two to eight players.
 
-    python benchmarks/pieces.py [--data DIR] [--quick]
+    python benchmarks/pieces.py [--data DIR] [--quick] [--contenders A,B]
 
 DIR holds one folder a piece with stems/*.flac, which play together, and solos/*.flac of the same names, all dry and
 mono; without it the embedded quartet is the only piece.  Excerpts of 12 s are simulated in the rooms of Cabañas-Molero
 et al. 2023 ("hall") and Pandey et al. 2026 ("R6/L5", "R3/L4"); six players and more come from two pieces at once.  One
-seed.  Writes benchmarks/results/pieces.json, anew after each take.
+seed.  Writes benchmarks/results/pieces.json, anew after each take; `--contenders` measures only those again.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,7 +31,10 @@ SOLO_SECONDS = 10.0
 CONTENDERS = {
     "fastmnmf2": ("fastmnmf2", "solo"),
     "fastmnmf2, no solos": ("fastmnmf2", None),
+    "ntf-panning": ("ntf-panning", "solo"),
+    "kamir": ("kamir", "solo"),
     "mnmf-fixh": ("mnmf-fixh", "solo"),
+    "mnmf-is-updth": ("mnmf-is-updth", "solo"),
     "fastmnmf2-blind": ("fastmnmf2-blind", None),
 }
 
@@ -115,11 +118,12 @@ def simulated(take: Take) -> Case:
     return Case(take.name, rate, images_LMN.sum(axis=2), truth_LN, scene.spots, names, {"solo": (solo_LM, seconds)})
 
 
-def measure(case: Case) -> dict[str, dict[str, list[float]]]:
-    """Return the gains of every contender, one number a source."""
+def measure(case: Case, contenders: Iterable[str]) -> dict[str, dict[str, list[float]]]:
+    """Return the gains of some contenders, one number a source."""
     gains = scorer(case)
     figures = {}
-    for name, (method, kind) in CONTENDERS.items():
+    for name in contenders:
+        method, kind = CONTENDERS[name]
         found = gains(separate(case, METHODS[method], kind))
         figures[name] = {key: np.round(found[key], 3).tolist() for key in ("delta_sdr", "delta_snr")}
     return figures
@@ -135,7 +139,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of pieces")
     parser.add_argument("--quick", action="store_true", help="one piece, one room, two players")
+    parser.add_argument("--contenders", metavar="A,B", help="only these; the others' figures stay")
     arguments = parser.parse_args()
+    chosen = arguments.contenders.split(",") if arguments.contenders else list(CONTENDERS)
+    earlier: dict = {}
+    if arguments.contenders:
+        for done in json.loads(PATH.read_text("utf-8"))["takes"]:
+            earlier[done["piece"], done["room"], done["players"]] = done["figures"]
     pieces = folder_pieces(arguments.data) if arguments.data else [embedded_piece()]
     result: dict = {"environment": environment(), "seeds": 1, "takes": []}
     PATH.parent.mkdir(exist_ok=True)
@@ -144,7 +154,8 @@ def main() -> None:
     print(f"{'piece, room, players':48} " + " ".join(f"{name:>20}" for name in CONTENDERS))
     for take in takes(pieces, arguments.quick):
         start = time.perf_counter()
-        figures = measure(simulated(take))
+        found = earlier.get((take.name, take.room, take.n_players), {}) | measure(simulated(take), chosen)
+        figures = {name: found[name] for name in CONTENDERS if name in found}
         result["takes"].append(
             {"piece": take.name, "room": take.room, "players": take.n_players, "seconds": SECONDS, "figures": figures}
         )

@@ -250,8 +250,8 @@ def pieces_in_words(takes: list[dict], columns: list[str]) -> str:
     sources = sum(take["players"] for take in takes)
     counts = "; ".join(f"{name}: {count}" for name, count in below.items())
     return (
-        f"On {best(columns[2:])} of {len(takes)} takes `{columns[0]}` with solos gains more in SDR than `{columns[2]}` "
-        f"and `{columns[3]}`, and on {best(columns[1:2])} more than without solos. Of {sources} sources so many ended "
+        f"On {best(columns[2:])} of {len(takes)} takes `{columns[0]}` with solos gains more in SDR than any other, "
+        f"and on {best(columns[1:2])} more than without solos. Of {sources} sources so many ended "
         f"below their raw spots in SDR: {counts}."
     )
 

@@ -165,13 +165,6 @@ def _introduce(session: Session) -> None:
         click.echo("ambient: " + ", ".join(session.describe_mic(m) for m in session.ambient))
     if session.ignored:
         click.echo(f"ignored labels: {', '.join(session.ignored)}")
-    missing = session.without_solo()
-    if session.passages and missing:
-        click.echo(
-            f"mnmf: no solo of {', '.join(missing)}: how they bleed is not known beforehand; with theirs the result is "
-            "better",
-            err=True,
-        )
 
 
 def _stem_files(session: Session, inside: str = "") -> list[str]:
@@ -192,9 +185,12 @@ def _stale_stems(out: Path, session: Session) -> list[str]:
 
 def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tuning: Mapping[str, Any]) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`."""
-    from mnmf.separate import DEFAULT_METHOD, Separation, manifest, separate, write_stems
+    from mnmf.separate import DEFAULT_METHOD, METHODS, Separation, manifest, separate, write_stems
 
     method = tuning["method"] or DEFAULT_METHOD
+    missing = session.without_solo()
+    if session.passages and missing and method in METHODS and METHODS[method].solos_help:
+        click.echo(f"mnmf: no solo of {', '.join(missing)}: one of every source would help more", err=True)
     options = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
     dictionary, dictionary_files = _joined_dictionary(tuning["dictionary"])
     with _progress() as tell:
@@ -212,8 +208,8 @@ def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tunin
     short = [f"{name} {seconds:.1f} s" for name, seconds in lasting.items() if 0 < seconds < SHORT_SOLO]
     if short:
         click.echo(
-            f"mnmf: short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s they can do more harm than good; label "
-            "more of them, or leave them out",
+            f"mnmf: short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s of playing shows few frequencies and can "
+            "do more harm than good; label more (claps may be as short)",
             err=True,
         )
     for m in separation.silent_mics:

@@ -89,13 +89,18 @@ class Method:
         return self.bases or self.with_notes is not None
 
     @property
+    def solos_help(self) -> bool:
+        """Whether solos are of use that are not needed."""
+        return not (self.needs_solos or self.bases or self.assigned)
+
+    @property
     def needs(self) -> str:
         """What a session must have, in words."""
         if self.bases:
             return f"a solo of every source, or {'claps and ' if self.needs_solos else ''}a dictionary"
         if self.needs_solos:
-            return "a solo of every source"
-        return "a spot for every source" + ("" if self.assigned else "; solos help")
+            return "a solo or claps of every source" + ("; takes a dictionary" if self.takes_notes else "")
+        return "a spot for every source" + ("; solos or claps help" if self.solos_help else "")
 
 
 def _shared_mics(evidence: Evidence) -> bool:
@@ -133,9 +138,14 @@ def _blind_panning_prior(evidence: Evidence, n_components: int, rng: np.random.G
 def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
     _refuse_shared_mics(evidence)
+    guess = priors.spot_panning(evidence.X_FTM, evidence.spots)
     if evidence.solo is None:
-        return priors.spot_panning(evidence.X_FTM, evidence.spots)
-    return priors.solo_covariances(*evidence.solo, evidence.spots).hold("R")
+        return guess
+    learned = priors.solo_covariances(*evidence.solo, evidence.spots)
+    for n, passages in enumerate(evidence.solo[1]):
+        if not passages:  # nothing is known of this one's bleed, which does not mean that it has none
+            learned.R[n] = np.diag(guess.G[n])
+    return learned.hold("R")
 
 
 def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:

@@ -24,8 +24,8 @@ QUICK = ["--components", "4", "--iterations", "4"]
 
 # What is said of solos as short as those here.
 SHORT = (
-    "mnmf: short solos (violin 1.5 s, viola 1.5 s, cello 1.5 s): under 3 s they can do more harm than good; "
-    "label more of them, or leave them out\n"
+    "mnmf: short solos (violin 1.5 s, viola 1.5 s, cello 1.5 s): under 3 s of playing shows few frequencies and can do "
+    "more harm than good; label more (claps may be as short)\n"
 )
 
 

@@ -7,6 +7,7 @@ from numba import get_num_threads, set_num_threads
 from mnmf import KAMIR, Prior, priors
 from mnmf.errors import ArgumentError, NotFittedError
 from mnmf.kernels import kamir as kernels
+from mnmf.methods import METHODS, Evidence
 from mnmf.models.kamir import FLOOR, KERNELS, PARAMETERS
 from tests.reference import kamir as naive
 
@@ -309,3 +310,17 @@ def test_spot_panning_is_exact_where_players_alternate(rng):
         priors.spot_panning(X, (1, 1))
     with pytest.raises(ArgumentError, match="sharpness must be a number"):
         priors.spot_panning(X, (0, 1), sharpness=-1)
+
+
+def test_a_source_without_a_solo_still_bleeds(rng):
+    """Its gains are guessed from the take, not taken for zero; those of the others are what their solos show."""
+    X_FTM = rng.standard_normal((7, 30, 3)) + 1j * rng.standard_normal((7, 30, 3))
+    solos_FTM = rng.standard_normal((7, 12, 3)) + 1j * rng.standard_normal((7, 12, 3))
+    spots = [(0,), (1,), (2,)]
+    some = Evidence(X_FTM, spots, (solos_FTM, [[slice(0, 6)], [], [slice(6, 12)]]))
+    prior = METHODS["kamir"].prior(some, 0, rng)
+    assert prior.held == {"R"}
+    level_NFM = np.einsum("nfmm->nfm", prior.R).real
+    np.testing.assert_allclose(level_NFM[1], np.tile(priors.spot_panning(X_FTM, spots).G[1], (7, 1)))
+    every = priors.solo_covariances(solos_FTM, [slice(0, 6), slice(0, 6), slice(6, 12)], spots)
+    np.testing.assert_array_equal(prior.R[[0, 2]], every.R[[0, 2]])

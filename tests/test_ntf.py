@@ -340,7 +340,8 @@ def test_the_methods_start_as_they_say(evidence):
     blind = METHODS["ntf-panning-blind"].prior(evidence, 3, np.random.default_rng(0))
     assert blind.held == {"W"}
     assert blind.G is blind.H is None
-    assert METHODS["ntf-panning-blind"].needs == METHODS["ntf-panning"].needs == "a solo of every source"
+    assert METHODS["ntf-panning"].needs == "a solo or claps of every source; takes a dictionary"
+    assert METHODS["ntf-panning-blind"].needs == "a solo of every source, or a dictionary"
     with pytest.raises(SessionError, match="two sources share a mic"):
         METHODS["ntf-panning-blind"].prior(shared, 3, np.random.default_rng(0))
     for name in ("ntf-panning", "ntf-panning-blind"):
