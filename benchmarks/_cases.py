@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from _datasets import DEPTH, check_folder, complain, contents, is_case, walk
 
 from mnmf import data, markers, simulate
+from mnmf.errors import MarkerError
 
 
 @dataclass
@@ -50,21 +52,42 @@ def quartet_cases(quick: bool = False) -> Iterator[Case]:
 
 
 def folder_cases(folder: Path) -> Iterator[Case]:
-    """Read each sub-folder that holds mix.flac, reference.flac, solo.flac and solo.txt (and maybe clap.*).
+    """Read each folder that holds mix.flac, reference.flac, solo.flac and solo.txt (and maybe clap.*).
 
-    Channel i of the mix is source i's spot, channel i of the reference its true image there, label i its name.
+    Channel i of the mix is source i's spot, channel i of the reference its true image there, label i its name.  The
+    folders lie in the one given or up to two below; whether they are complete is looked at before any is read.
     """
-    found = sorted(path.parent for path in folder.glob("*/mix.flac"))
+    check_folder(folder)
+    found = [path for path, _ in walk(folder, is_case)]
     if not found:
-        raise SystemExit(f"{folder}: expected sub-folders with mix.flac, reference.flac, solo.flac and solo.txt")
-    for path in found:
-        mixture_LM, rate = soundfile.read(path / "mix.flac")
-        truth_LN, _ = soundfile.read(path / "reference.flac")
+        raise SystemExit(
+            f"{folder}: expected folders with mix.flac, reference.flac, solo.flac and solo.txt in it or up to {DEPTH} "
+            f"folders below, found {contents(folder)}"
+        )
+    lacking = {path: _lacking(path) for path in found}
+    problems = [f"{path.name} lacks {', '.join(names)}" for path, names in lacking.items() if names]
+    if problems:
+        complain(f"{folder}: {len(problems)} of {len(found)} takes are incomplete; complete or move them", problems)
+    return (_read_case(path) for path in found)
+
+
+def _lacking(folder: Path) -> list[str]:
+    kinds = [kind for kind in ("solo", "clap") if (folder / f"{kind}.flac").exists()]
+    wanted = ["reference.flac", *(f"{kind}.txt" for kind in kinds)] + ([] if kinds else ["solo.flac", "solo.txt"])
+    return [name for name in wanted if not (folder / name).exists()]
+
+
+def _read_case(folder: Path) -> Case:
+    try:
+        mixture_LM, rate = soundfile.read(folder / "mix.flac", always_2d=True)
+        truth_LN, _ = soundfile.read(folder / "reference.flac", always_2d=True)
         solos = {}
         for kind in ("solo", "clap"):
-            if (path / f"{kind}.flac").exists():
-                x_LM, _ = soundfile.read(path / f"{kind}.flac")
-                passages = markers.read(path / f"{kind}.txt", duration=len(x_LM) / rate)
+            if (folder / f"{kind}.flac").exists():
+                x_LM, _ = soundfile.read(folder / f"{kind}.flac", always_2d=True)
+                passages = markers.read(folder / f"{kind}.txt", duration=len(x_LM) / rate)
                 solos[kind] = (x_LM, [(p.start, p.stop) for p in passages])
                 names = tuple(p.source for p in passages)
-        yield Case(path.name, rate, mixture_LM, truth_LN, tuple(range(truth_LN.shape[1])), names, solos)
+    except (soundfile.LibsndfileError, OSError, MarkerError) as error:
+        raise SystemExit(f"{folder}: cannot be read: {error}") from error
+    return Case(folder.name, rate, mixture_LM, truth_LN, tuple(range(truth_LN.shape[1])), names, solos)

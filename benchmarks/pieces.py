@@ -2,27 +2,29 @@
 
     python benchmarks/pieces.py [--data DIR] [--quick] [--contenders A,B]
 
-DIR holds one folder a piece with stems/*.flac, which play together, and solos/*.flac of the same names, all dry and
-mono; without it the embedded quartet is the only piece.  Excerpts of 12 s are simulated in the rooms of Cabañas-Molero
-et al. 2023 ("hall") and Pandey et al. 2026 ("R6/L5", "R3/L4"); six players and more come from two pieces at once.  One
-seed.  Writes benchmarks/results/pieces.json, anew after each take; `--contenders` measures only those again.
+DIR holds one folder a piece with stems/*.flac, which play together, and solos/*.flac of the same names; or it is a copy
+of URMP, Bach10, EnsembleSet or MUSDB18-HQ (`_datasets.py`), where the loudest other 10 s of each stem are its solo.
+Without it the embedded quartet is the only piece.  Excerpts of 12 s are simulated in the rooms of Cabañas-Molero et al.
+2023 ("hall") and Pandey et al. 2026 ("R6/L5", "R3/L4"); six players and more come from two pieces at once.  One seed.
+Writes benchmarks/results/pieces.json, anew after each take; `--contenders` measures only those again.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from _cases import Case
+from _datasets import Piece, quartet
+from _datasets import pieces as read_pieces
 from _environment import environment
 from _measure import scorer, separate
 
-from mnmf import data, simulate
+from mnmf import simulate
 from mnmf.separate import METHODS
 
 PATH = Path(__file__).parent / "results" / "pieces.json"
@@ -40,16 +42,6 @@ CONTENDERS = {
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Dry stems that play together, and a dry solo of each player."""
-
-    name: str
-    sample_rate: int
-    stems_LN: np.ndarray
-    solos_LN: np.ndarray
-
-
-@dataclass(frozen=True)
 class Take:
     """Who plays where: the first players of each piece."""
 
@@ -62,41 +54,18 @@ class Take:
         return " + ".join(piece.name for piece in self.pieces)
 
 
-def embedded_piece() -> Piece:
-    quartet = data.quartet()
-    return Piece("quartet", quartet.sample_rate, quartet.stems_LN, quartet.solos_LN)
-
-
-def folder_pieces(folder: Path) -> list[Piece]:
-    found = sorted(path.parent for path in folder.glob("*/stems"))
-    if not found:
-        raise SystemExit(f"{folder}: expected sub-folders with stems/*.flac and solos/*.flac")
-    return [read_piece(path) for path in found]
-
-
-def read_piece(folder: Path) -> Piece:
-    stems = sorted((folder / "stems").glob("*.flac"))
-    rate = soundfile.info(stems[0]).samplerate
-    first, last = round(START * rate), round((START + SECONDS) * rate)
-    played = [soundfile.read(path, start=first, stop=last)[0] for path in stems]
-    alone = [soundfile.read(folder / "solos" / path.name, stop=round(SOLO_SECONDS * rate))[0] for path in stems]
-    return Piece(folder.name, rate, np.stack(played, axis=1), np.stack(alone, axis=1))
-
-
-def takes(pieces: list[Piece], quick: bool) -> Iterator[Take]:
-    """All pieces with four players in two rooms, then other rooms and numbers of players with some of them."""
+def takes(pieces: list[Piece], quick: bool) -> list[Take]:
+    """All pieces with up to four players in two rooms, then other rooms and numbers of players with some of them."""
     if quick:
-        yield Take("hall", (pieces[0],), 2)
-        return
-    for piece in pieces:
-        yield Take("hall", (piece,), 4)
-        yield Take("R6/L5", (piece,), 4)
+        return [Take("hall", (pieces[0],), 2)]
+    wanted = [Take(room, (piece,), min(4, len(piece.names))) for piece in pieces for room in ("hall", "R6/L5")]
     for room, piece in zip(("hall", "R3/L4"), pieces):
-        yield Take(room, (piece,), 2)
-        yield Take(room, (piece,), 3)
-    if len(pieces) > 1:
-        yield Take("hall", (pieces[0], pieces[-1]), 6)
-        yield Take("hall", (pieces[0], pieces[-1]), 8)
+        wanted += [Take(room, (piece,), n_players) for n_players in (2, 3) if n_players <= len(piece.names)]
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) > 1 and first.sample_rate == last.sample_rate:
+        fewest = min(len(first.names), len(last.names))
+        wanted += [Take("hall", (first, last), 2 * each) for each in (3, 4) if each <= fewest]
+    return list(dict.fromkeys(wanted))  # of a duet some would be there twice
 
 
 def simulated(take: Take) -> Case:
@@ -137,7 +106,7 @@ def shown(figures: dict[str, list[float]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of pieces")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of pieces, or of a dataset")
     parser.add_argument("--quick", action="store_true", help="one piece, one room, two players")
     parser.add_argument("--contenders", metavar="A,B", help="only these; the others' figures stay")
     arguments = parser.parse_args()
@@ -146,7 +115,11 @@ def main() -> None:
     if arguments.contenders:
         for done in json.loads(PATH.read_text("utf-8"))["takes"]:
             earlier[done["piece"], done["room"], done["players"]] = done["figures"]
-    pieces = folder_pieces(arguments.data) if arguments.data else [embedded_piece()]
+    pieces = [quartet()]
+    if arguments.data:
+        pieces = read_pieces(
+            arguments.data, seconds=SECONDS, offset=START, solo_seconds=SOLO_SECONDS, borrow_solos=True
+        )
     result: dict = {"environment": environment(), "seeds": 1, "takes": []}
     PATH.parent.mkdir(exist_ok=True)
     simulate.impulse_responses = cache(simulate.impulse_responses)  # every scene is played in more than once

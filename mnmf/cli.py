@@ -208,8 +208,8 @@ def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tunin
     short = [f"{name} {seconds:.1f} s" for name, seconds in lasting.items() if 0 < seconds < SHORT_SOLO]
     if short:
         click.echo(
-            f"mnmf: short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s of playing shows few frequencies and can "
-            "do more harm than good; label more (claps may be as short)",
+            f"mnmf: short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s of playing shows few frequencies and "
+            "can do more harm than good; label more (claps may be as short)",
             err=True,
         )
     for m in separation.silent_mics:

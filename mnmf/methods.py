@@ -142,10 +142,11 @@ def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator
     if evidence.solo is None:
         return guess
     learned = priors.solo_covariances(*evidence.solo, evidence.spots)
+    R_NFMM, G_NM = np.array(learned.R), np.array(guess.G)
     for n, passages in enumerate(evidence.solo[1]):
         if not passages:  # nothing is known of this one's bleed, which does not mean that it has none
-            learned.R[n] = np.diag(guess.G[n])
-    return learned.hold("R")
+            R_NFMM[n] = np.diag(G_NM[n])
+    return (learned | Prior(R=R_NFMM)).hold("R")
 
 
 def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
