@@ -25,6 +25,8 @@ from pathlib import Path
 import _runner
 
 HERE = Path(__file__).parent
+if __name__ == "__mp_main__":
+    (HERE / "early").write_text(str(signal.getsignal(signal.SIGINT) is signal.SIG_IGN))
 
 
 def once(name):
@@ -77,6 +79,7 @@ def kill(cell):
 
 def hang(cell):
     if cell["seed"] == 2 and once("hung"):
+        (HERE / "late").write_text(str(signal.getsignal(signal.SIGINT) is signal.SIG_IGN))
         (HERE / "pid").write_text(str(os.getpid()))
         time.sleep(60)
     return draw(cell)
@@ -250,6 +253,8 @@ def test_ctrl_c_ends_cleanly_and_keeps_what_is_done(runner, toy, tmp_path):
     assert process.returncode == 130
     assert "interrupted; 2 of 6 cells are kept" in said
     assert "Traceback" not in said
+    # The processes leave Ctrl-C to the first one, from when they load the script on.
+    assert [(tmp_path / when).read_text() for when in ("early", "late")] == ["True", "True"]
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert not (tmp_path / "results").exists()
