@@ -72,6 +72,20 @@ def timedomain_methods() -> str:
     return gains_of(lambda method, told: method == "time-domain")
 
 
+def interference() -> str:
+    """Gain, error of the interference matrix and seconds a take, with what the seeds leave open."""
+    table = results("interference")["summary"]
+    lines = [f"| | {' | '.join(table)} | s a take |", "|---" * (len(table) + 2) + "|"]
+    for method in next(iter(table.values())):
+        rows = [row[method] for row in table.values()]
+        cells = [
+            "{:+.1f} ± {:.1f} (".format(*row["delta_sdr"]) + "{:.3f} ± {:.3f})".format(*row["error"]) for row in rows
+        ]
+        seconds = sum(row["seconds"][0] for row in rows) / len(rows)
+        lines.append(f"| {method} | {' | '.join(cells)} | {seconds:.1f} |")
+    return "\n".join(lines)
+
+
 def methods_measured() -> list[str]:
     return list(next(iter(results("methods")["cases"].values())))
 

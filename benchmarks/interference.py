@@ -1,0 +1,260 @@
+"""How well the bleed between microphones is found, and what that gains: in plain mixtures of gains, and in rooms.
+
+    python benchmarks/interference.py [--data DIR] [--quick] [--jobs N]
+
+After Rajesh R, "Interference Reduction in Music Source Separation for Live Recordings", 2023, who compares the true
+interference matrix Λ with the one found, SDR and time: on instantaneous mixtures, with his Λ (1 on the diagonal, 0.1
+off it) and with random ones, and on convolutive ones, here in a hall.  Every seed takes another excerpt of the music,
+deals the players out to other seats and, if Λ is random, draws another.  DIR holds pieces as in pieces.py, which take
+turns; without it the embedded quartet is the only one.
+
+The true Λ of a room has the level of each player's image at each microphone relative to that at its own spot.  Of a
+method it has what the model expects there: Λ itself of the time-domain optimisation, the gains of KAMIR and the
+covariances of FastMNMF2 over all frequencies, each weighted by what the player plays.  Writes
+benchmarks/results/interference.json; seconds are comparable only if it ran with --jobs 1.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _cases import Case
+from _measure import centred, scorer
+from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
+from methods import session, write_case
+from pieces import Piece, embedded_piece, folder_pieces
+
+from mnmf import KAMIR, METHODS, FastMNMF2, Prior, TimeDomain, audio, priors, simulate
+from mnmf.methods import Evidence
+from mnmf.separate import calibration, separate
+
+N = 4
+SECONDS = 5.0
+SEEDS = range(5)
+PUBLISHED = np.where(np.eye(N, dtype=bool), 1.0, 0.1)
+WARM_SECONDS = 1.5
+SCENES: dict[str, Callable[[int], simulate.Scene]] = {"hall": simulate.hall_scene}
+MIXTURES = ("Λ of 0.1", "random Λ", *SCENES)
+
+
+def with_gamma1(gamma1: float) -> Any:
+    return replace(METHODS["time-domain"], model=lambda _, n_iterations: TimeDomain(n_iterations, gamma1=gamma1))
+
+
+def solo_levels(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    assert evidence.solo is not None
+    return priors.solo_panning(*evidence.solo, evidence.spots).hold("G")
+
+
+# `separate` runs these as it runs those that it knows.
+OWN = {
+    "γ1 = 0": with_gamma1(0.0),
+    "γ1 = 0.05": with_gamma1(0.05),
+    "γ1 = 0.1": with_gamma1(0.1),
+    "solo levels": replace(METHODS["time-domain"], prior=solo_levels),
+}
+AS_RECORDED = "as recorded"
+# Of each the method by which it is separated and the kind of solos it is told.
+CONTENDERS = {
+    "time-domain, γ1 = 0": ("γ1 = 0", None),
+    "time-domain, γ1 = 0.05": ("γ1 = 0.05", None),
+    "time-domain, γ1 = 0.1": ("γ1 = 0.1", None),
+    "time-domain, γ1 = 0.1, as recorded": (AS_RECORDED, None),
+    "time-domain, solos": ("time-domain", "solo"),
+    "time-domain, levels of solos": ("solo levels", "solo"),
+    "kamir": ("kamir", None),
+    "kamir, solos": ("kamir", "solo"),
+    "fastmnmf2": ("fastmnmf2", None),
+    "fastmnmf2, solos": ("fastmnmf2", "solo"),
+}
+
+
+def grid(quick: bool) -> list[Cell]:
+    mixtures, seeds = (MIXTURES[:1], SEEDS[:1]) if quick else (MIXTURES, SEEDS)
+    return [
+        {"mixture": mixture, "seed": seed, "method": method}
+        for mixture in mixtures
+        for seed in seeds
+        for method in CONTENDERS
+    ]
+
+
+@cache
+def pieces(data: Path | None) -> list[Piece]:
+    return folder_pieces(data) if data else [embedded_piece()]
+
+
+@lru_cache(1)  # the cells of one mixture follow each other
+def mixed(data: Path | None, mixture: str, seed: int) -> tuple[Case, np.ndarray]:
+    """Return a take and its true Λ (M, N)."""
+    choices = pieces(data)
+    piece = choices[seed % len(choices)]
+    rng = np.random.default_rng((MIXTURES.index(mixture), seed))
+    rate = piece.sample_rate
+    samples = round(SECONDS * rate)
+    first = int(rng.integers(len(piece.stems_LN) - samples + 1))
+    players = rng.permutation(piece.stems_LN.shape[1])[:N]
+    stems_LN = piece.stems_LN[first : first + samples, players]
+    solos_LN = piece.solos_LN[:, players]
+    names = tuple(f"player{n + 1}" for n in range(N))
+    if mixture in SCENES:
+        scene = SCENES[mixture](N)
+        images_LMN = simulate.render(scene, stems_LN, rate)
+        solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), rate)
+        spots, seconds = scene.spots, [(passage.start, passage.stop) for passage in passages]
+    else:
+        mixing_MN = PUBLISHED.copy()
+        if mixture == "random Λ":
+            mixing_MN[~np.eye(N, dtype=bool)] = rng.uniform(0.0, 0.5, N * (N - 1))
+        images_LMN = stems_LN[:, None] * mixing_MN
+        solo_LM = np.concatenate([solos_LN[:, [n]] * mixing_MN[:, n] for n in range(N)])
+        length = len(solos_LN) / rate
+        spots, seconds = tuple(range(N)), [(n * length, (n + 1) * length) for n in range(N)]
+    truth_LN = images_LMN[:, spots, range(N)]
+    level_MN = np.sqrt(np.sum(images_LMN**2, axis=0))
+    case = Case(mixture, rate, images_LMN.sum(axis=2), truth_LN, spots, names, {"solo": (solo_LM, seconds)})
+    return case, level_MN / level_MN[spots, range(N)]
+
+
+@lru_cache(1)
+def scored(data: Path | None, mixture: str, seed: int) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    return scorer(mixed(data, mixture, seed)[0])
+
+
+def measure(cell: Cell, data: Path | None = None, timed: bool = True) -> Result:
+    """Return the gains over the raw spots, one a source, the error of Λ, the Λ found and the seconds it took."""
+    case, truth_MN = mixed(data, cell["mixture"], cell["seed"])
+    method, kind = CONTENDERS[cell["method"]]
+    if timed and method != AS_RECORDED:
+        warm(method, kind, case.sample_rate)
+    if method == AS_RECORDED:
+        model, stems_LN, seconds = as_recorded(case)
+        gains_M = np.ones(case.mixture_LM.shape[1])
+    else:
+        model, stems_LN, seconds = separated(case, method, kind, cell["seed"])
+        gains_M, _ = calibration(centred(case.mixture_LM))
+    found_MN = interference(model, gains_M, case.spots)
+    gains = scored(data, cell["mixture"], cell["seed"])(stems_LN)
+    error = float(np.linalg.norm(found_MN - truth_MN))
+    return {
+        **{key: np.round(values, 3) for key, values in gains.items()},
+        "error": round(error, 5),
+        # 1 is no better than to take it that nothing bleeds.
+        "relative_error": round(error / float(np.linalg.norm(truth_MN - identity(case))), 5),
+        "found": np.round(found_MN, 4),
+        "truth": np.round(truth_MN, 4),
+        "seconds": round(seconds, 3),
+    }
+
+
+@cache
+def warm(method: str, kind: str | None, rate: int) -> None:
+    """Compile whatever a method needs, for its first take is not to pay for that."""
+    length = round(WARM_SECONDS * rate)
+    noise_LN = np.random.default_rng(0).standard_normal((length, N))
+    solo_LM = np.concatenate([noise_LN[:, [n]] * PUBLISHED[:, n] for n in range(N)])
+    seconds = [(n * WARM_SECONDS, (n + 1) * WARM_SECONDS) for n in range(N)]
+    names = tuple(f"player{n + 1}" for n in range(N))
+    mixture_LM = noise_LN @ PUBLISHED.T
+    separated(
+        Case("noise", rate, mixture_LM, noise_LN, tuple(range(N)), names, {"solo": (solo_LM, seconds)}), method, kind
+    )
+
+
+def separated(case: Case, method: str, kind: str | None, seed: int = 0) -> tuple[Any, np.ndarray, float]:
+    """Separate a take as users do, from files: return the model, the stems at the level of the case, and seconds."""
+    METHODS.update(OWN)
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_case(case, folder)
+            level = np.abs(audio.Recording.open(folder / "take.wav").read()).max() / np.abs(case.mixture_LM).max()
+            done = separate(session(case, folder, kind), method, seed=seed)
+    finally:
+        for own in OWN:
+            del METHODS[own]
+    return done.model, done.stems_LN.astype(float) / level, sum(done.seconds.values())
+
+
+def as_recorded(case: Case) -> tuple[TimeDomain, np.ndarray, float]:
+    """Do the same with microphones at the levels they have: γ1 = 0.1 is the truth for them only, if it is at all."""
+    start = time.perf_counter()
+    x_LM = centred(case.mixture_LM)
+    model = TimeDomain(METHODS["time-domain"].iterations, gamma1=0.1).fit(x_LM)
+    stems_LN = model.separate(x_LM) + case.mixture_LM.mean(axis=0)[list(case.spots)]
+    return model, stems_LN, time.perf_counter() - start
+
+
+def identity(case: Case) -> np.ndarray:
+    """Return the Λ (M, N) of a take without bleed."""
+    return np.eye(case.mixture_LM.shape[1])[:, list(case.spots)]
+
+
+def interference(model: Any, gains_M: np.ndarray, spots: tuple[int, ...]) -> np.ndarray:
+    """Return Λ (M, N) as a fitted model has it, between microphones without the gains with which it saw them."""
+    level_MN = np.sqrt(powers(model)) / gains_M[:, None]
+    return level_MN / level_MN[list(spots), range(N)]
+
+
+def powers(model: Any) -> np.ndarray:
+    """Return the power that a model expects of each source at each microphone, (M, N), in proportion."""
+    if isinstance(model, TimeDomain):
+        return model.A_**2
+    if isinstance(model, KAMIR):
+        to_power = 2 / model.exponent
+        played_NF = np.sum(model.P_.astype(float) ** to_power, axis=2)
+        return np.einsum("nf,nfm->mn", played_NF, model.G_**to_power)
+    assert isinstance(model, FastMNMF2)
+    played_NF = np.einsum("nfk,nk->nf", model.W_.astype(float), model.H_.sum(axis=2, dtype=float))
+    reach_FMM = np.abs(np.linalg.inv(model.Q_)) ** 2
+    return np.einsum("nf,fmi,ni->mn", played_NF, reach_FMM, model.G_)
+
+
+def summarise(cells: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return of every figure its mean over the seeds and the margin of that, with 95 % confidence."""
+    table: dict[str, dict[str, Any]] = {}
+    for (mixture, method), results in grouped(cells, "mixture", "method").items():
+        row: dict[str, Any] = {"worst_delta_sdr": min(min(result["delta_sdr"]) for result in results)}
+        for key in ("delta_sdr", "delta_sir", "sar", "delta_snr", "error", "relative_error", "seconds"):
+            mean, margin = mean_and_margin([float(np.mean(result[key])) for result in results])
+            row[key] = [round(mean, 4), round(margin, 4) if len(results) > 1 else None]
+        table.setdefault(mixture, {})[method] = row
+    return table
+
+
+def show(table: dict[str, dict[str, dict[str, Any]]]) -> None:
+    def both(figure: list[float | None], digits: int) -> str:
+        mean, margin = figure
+        return f"{mean:.{digits}f}" + ("" if margin is None else f" ± {margin:.{digits}f}")
+
+    print("mean over seeds ± 95 % confidence; error of Λ: Frobenius, and relative to that of the identity")
+    print(f"{'mixture':10} {'method':34} {'ΔSDR, dB':>13} {'worst':>6} {'error of Λ':>15} {'relative':>8} {'s':>7}")
+    for mixture, methods in table.items():
+        for method, row in methods.items():
+            gain, error, relative = both(row["delta_sdr"], 2), both(row["error"], 3), row["relative_error"][0]
+            figures = f"{gain:>13} {row['worst_delta_sdr']:6.1f} {error:>15} {relative:8.3f} {row['seconds'][0]:7.2f}"
+            print(f"{mixture:10} {method:34} {figures}")
+
+
+def main() -> None:
+    options = arguments(__doc__, data="folder of pieces")
+    simulate.impulse_responses = cache(simulate.impulse_responses)
+    measured = run(
+        "interference",
+        grid(options.quick),
+        partial(measure, data=options.data, timed=not options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+        summarise=summarise,
+    )
+    show(measured["summary"])
+
+
+if __name__ == "__main__":
+    main()
