@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mnmf import priors
 from mnmf.errors import SessionError
-from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain, match_gains
+from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain, changed_gains, match_gains
 from mnmf.priors import Prior
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method"]
@@ -103,6 +103,9 @@ class Method:
         return "a spot for every source" + ("; solos or claps help" if self.solos_help else "")
 
 
+OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where there are solos
+
+
 def _shared_mics(evidence: Evidence) -> bool:
     return len({mics[0] for mics in evidence.spots}) < len(evidence.spots)
 
@@ -117,6 +120,34 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     if evidence.solo is not None:
         Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
     return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
+
+
+def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Start from what FastMNMF2 makes of the take, its covariances mixed with those of the solos.
+
+    Those of the solos are the better ones where nobody has moved since, and little of the others is enough for the
+    updates to find back where somebody has.
+    """
+    solo, spots = evidence.solo, evidence.spots
+    if _shared_mics(evidence):
+        held = _spot_prior(evidence, n_components, rng)
+        return FastMNMF2(n_components, 30).fit(evidence.X_FTM, held, rng=rng).as_full_rank().hold("W")
+    Q, gains_M = None, np.ones(evidence.X_FTM.shape[2])
+    if solo is not None:
+        gains_M = changed_gains(evidence.X_FTM, priors.solo(*solo, spots))
+        Q = priors.solo(solo[0] * gains_M.astype(solo[0].real.dtype), solo[1], spots).Q
+    start = priors.spot(evidence.X_FTM, spots, Q, n_components, rng=rng)
+    model = FastMNMF2(n_components, 30).fit(evidence.X_FTM, start, rng=rng)
+    prior = model.as_full_rank()
+    if solo is None:
+        return prior
+    gains_M = (gains_M * model.gains_).astype(solo[0].real.dtype)
+    learned = priors.solo_covariances(solo[0] * gains_M, solo[1], spots, exponent=2.0)
+    R_NFMM, learned_NFMM = np.array(prior.R), np.array(learned.R)
+    for n, passages in enumerate(solo[1]):
+        if passages:
+            R_NFMM[n] = (1 - OF_SOLOS) * R_NFMM[n] + OF_SOLOS * learned_NFMM[n]
+    return prior | Prior(R=R_NFMM)
 
 
 def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -221,6 +252,18 @@ METHODS = {
     "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
     "mnmf-blind": _fullrank(
         "full-rank MNMF, covariances from a random start", _solo_prior("W", covariances=False), needs_solos=False
+    ),
+    "mnmf-is": Method(
+        "log-det full-rank MNMF from what FastMNMF2 makes of the take, and from the solos if there are any",
+        SAWADA_2013,
+        partial(FullRankMNMF, divergence="log-det"),
+        _full_rank_prior,
+        needs_solos=False,
+        window=32768 / 44100,
+        hops_per_window=4,
+        components=24,
+        iterations=10,
+        lowest=20.0,
     ),
     "mnmf-is-fixh": _log_det("log-det full-rank MNMF, covariances from the solos, held", "R", "W"),
     "mnmf-is-updth": _log_det("log-det full-rank MNMF, covariances from the solos, updated", "W"),

@@ -66,3 +66,16 @@ def test_their_images_are_one_where_spots_are_all_there_is(start):
         wanted = models["fastmnmf2"].images(X_FTM, n)
         np.testing.assert_allclose(models["ntf"].images(X_FTM, n), wanted, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(models["log-det"].images(X_FTM, n), wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_fastmnmf2_is_a_full_rank_model(rng):
+    X_FTM = rng.standard_normal((F, T, M)) + 1j * rng.standard_normal((F, T, M))
+    fast = FastMNMF2(K, 5).fit(X_FTM, Prior(Q=rng.standard_normal((F, M, M)) + 0j, spots=(1, (0, 2))))
+    prior = fast.as_full_rank()
+    own = np.stack([prior.R[0, :, 1, 1], prior.R[1, :, 0, 0]])
+    np.testing.assert_allclose(own, 1, rtol=1e-12)
+    full = FullRankMNMF(K, 1, divergence="log-det").fit(X_FTM, prior.hold("W", "H", "R"))
+    assert full.spots_ == fast.spots_
+    assert full.cost_[0] == pytest.approx(fast.cost_[-1], rel=1e-6)
+    for n in range(N):
+        np.testing.assert_allclose(full.images(X_FTM, n), fast.images(X_FTM, n), atol=1e-5 * np.abs(X_FTM).max())

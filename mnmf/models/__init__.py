@@ -16,17 +16,27 @@ the images of all sources sum to the mixture.  Both take the spectrogram that wa
 ``save(path)`` and ``load(path)`` use ``.npz`` without pickle.
 
 A model fitted without knowing the spots has its sources in no order; `assign_spots` finds whose is whose.
-`match_gains` undoes what preamplifiers were changed by between the solos and the take.
+`match_gains` undoes what preamplifiers were changed by between the solos and the take; `changed_gains` says by how
+much.
 
 There is no base class: the methods share these words and `_iterate`, and differ in everything else.
 """
 
 from mnmf.models._assign import assign_spots
-from mnmf.models._gains import match_gains
+from mnmf.models._gains import changed_gains, match_gains
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 from mnmf.models.kamir import KAMIR
 from mnmf.models.ntf import NTFPanning
 from mnmf.models.timedomain import TimeDomain
 
-__all__ = ["KAMIR", "FastMNMF2", "FullRankMNMF", "NTFPanning", "TimeDomain", "assign_spots", "match_gains"]
+__all__ = [
+    "KAMIR",
+    "FastMNMF2",
+    "FullRankMNMF",
+    "NTFPanning",
+    "TimeDomain",
+    "assign_spots",
+    "changed_gains",
+    "match_gains",
+]

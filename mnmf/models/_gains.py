@@ -13,7 +13,7 @@ from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.priors import Prior
 from mnmf.priors.spot import spot
 
-__all__ = ["match_gains"]
+__all__ = ["changed_gains", "match_gains"]
 
 Array = NDArray[Any]
 
@@ -22,10 +22,10 @@ COMPONENTS = 16
 ITERATIONS = 15
 
 
-def match_gains(X_FTM: Array, prior: Prior) -> Prior:
-    """Return a prior with Q as it would be, had the solos been recorded at the gains of the take.
+def changed_gains(X_FTM: Array, prior: Prior) -> Array:
+    """Return by which factor the gain of each microphone has changed since the solos, float64 (M,).
 
-    A short fit of a part of the frequencies learns how each microphone's gain differs (`FastMNMF2.gains_`).
+    A short fit of a part of the frequencies learns it (`FastMNMF2.gains_`).
 
     Parameters
     ----------
@@ -33,10 +33,6 @@ def match_gains(X_FTM: Array, prior: Prior) -> Prior:
         Spectrogram of the take.
     prior : Prior
         With `Q`, learned from solos, row n for source n, and `spots`.
-
-    Returns
-    -------
-    Prior
 
     Raises
     ------
@@ -49,7 +45,29 @@ def match_gains(X_FTM: Array, prior: Prior) -> Prior:
     some = slice(None, None, -(-len(X_FTM) // ENOUGH))
     part_FTM = np.ascontiguousarray(X_FTM[some])
     start = spot(part_FTM, prior.spots, prior.Q[some], COMPONENTS)
-    gains_M = FastMNMF2(COMPONENTS, ITERATIONS).fit(part_FTM, start).gains_
+    return FastMNMF2(COMPONENTS, ITERATIONS).fit(part_FTM, start).gains_
+
+
+def match_gains(X_FTM: Array, prior: Prior) -> Prior:
+    """Return a prior with Q as it would be, had the solos been recorded at the gains of the take.
+
+    Parameters
+    ----------
+    X_FTM, prior
+        As for `changed_gains`.
+
+    Returns
+    -------
+    Prior
+
+    Raises
+    ------
+    ArgumentError
+        As `changed_gains`.
+    """
+    gains_M = changed_gains(X_FTM, prior)
+    if prior.Q is None or prior.spots is None:
+        return prior
     Q_FMM = np.asarray(prior.Q / gains_M, np.complex128)
     own = [mics[0] for mics in prior.spots]
     Q_FMM[:, : len(own)] *= gains_M[own][:, None]  # the own spot stays the unit

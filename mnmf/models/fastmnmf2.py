@@ -175,6 +175,27 @@ class FastMNMF2:
         chosen = chosen_mics(source, mics, N, M)
         return self._images(X_FTM, [source] * len(chosen), chosen)
 
+    def as_full_rank(self) -> Prior:
+        """Return this model as a prior of ``FullRankMNMF(divergence="log-det")``, for which it means the same.
+
+        ``R_n = Q⁻¹ diag(g_n) Q⁻ᴴ``, scaled to 1 at the reference spot of each source, and W by as much the other way.
+
+        Returns
+        -------
+        Prior
+            With `W`, `H`, `R`, complex128 (N, F, M, M), and `spots`.
+        """
+        G_NM = self._fitted()
+        mixing_FMM = np.linalg.inv(self.Q_)
+        R_NFMM = np.empty((len(G_NM), *mixing_FMM.shape), np.complex128)
+        W_NFK = np.array(self.W_, np.float64)
+        for n, (own, *_) in enumerate(self.spots_):
+            R_NFMM[n] = (mixing_FMM * G_NM[n].astype(np.float64)) @ np.conj(mixing_FMM.swapaxes(1, 2))
+            level_F = np.maximum(R_NFMM[n, :, own, own].real, np.finfo(float).tiny)
+            R_NFMM[n] /= level_F[:, None, None]
+            W_NFK[n] *= level_F[:, None]
+        return Prior(W=W_NFK, H=self.H_, R=R_NFMM, spots=self.spots_)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the hyper-parameters and what was learned to an ``.npz`` file."""
         self._fitted()
