@@ -58,9 +58,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _fail(message: str) -> int:
     # A hostile name could carry control characters or line ends into the terminal.
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message.replace("\n", " "))
-    click.echo(f"mnmf: {line}", err=True)
+    click.echo("mnmf: " + _printable(message.replace("\n", " ")), err=True)
     return 2
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -332,8 +335,9 @@ def notes_build(
     """
     from mnmf.priors import NoteDictionary
     from mnmf.priors._instruments import parse_pitch
+    from mnmf.priors._library import recordings
 
-    target = _file_target(out)
+    target = _file_target(out, (".npz",))
     given: dict[str, Any] = {
         "instrument": instrument,
         "lowest": None if lowest is None else parse_pitch(lowest),
@@ -341,7 +345,7 @@ def notes_build(
         "styles": style,
         "dynamics": dynamics,
     }
-    inputs = [] if index is None else [index]
+    inputs = recordings(folder, index)
     with OutputFolder(target.parent, [target.name], inputs=inputs, overwrite=overwrite) as place:
         with _progress("notes") as tell:
 
@@ -358,41 +362,42 @@ def notes_build(
 
 
 @notes.command("list")
-@click.argument("file", required=False)
-def notes_list(file: str | None) -> None:
-    """List the instruments of a dictionary; without FILE, of the one that comes with mnmf."""
-    Console(highlight=False).print(notes_table(_dictionary(file)))
+@click.argument("dictionary", default=EMBEDDED, metavar="[NAME|FILE]")
+def notes_list(dictionary: str) -> None:
+    """List the instruments of a dictionary: of a file, or of orchestra, which is embedded, if none is given."""
+    Console(highlight=False).print(notes_table(_dictionary(dictionary, bare_files=True)[0]))
 
 
 @notes.command("show")
 @click.argument("instrument")
-@click.option("--dictionary", metavar="FILE", help="The dictionary; without it, the one that comes with mnmf.")
+@click.option(
+    "--dictionary",
+    default=EMBEDDED,
+    show_default=True,
+    metavar="NAME|FILE",
+    help="The dictionary: a file, or orchestra, which is embedded.",
+)
 @click.option("--out", required=True, metavar="PICTURE", help="A .png, .pdf or .svg file.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier picture.")
-def notes_show(instrument: str, dictionary: str | None, out: str, overwrite: bool) -> None:
+def notes_show(instrument: str, dictionary: str, out: str, overwrite: bool) -> None:
     """Draw the notes of an instrument: frequency over pitch."""
-    from mnmf.priors._drawing import draw
+    from mnmf.priors._drawing import SUFFIXES, draw
 
-    target = _file_target(out)
-    source = _dictionary(dictionary)
+    target = _file_target(out, SUFFIXES)
+    source, inputs = _dictionary(dictionary, bare_files=True)
     own = source.find(instrument)
-    inputs = [] if dictionary is None else [dictionary]
     with OutputFolder(target.parent, [target.name], inputs=inputs, overwrite=overwrite) as place:
         interruptible(lambda: draw(source, own, place.path(target.name)))
         place.publish()
     click.echo(f"{own} in {out}")
 
 
-def _dictionary(file: str | None) -> NoteDictionary:
-    from mnmf.priors import NoteDictionary
-
-    return NoteDictionary.embedded() if file is None else NoteDictionary.load(file)
-
-
-def _file_target(out: str) -> Path:
+def _file_target(out: str, suffixes: Sequence[str]) -> Path:
     target = Path(out)
     if not out or not target.name or out.endswith(("/", "\\")):
         raise ArgumentError(f"--out {out!r} names no file")
+    if target.suffix.lower() not in suffixes:
+        raise ArgumentError(f"--out {out!r} must end in {' or '.join(suffixes)}")
     return target
 
 
@@ -408,7 +413,8 @@ def notes_table(dictionary: NoteDictionary) -> Table:
     for own in dictionary.instruments:
         pitches = dictionary.pitches(own)
         span = f"{pitch_name(pitches[0]):<3} – {pitch_name(pitches[-1])}"
-        table.add_row(Text(own), str(len(pitches)), span, Text(dictionary.source(own)))
+        source = Text(_printable(dictionary.source(own)))
+        table.add_row(Text(_printable(own)), str(len(pitches)), span, source)
     return table
 
 
@@ -519,24 +525,32 @@ def _listed(text: str | None) -> list[str] | None:
 
 def _joined_dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:
     """Return the dictionaries that are named, joined into one, and the files they came from."""
-    from mnmf.priors import NoteDictionary
-
     joined: NoteDictionary | None = None
     files = []
     for option in options:
-        name, equals, path = (part.strip() for part in option.partition("="))
-        if equals and not (name and path):
-            raise ArgumentError(f"--dictionary wants NAME or NAME=FILE, as in --dictionary rwc=rwc.npz; got {option!r}")
-        if not equals and name != EMBEDDED:
-            raise ArgumentError(f"there is no embedded dictionary {name!r}, only {EMBEDDED}; for a file say NAME=FILE")
-        if equals:
-            notes = NoteDictionary.load(path)
-            notes.name = name
-            files.append(Path(path))
-        else:
-            notes = NoteDictionary.embedded()
+        notes, more = _dictionary(option)
         joined = notes if joined is None else joined | notes
+        files += more
     return joined, files
+
+
+def _dictionary(option: str, bare_files: bool = False) -> tuple[NoteDictionary, list[Path]]:
+    """Return the dictionary that NAME or NAME=FILE means, or FILE with `bare_files`, and the file it came from."""
+    from mnmf.priors import NoteDictionary
+
+    name, equals, path = (part.strip() for part in option.partition("="))
+    if not equals and name == EMBEDDED:
+        return NoteDictionary.embedded(), []
+    # The name of a file may have an equals sign of its own.
+    if bare_files and (not (name and path) or Path(option).exists()):
+        return NoteDictionary.load(option), [Path(option)]
+    if equals and not (name and path):
+        raise ArgumentError(f"--dictionary wants NAME or NAME=FILE, as in --dictionary rwc=rwc.npz; got {option!r}")
+    if not equals:
+        raise ArgumentError(f"there is no embedded dictionary {name!r}, only {EMBEDDED}; for a file say NAME=FILE")
+    notes = NoteDictionary.load(path)
+    notes.name = name
+    return notes, [Path(path)]
 
 
 def _spots(options: Sequence[str]) -> dict[str, list[str]]:

@@ -1,8 +1,11 @@
 """The note dictionary: learned from each layout of a library, seen through any window, found by any name."""
 
 import csv
+import io
+import os
 import subprocess
 import sys
+import zipfile
 from importlib.resources import files
 
 import numba
@@ -15,7 +18,8 @@ from mnmf.errors import ArgumentError, AudioFileError
 from mnmf.priors._instruments import parse_pitch, pitch_name
 from mnmf.priors._library import sounding
 from mnmf.priors._nmf import nmf
-from mnmf.priors.notes import FLOOR
+from mnmf.priors.notes import FLOOR, Spectra
+from tests.reference.nmf import update_h
 
 RATE = 22050
 CHROMATIC = (57, 58, 59)
@@ -63,6 +67,38 @@ def learned(library):
 
 def same(a, b, instrument, tolerance=1e-9):
     np.testing.assert_allclose(a.bases(instrument, 2048, RATE), b.bases(instrument, 2048, RATE), atol=tolerance)
+
+
+# The recipe
+
+
+def test_a_note_is_what_one_component_makes_of_all_its_recordings(tmp_path):
+    """Against plain loops, where the cells are the bins: β = 1.5, and so many iterations that more change nothing."""
+    rate, length = 11025, 8192
+
+    def low(harmonics, seconds):
+        time_L = np.arange(round(seconds * rate)) / rate
+        ramp_L = np.minimum(1.0, np.minimum(time_L, time_L[::-1]) / 0.02)
+        return 0.1 * ramp_L * sum(np.sin(2 * np.pi * k * hertz(45) * time_L + k) for k in harmonics)
+
+    # Recordings without a partial in common, and most of one kind: the few take several iterations to be heard.
+    pieces = []
+    for take, (harmonics, seconds) in enumerate((((1,), 2.0), ((1,), 2.0), ((2, 3, 4, 5), 0.3))):
+        x_L = sf.read(write(tmp_path / f"violin_{take}_A2.wav", low(harmonics, seconds), rate))[0]
+        piece_FT = np.abs(STFT(length, length // 4).analyse(x_L[:, None])[..., 0])
+        pieces.append(piece_FT / np.sqrt(np.mean(piece_FT**2)))
+    V_FT = np.concatenate(pieces, axis=1)[1:500]  # the first cell is half a bin
+    W_FK, H_KT = np.ones((len(V_FT), 1)), np.ones((1, V_FT.shape[1]))
+    for _ in range(50):
+        H_KT = update_h(V_FT, W_FK, H_KT, 1.5)
+        W_FK = update_h(V_FT.T, H_KT.T, W_FK.T, 1.5).T
+    expected_F = 20 * np.log10(W_FK[:, 0] / W_FK.max())
+
+    NoteDictionary.build(tmp_path).save(tmp_path / "a.npz")
+    learned_F = (np.load(tmp_path / "a.npz")["levels_0"][0, 1:500] - 255.0) / 2
+    heard_F = expected_F > -40
+    assert np.sum(heard_F) > 40
+    np.testing.assert_allclose(learned_F[heard_F], expected_F[heard_F], atol=0.3)  # rounded to half a decibel
 
 
 # Windows and rates
@@ -226,6 +262,15 @@ def test_refusals_name_the_file(tmp_path):
     path = write(tmp_path / "kazoo.wav", successive((60,)))
     refused(ArgumentError, [str(path), "kazoo", "--lowest"])
     refused(ArgumentError, [str(path), "beyond MIDI"], lowest=128)
+    for name, instrument in {
+        "!!!": "has no letters",
+        "a + b": "plus",
+        "a\x1bb": "control",
+        "a" * 101: "longer",
+    }.items():
+        refused(ArgumentError, [repr(name[:40]), instrument], instrument=name)
+    refused(ArgumentError, ["name", "printable"], name="a\nb", instrument="kazoo", lowest=60)
+    refused(ArgumentError, ["source", "printable"], source="a" * 1001, instrument="kazoo", lowest=60)
     table = tmp_path / "index.csv"
     refused(ArgumentError, [str(table), "cannot be read"], index=table)
     for text, words in {
@@ -235,12 +280,44 @@ def test_refusals_name_the_file(tmp_path):
         "file,instrument,pitch\nkazoo.wav,kazoo,H4": ["line 2", "'H4' is no pitch"],
         "file,instrument,pitch\nother.wav,kazoo,60": ["line 2", "other.wav"],
         "file,instrument,pitch,start,stop\nkazoo.wav,kazoo,60,1,0.5": ["line 2", "stop must come after"],
+        "file,instrument,pitch,start,stop\nkazoo.wav,kazoo,60,0,inf": ["line 2", "finite"],
+        "file,instrument,pitch,start,stop\nkazoo.wav,kazoo,60,nan,1": ["line 2", "finite"],
+        "file,instrument,pitch\nkazoo.wav,!!!,60": ["line 2", "'!!!' has no letters"],
+        "file,instrument,pitch\nkazoo.wav,a + b,60": ["line 2", "'a + b' joins two"],
+        "file,instrument,pitch\nkazoo\0.wav,kazoo,60": ["line 2", "there is no file"],
         "file,instrument,pitch,start\nkazoo.wav,kazoo,60,x": ["line 2", "numbers of seconds"],
     }.items():
         table.write_text(text)
         refused(ArgumentError, [str(table), *words], index=table)
     table.write_text("file,instrument,pitch,start\nkazoo.wav,kazoo,60,100")
     refused(ArgumentError, [str(path), "100 s"], index=table)
+    refused(ArgumentError, ["--lowest", "--index"], index=table, lowest=60)
+    table.write_text("file,instrument,pitch,start\nkazoo.wav,kazoo,60,1e308")
+    refused(ArgumentError, [str(path), "1e+308 s"], index=table)
+    table.write_text("file,instrument,pitch,stop\nkazoo.wav,kazoo,60,1e308")
+    assert NoteDictionary.build(tmp_path, index=table).instruments == ("kazoo",)
+
+
+@pytest.mark.parametrize("name", ["violin_Z4.wav", "violin_999.wav", "Violin/one.wav"])
+def test_one_note_without_a_pitch_is_not_taken_for_the_lowest(tmp_path, name):
+    path = write(tmp_path / name, tone(69))
+    with pytest.raises(ArgumentError, match="only one note sounds in it; name it like violin_A4.wav") as refusal:
+        NoteDictionary.build(tmp_path)
+    assert str(path) in str(refusal.value)
+    assert NoteDictionary.build(tmp_path, lowest=69).pitches("violin") == (69,)
+
+
+def test_a_pitch_that_is_none_names_its_file(tmp_path):
+    path = write(tmp_path / "violin_A9.wav", tone(69))
+    with pytest.raises(ArgumentError) as refusal:
+        NoteDictionary.build(tmp_path)
+    assert str(path) in str(refusal.value)
+    assert "'A9' is no pitch" in str(refusal.value)
+
+
+def test_a_first_note_that_no_file_asks_for_is_refused(library):
+    with pytest.raises(ArgumentError, match="--lowest says nothing"):
+        NoteDictionary.build(library, lowest=57)
 
 
 def test_pitches_in_words():
@@ -278,6 +355,85 @@ def test_saved_and_loaded(learned, tmp_path):
         NoteDictionary.load(tmp_path / "c.npz")
     with pytest.raises(ArgumentError, match=r"missing\.npz: cannot be read"):
         NoteDictionary.load(tmp_path / "missing.npz")
+
+
+def spoiled(path):
+    """Return the bytes of `path` with damage of many kinds."""
+    whole = path.read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    changes = [(directory + 8, 1), (directory + 10, 99), (directory + 10, 12), (directory + 10, 14)]  # locked, packed
+    places = np.random.default_rng(0).integers(0, len(whole), 60).tolist()
+    changes += [(place, value) for place in (*range(0, 200, 7), *places) for value in (0, 255)]
+    damaged = [whole[:place] + bytes([value]) + whole[place + 1 :] for place, value in changes]
+    # A header is read as Python: one that has no end, one that is too deep, and one of more memory than there is.
+    for header in (
+        b"{'shape': (",
+        b"(" * 9000,
+        b"{'descr': '|u1', 'fortran_order': False, 'shape': (9%b,)}" % (b"9" * 12),
+    ):
+        text = header.ljust(117) + b"\n"
+        with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+            archive.writestr("format.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+        damaged.append(buffer.getvalue())
+    return damaged
+
+
+def test_damaged_files_give_one_line(learned, tmp_path):
+    learned.save(tmp_path / "a.npz")
+    X_FTM = np.random.default_rng(0).standard_normal((9, 8, 2)) + 1j
+    FullRankMNMF(n_components=2, n_iterations=1).fit(X_FTM).save(tmp_path / "model.npz")
+    out = tmp_path / "b.npz"
+    for path, load in ((tmp_path / "a.npz", NoteDictionary.load), (tmp_path / "model.npz", FullRankMNMF.load)):
+        refusals = []
+        for content in spoiled(path):
+            out.write_bytes(content)
+            try:
+                load(out)
+            except ArgumentError as error:
+                refusals.append(error)
+        assert all(str(error).startswith(str(out)) and "\n" not in str(error) for error in refusals)
+        causes = {type(error.__cause__).__name__ for error in refusals}
+        assert causes >= {"error", "NotImplementedError", "RuntimeError", "BadZipFile"}
+    for damage in ({"n_components": np.zeros(2)}, {"spots": np.array("a")}, {"spots_per_source": np.zeros(3)}):
+        np.savez(out, **(dict(np.load(tmp_path / "model.npz")) | damage))
+        with pytest.raises(ArgumentError, match=r"b\.npz holds a damaged FullRankMNMF"):
+            FullRankMNMF.load(out)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"pitches_0": np.zeros(0, np.uint8), "levels_0": np.zeros((0, 3488), np.uint8)},
+        {"pitches_0": np.array([57, 58, 128], np.uint8)},
+        {"pitches_0": np.array([-1, 58, 59])},
+        {"pitches_0": np.array([57, 59, 58], np.uint8)},
+        {"pitches_0": np.array([57.0, 58.0, 59.0])},
+        {"instruments": np.array(["a\x1b[2J", "violin"])},
+        {"instruments": np.array(["a" * 101, "violin"])},
+        {"instruments": np.array(["!!!", "violin"])},
+        {"instruments": np.array(["a + b", "violin"])},
+        {"instruments": np.array(["violin", "violin"])},
+        {"instruments": np.array(["violin"])},
+        {"instruments": np.array([b"oboe", b"violin"])},
+        {"instruments": np.array([], np.str_), "sources": np.array([], np.str_)},
+        {"sources": np.array(["\x1b[2J", "me"])},
+        {"name": np.array("a" * 1001)},
+        {"name": np.array(["a", "b"])},
+    ],
+)
+def test_files_of_what_a_dictionary_cannot_be_are_damaged(learned, tmp_path, damage):
+    learned.save(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", **(dict(np.load(tmp_path / "a.npz")) | damage))
+    with pytest.raises(ArgumentError, match=r"b\.npz: is a damaged note dictionary"):
+        NoteDictionary.load(tmp_path / "b.npz")
+
+
+def test_a_name_that_cannot_be_loaded_is_not_saved(learned, tmp_path):
+    named = learned | learned
+    named.name = "a\nb"
+    with pytest.raises(ArgumentError, match="name must have at most 1000 printable characters"):
+        named.save(tmp_path / "a.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_runs_and_any_number_of_threads_teach_the_same(library, learned, tmp_path):
@@ -338,13 +494,13 @@ def test_what_people_call_an_instrument(word, found):
 @pytest.mark.parametrize(
     ("word", "listed"),
     [
-        ("kazoo", "violin, viola, cello"),
-        ("English horn", "there are violin"),
+        ("kazoo", "say with --instruments what is played: one of violin, viola, cello"),
+        ("English horn", "one of violin"),
         ("bass clarinet", "did you mean clarinet"),
         ("alto", "alto saxophone or choir"),
         ("violin and viola", "viola or violin"),
-        ("", "there are violin"),
-        ("12", "there are violin"),
+        ("", "one of violin"),
+        ("12", "one of violin"),
     ],
 )
 def test_unknown_and_ambiguous_names_list_what_there_is(word, listed):
@@ -358,8 +514,25 @@ def test_names_of_ones_own(tmp_path):
     dictionary = NoteDictionary.build(tmp_path)
     assert dictionary.instruments == ("my kazoo",)
     assert dictionary.find("MY-KAZOO") == "my kazoo"
-    with pytest.raises(ArgumentError, match="there are my kazoo"):
+    with pytest.raises(ArgumentError, match="one of my kazoo"):
         dictionary.find("violin")
+
+
+def test_names_that_differ_in_numbers_only(tmp_path):
+    write(tmp_path / "a.wav", tone(57))
+    table = tmp_path / "t.csv"
+    table.write_text("file,instrument,pitch\na.wav,Kazoo 1,57\na.wav,Kazoo 2,58\n")
+    dictionary = NoteDictionary.build(tmp_path, index=table)
+    assert dictionary.pitches("kazoo 1") == (57,)
+    assert dictionary.pitches("KAZOO 2") == (58,)
+    with pytest.raises(ArgumentError, match="could be kazoo 1 or kazoo 2"):
+        dictionary.find("kazoo")
+
+
+def test_a_folder_with_a_name_that_cannot_be_shown(tmp_path):
+    write(tmp_path / "a\x1bb" / "violin_A3.wav", tone(57))
+    dictionary = NoteDictionary.build(tmp_path / "a\x1bb")
+    assert dictionary.name == dictionary.source("violin") == "a?b"
 
 
 # Priors
@@ -510,6 +683,72 @@ def test_build_options_reach_the_library(tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_no_recording_of_the_library_is_replaced(tmp_path, capsys):
+    folder = tmp_path / "lib"
+    recording = write(folder / "violin_A4.wav", tone(69))
+    elsewhere = write(tmp_path / "other.wav", tone(70))
+    table = tmp_path / "t.csv"
+    table.write_text("file,instrument,pitch\n../other.wav,violin,70\n")
+    os.link(recording, folder / "recording.npz")
+    os.link(elsewhere, folder / "elsewhere.npz")
+    os.link(table, folder / "table.npz")
+    before = {path: path.read_bytes() for path in (recording, elsewhere, table)}
+    for name, words, more in (
+        ("violin_A4.wav", "must end in .npz", []),
+        ("new", "must end in .npz", []),
+        ("recording.npz", "is the input", []),
+        ("elsewhere.npz", "is the input", ["--index", str(table)]),
+        ("table.npz", "is the input", ["--index", str(table)]),
+    ):
+        assert cli.run(["notes", "build", str(folder), "--out", str(folder / name), "--overwrite", *more]) == 2
+        said = capsys.readouterr().err
+        assert words in said
+        assert said.count("\n") == 1
+    assert {path: path.read_bytes() for path in before} == before
+    # An earlier dictionary may lie among them.
+    for _ in range(2):
+        assert cli.run(["notes", "build", str(folder), "--out", str(folder / "mine.npz"), "--overwrite"]) == 0
+
+
+def test_dictionaries_by_name_and_by_file(learned, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    learned.save(tmp_path / "mine.npz")
+    learned.save(tmp_path / "a=b.npz")
+    listed = {}
+    for words in ("", "orchestra", "mine.npz", "own=mine.npz", "a=b.npz"):
+        assert cli.run(["notes", "list", *words.split()]) == 0
+        listed[words] = capsys.readouterr().out
+    assert "timpani" in listed["orchestra"]
+    assert listed["orchestra"] == listed[""]
+    assert "clarinet" in listed["mine.npz"]
+    assert "timpani" not in listed["mine.npz"]
+    assert listed["own=mine.npz"] == listed["a=b.npz"] == listed["mine.npz"]
+    for words in ("jazz", "own=none.npz", "own=", "=mine.npz"):
+        assert cli.run(["notes", "list", words]) == 2
+        assert "cannot be read" in capsys.readouterr().err
+    pytest.importorskip("matplotlib")
+    pictures = []
+    for words in ("orchestra", "mine.npz", "own=mine.npz"):
+        assert cli.run(["notes", "show", "violin", "--dictionary", words, "--out", "x.png", "--overwrite"]) == 0
+        pictures.append((tmp_path / "x.png").read_bytes())
+    assert pictures[0] != pictures[1] == pictures[2]
+
+
+def test_a_list_sends_nothing_to_the_terminal_but_text(capsys):
+    notes = {"a\x1b[2Jb": Spectra((57,), np.zeros((1, 3488), np.uint8), "c\x07d")}
+    dictionary = NoteDictionary("x", notes)
+    table = cli.notes_table(dictionary)
+    assert [str(cell) for column in (0, 3) for cell in table.columns[column].cells] == ["a\\x1b[2Jb", "c\\x07d"]
+
+
+def test_names_are_drawn_as_they_are(tmp_path):
+    pytest.importorskip("matplotlib")
+    from mnmf.priors._drawing import draw
+
+    write(tmp_path / "A3.wav", tone(57))
+    draw(NoteDictionary.build(tmp_path, instrument="$x^$", source="$y_$"), "$x^$", tmp_path / "x.png")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -517,10 +756,12 @@ def test_build_options_reach_the_library(tmp_path, capsys):
         (["build", "{}", "--out", "{}/x.npz"], "no audio files"),
         (["build", "{}", "--out", "{}/x.npz", "--lowest", "H3"], "is no pitch"),
         (["build", "{}", "--out", ""], "names no file"),
-        (["build", "{}", "--out", "{}/t.csv", "--index", "{}/t.csv", "--overwrite"], "is the input"),
+        (["build", "{}", "--out", "{}/t.csv", "--index", "{}/t.csv", "--overwrite"], "must end in .npz"),
+        (["build", "{}", "--out", "{}/x.npz", "--index", "{}/t.csv"], "has no rows"),
+        (["build", "{}", "--out", "{}/x.npz", "--index", "{}/none.csv"], "none.csv: cannot be read"),
         (["list", "{}/t.csv"], "is no note dictionary"),
         (["show", "kazoo", "--out", "{}/x.png"], "no notes of 'kazoo'"),
-        (["show", "violin", "--out", "{}/x.jpeg"], "pictures end in"),
+        (["show", "violin", "--out", "{}/x.jpeg"], "x.jpeg' must end in .png or .pdf or .svg"),
     ],
 )
 def test_refused_commands_leave_nothing(tmp_path, capsys, arguments, words):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -46,21 +45,25 @@ def load_arrays(
     Raises
     ------
     ArgumentError
-        The file holds something else.
+        The file cannot be read, or holds something else.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             saved = dict(arrays)
-    except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
-        raise ArgumentError(f"{path} cannot be read as a saved model: {error}") from error
+    except Exception as error:  # zipfile, zlib, tokenize and numpy each have their own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ArgumentError(f"{path} cannot be read as a saved model: {reason}") from error
     needed = {*parameters, "cost", "spots", "spots_per_source", *names}
     if str(saved.get("model")) != kind.__name__ or not saved.keys() >= needed:
         raise ArgumentError(f"{path} does not hold a {kind.__name__}; give a file that save wrote")
-    values = {name: saved[name].item() for name in parameters}
-    model: Any = kind(**{name: None if value == -1 else value for name, value in values.items()})
-    for name in names:
-        setattr(model, f"{name}_", saved[name])
-    model.cost_ = saved["cost"]
-    ends = np.cumsum(saved["spots_per_source"])[:-1]
-    model.spots_ = as_spots([mics.tolist() for mics in np.split(saved["spots"], ends)])
+    try:
+        values = {name: saved[name].item() for name in parameters}
+        model: Any = kind(**{name: None if value == -1 else value for name, value in values.items()})
+        for name in names:
+            setattr(model, f"{name}_", saved[name])
+        model.cost_ = saved["cost"]
+        ends = np.cumsum(saved["spots_per_source"])[:-1]
+        model.spots_ = as_spots([mics.tolist() for mics in np.split(saved["spots"], ends)])
+    except Exception as error:  # whatever numpy makes of arrays of other kinds and shapes
+        raise ArgumentError(f"{path} holds a damaged {kind.__name__}; save it anew") from error
     return cast(Model, model)

@@ -24,16 +24,14 @@ INK, PAPER = "#e8e6e3", "#14121a"
 
 
 def draw(dictionary: NoteDictionary, instrument: str, path: str | os.PathLike[str]) -> None:
-    """Draw every note of `instrument`, each on a key of a keyboard, to a PNG, PDF or SVG file.
+    """Draw every note of `instrument`, each on a key of a keyboard, to a file that ends in one of `SUFFIXES`.
 
     Raises
     ------
     ArgumentError
-        matplotlib is missing, the ending of the file is another, or the instrument is unknown.
+        matplotlib is missing, or the instrument is unknown.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ArgumentError(f"{path}: pictures end in {', '.join(SUFFIXES)}; name one of these")
     own = dictionary.find(instrument)
     try:
         matplotlib: Any = import_module("matplotlib")
@@ -75,9 +73,9 @@ def draw(dictionary: NoteDictionary, instrument: str, path: str | os.PathLike[st
     bar.set_ticks([0, -20, -40, -60], labels=["0 dB", "−20", "−40", "−60"])
     scale.tick_params(colors=INK, labelsize=9, length=3)
 
-    figure.text(left, 0.955, own, color=INK, size=16, weight="bold", va="center")
+    figure.text(left, 0.955, own, color=INK, size=16, weight="bold", va="center", parse_math=False)
     words = f"{len(pitches)} notes, {pitch_name(min(pitches))} to {pitch_name(max(pitches))}, {dictionary.source(own)}"
-    figure.text(left, 0.913, words, color=INK, size=9.5, va="center", alpha=0.75)
+    figure.text(left, 0.913, words, color=INK, size=9.5, va="center", alpha=0.75, parse_math=False)
     # Without a date, so that the same dictionary gives the same picture.
     date = {".png": {"Software": "mnmf"}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[suffix]
     with matplotlib.rc_context({"svg.hashsalt": "mnmf"}):

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 from mnmf.errors import ArgumentError
 
-__all__ = ["LOWEST", "RWC_CODES", "find_instrument", "known_instrument", "parse_pitch", "pitch_name"]
+__all__ = ["LOWEST", "RWC_CODES", "find_instrument", "known_instrument", "name_problem", "parse_pitch", "pitch_name"]
+
+LONGEST = 100  # letters of an instrument's name
 
 # Other words for an instrument, apart from its own name, plurals and numbers.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -193,6 +195,17 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[^\W\d_]+", plain.casefold()))
 
 
+def name_problem(name: str) -> str:
+    """Return what keeps `name` from being the name of an instrument, as in "has no letters"; nothing if it is fine."""
+    if len(name) > LONGEST:
+        return f"is longer than {LONGEST} characters"
+    if not name.isprintable():
+        return "has control characters"
+    if re.search(r"\s\+\s", name):
+        return "joins two with a plus"
+    return "" if words_of(name) else "has no letters"
+
+
 def known_instrument(name: str) -> str | None:
     """Return the usual name of the instrument that `name` speaks of, None if it is none or more than one."""
     found = _matches(name, _vocabulary(tuple(ALIASES)))
@@ -208,9 +221,15 @@ def find_instrument(name: str, instruments: Sequence[str]) -> tuple[str, ...]:
     ArgumentError
         The word means none of them, or could mean several; the message lists them.
     """
-    for own in instruments:
-        if words_of(own) == words_of(name) and words_of(name):
-            return (own,)
+    if name in instruments:
+        return (name,)
+    alike = [own for own in instruments if words_of(name) and words_of(own) == words_of(name)]
+    # "kazoo 1" and "kazoo 2" have the same words.
+    exact = [own for own in alike if own == " ".join(name.casefold().split())] or alike
+    if len(exact) > 1:
+        raise ArgumentError(f"{name!r} could be {_list(exact, 'or')}; say which")
+    if exact:
+        return (exact[0],)
     every = tuple(dict.fromkeys((*instruments, *ALIASES)))
     found = _matches(name, _vocabulary(every))
     if not found:
@@ -241,8 +260,11 @@ def find_instrument(name: str, instruments: Sequence[str]) -> tuple[str, ...]:
 
 def _unknown(name: str, instruments: Sequence[str]) -> str:
     near = difflib.get_close_matches(name.casefold(), instruments, 1)
-    hint = f"; did you mean {near[0]}? There are" if near else "; there are"
-    return f"no notes of {name!r} here{hint} {', '.join(instruments)}"
+    hint = f"did you mean {near[0]}? If" if near else "if"
+    return (
+        f"no notes of {name!r} here; {hint} that is a player's name, say with --instruments what is played: one of "
+        f"{', '.join(instruments)}"
+    )
 
 
 def _list(names: Sequence[str], joint: str) -> str:

@@ -19,9 +19,18 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, AudioFileError
-from mnmf.priors._instruments import LOWEST, PITCH, RWC_CODES, known_instrument, parse_pitch, pitch_name, words_of
+from mnmf.priors._instruments import (
+    LOWEST,
+    PITCH,
+    RWC_CODES,
+    known_instrument,
+    name_problem,
+    parse_pitch,
+    pitch_name,
+    words_of,
+)
 
-__all__ = ["Note", "find_notes", "read_note"]
+__all__ = ["Note", "find_notes", "read_note", "recordings"]
 
 Array = NDArray[Any]
 AnyPath = str | os.PathLike[str]
@@ -65,18 +74,36 @@ def find_notes(
     if not root.is_dir():
         raise ArgumentError(f"{root}: is no folder; give the folder of the notes")
     if instrument is not None:
-        instrument = known_instrument(instrument) or " ".join(instrument.casefold().split())
-        if not instrument:
-            raise ArgumentError("instrument is empty; name what the files are of")
+        instrument = _named(instrument, "instrument")
     if index is not None:
+        if lowest is not None:
+            raise ArgumentError("a table says the pitch of every note; leave out --lowest or --index")
         yield 1.0, list(_from_table(root, Path(index), instrument, styles, dynamics))
         return
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    paths = _audio_in(root)
     if not paths:
         raise ArgumentError(f"{root}: holds no audio files ({', '.join(SUFFIXES)})")
+    found = successive = False
     for number, path in enumerate(paths):
         notes = _from_name(root, path, instrument, lowest, styles, dynamics)
+        found |= bool(notes)
+        successive |= any(note.stop is not None for note in notes)
         yield (number + 1) / len(paths), notes
+    if lowest is not None and found and not successive:
+        raise ArgumentError(f"{root}: the name of every file has a pitch, so --lowest says nothing; leave it out")
+
+
+def recordings(folder: AnyPath, index: AnyPath | None = None) -> list[Path]:
+    """Return all files that learning from `folder` may read, and the table."""
+    paths = _audio_in(Path(folder))
+    if index is not None:
+        named = {Path(folder) / row.get("file", "") for _, row in _rows(Path(index))}
+        paths += [Path(index), *sorted(path for path in named if os.path.isfile(path))]
+    return paths
+
+
+def _audio_in(root: Path) -> list[Path]:
+    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
 
 
 def read_note(note: Note) -> tuple[Array, int]:
@@ -84,8 +111,8 @@ def read_note(note: Note) -> tuple[Array, int]:
     try:
         with sf.SoundFile(note.path) as file:
             rate = int(file.samplerate)
-            first = round(note.start * rate)
-            last = file.frames if note.stop is None else min(round(note.stop * rate), file.frames)
+            first = round(min(note.start * rate, file.frames))
+            last = file.frames if note.stop is None else round(min(note.stop * rate, file.frames))
             if not 0 <= first < last:
                 raise ArgumentError(
                     f"{note.path}: {pitch_name(note.pitch)} is said to start at {note.start:g} s, but the file has "
@@ -126,13 +153,22 @@ def _from_name(
     loudness = next((word for word in re.split(r"[^A-Za-z]+", stem) if DYNAMICS.fullmatch(word)), "")
     if loudness and not _wanted(loudness, dynamics):
         return []
-    pitch = _pitch_in(stem)
     name = instrument or _instrument_in(root, path)
+    try:
+        pitch = _pitch_in(stem)
+        if lowest is None and (span := RANGE.search(stem)):
+            lowest = parse_pitch(span.group(1))
+    except ArgumentError as error:
+        raise ArgumentError(f"{path}: {error}") from error
     if pitch is not None:
         return [Note(path, name, pitch)]
-    if lowest is None and (span := RANGE.search(stem)):
-        lowest = parse_pitch(span.group(1))
-    return _successive(path, name, lowest)
+    notes = _successive(path, name, lowest)
+    if lowest is None and len(notes) == 1:
+        raise ArgumentError(
+            f"{path}: its name has no pitch, and only one note sounds in it; name it like violin_A4{path.suffix}, or "
+            "say which note that is with --lowest"
+        )
+    return notes
 
 
 def _pitch_in(stem: str) -> int | None:
@@ -154,8 +190,15 @@ def _instrument_in(root: Path, path: Path) -> str:
     for text in (stem, *folders):
         words = [word for word in words_of(text) if not DYNAMICS.fullmatch(word)]
         if words:
-            return " ".join(words)
+            return _named(" ".join(words), f"{path}: instrument")
     raise ArgumentError(f"{path}: neither its name nor its folder says which instrument this is; give --instrument")
+
+
+def _named(name: str, what: str) -> str:
+    """Return how a dictionary calls an instrument; `what` opens the message if it cannot be called that."""
+    if problem := name_problem(" ".join(name.split())):
+        raise ArgumentError(f"{what} {name[:40]!r} {problem}; give it a name like alto flute")
+    return known_instrument(name) or " ".join(name.casefold().split())
 
 
 def _wanted(value: str, chosen: Collection[str] | None) -> bool:
@@ -218,14 +261,7 @@ def _from_table(
     styles: Collection[str] | None,
     dynamics: Collection[str] | None,
 ) -> Iterator[Note]:
-    try:
-        rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ArgumentError(f"{table}: cannot be read as a table: {error}") from error
-    if not rows:
-        raise ArgumentError(f"{table}: has no rows under a line of headings; it needs file, instrument, pitch")
-    for line, raw in enumerate(rows, start=2):
-        row = {key.strip().casefold(): (value or "").strip() for key, value in raw.items() if isinstance(key, str)}
+    for line, row in _rows(table):
         missing = [key for key in ("file", "pitch") if not row.get(key)]
         if not (row.get("instrument") or instrument):
             missing.append("instrument")
@@ -242,10 +278,25 @@ def _from_table(
         except ValueError as error:
             reason = str(error) if isinstance(error, ArgumentError) else "start and stop must be numbers of seconds"
             raise ArgumentError(f"{table}: line {line}: {reason}") from error
-        if not (np.isfinite(start) and start >= 0 and (stop is None or stop > start)):
-            raise ArgumentError(f"{table}: line {line}: stop must come after start, and neither before 0")
+        if not (0 <= start < np.inf and (stop is None or start < stop < np.inf)):
+            raise ArgumentError(
+                f"{table}: line {line}: stop must come after start, neither before 0, and both be finite"
+            )
         path = root / row["file"]
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ArgumentError(f"{table}: line {line}: there is no file {path}")
-        own = instrument or known_instrument(row["instrument"]) or " ".join(row["instrument"].casefold().split())
+        own = instrument or _named(row["instrument"], f"{table}: line {line}: instrument")
         yield Note(path, own, pitch, start, stop)
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the lines of a table with their numbers; headings are lower case."""
+    try:
+        rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ArgumentError(f"{table}: cannot be read as a table: {error}") from error
+    if not rows:
+        raise ArgumentError(f"{table}: has no rows under a line of headings; it needs file, instrument, pitch")
+    for line, raw in enumerate(rows, start=2):
+        row = {key.strip().casefold(): (value or "").strip() for key, value in raw.items() if isinstance(key, str)}
+        yield line, row

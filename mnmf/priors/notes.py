@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import count
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_count, check_number
-from mnmf.priors._instruments import find_instrument, pitch_name
+from mnmf.priors._instruments import find_instrument, name_problem, pitch_name
 from mnmf.priors._prior import Prior, as_spots
 
 __all__ = ["NoteDictionary"]
@@ -43,6 +42,7 @@ REACH = 32.0  # widths 1/T of a window's response to each side, beyond which it 
 BRIGHTNESS = (-6.0, 0.0)  # dB per octave; both slopes of every note
 JOINT = " + "  # between the instruments of a group, as in "alto saxophone + tenor saxophone"
 FORMAT = "mnmf notes 1"
+LONGEST = 1000  # characters of what a dictionary is called, and of what its notes are from
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class NoteDictionary:
             What all files are of, instead of what their names and folders say.
         lowest : int, optional
             MIDI number of the first note in files of successive notes, where the name does not say; else where the
-            instrument's range begins.
+            instrument's range begins, unless only one note sounds in the file.
         index : path, optional
             A CSV table with a line of headings: file (relative to `folder`), instrument, pitch (``A4`` or 69), and
             optionally start and stop in seconds, dynamics, style.  Then no other files are read.
@@ -138,12 +138,16 @@ class NoteDictionary:
         Raises
         ------
         ArgumentError
-            Nothing found, or a file whose instrument or pitch cannot be told; the message names it.
+            Nothing found, or a file whose instrument or pitch cannot be told; the message names it.  Or `lowest` is
+            given and there are no files of successive notes, or a name cannot be one.
         AudioFileError
             A file cannot be read.
         """
         from mnmf.priors._library import Note, find_notes
 
+        own_name = os.path.basename(os.path.abspath(folder))
+        title = _text("name", "".join(c if c.isprintable() else "?" for c in own_name) if name is None else name)
+        origin = title if source is None else _text("source", source)
         found: dict[str, dict[int, list[Note]]] = {}
         for done, notes in find_notes(
             folder, instrument=instrument, lowest=lowest, index=index, styles=styles, dynamics=dynamics
@@ -154,8 +158,6 @@ class NoteDictionary:
                 progress(0.2 * done)
         if not found:
             raise ArgumentError(f"{folder}: holds no notes of the dynamics and styles asked for")
-        title = name if name is not None else os.path.basename(os.path.abspath(folder))
-        origin = source if source is not None else title
         order = [(own, pitch) for own, pitches in found.items() for pitch in sorted(pitches)]
         rows = _learn_all([found[own][pitch] for own, pitch in order], progress)
         learned = {}
@@ -165,7 +167,14 @@ class NoteDictionary:
         return cls(title, learned)
 
     def save(self, path: AnyPath) -> None:
-        """Write the dictionary to an ``.npz`` file; the same dictionary gives the same bytes."""
+        """Write the dictionary to an ``.npz`` file; the same dictionary gives the same bytes.
+
+        Raises
+        ------
+        ArgumentError
+            Its name has control characters or is too long.
+        """
+        _text("name", self.name)
         arrays: dict[str, Any] = {
             "format": np.array(FORMAT),
             "name": np.array(self.name),
@@ -185,28 +194,27 @@ class NoteDictionary:
         Raises
         ------
         ArgumentError
-            The file holds something else.
+            The file cannot be read, is damaged, or holds something else.
         """
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 saved = dict(arrays)
         except OSError as error:
             raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except (ValueError, TypeError, EOFError, BadZipFile, KeyError, AttributeError) as error:
+        except Exception as error:  # zipfile, zlib, tokenize and numpy each have their own
             raise ArgumentError(f"{path}: is no note dictionary; mnmf notes build writes one") from error
         if str(saved.get("format")) != FORMAT:
             raise ArgumentError(f"{path}: is no note dictionary of this version; mnmf notes build writes one")
         try:
-            notes = {}
-            for number, (instrument, source) in enumerate(
-                zip(saved["instruments"].tolist(), saved["sources"].tolist())
-            ):
-                pitches, level_KB = saved[f"pitches_{number}"], saved[f"levels_{number}"]
-                if level_KB.shape != (len(pitches), len(_edges()) - 1) or level_KB.dtype != np.uint8:
-                    raise KeyError(instrument)
-                notes[str(instrument)] = Spectra(tuple(int(pitch) for pitch in pitches), level_KB, str(source))
-            return cls(str(saved["name"]), notes)
-        except (KeyError, TypeError, ValueError) as error:
+            instruments, sources = saved["instruments"].tolist(), saved["sources"].tolist()
+            notes = {
+                own: _checked(own, saved[f"pitches_{number}"], saved[f"levels_{number}"], _text("source", source))
+                for number, (own, source) in enumerate(zip(instruments, sources, strict=True))
+            }
+            if not notes or len(notes) != len(instruments):
+                raise ValueError("no instruments, or one twice")
+            return cls(_text("name", saved["name"].item()), notes)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ArgumentError(f"{path}: is a damaged note dictionary; build it anew") from error
 
     def find(self, name: str) -> str:
@@ -346,6 +354,25 @@ class NoteDictionary:
 
     def _spectra(self, instrument: str) -> list[Spectra]:
         return [self._notes[own] for own in self.find(instrument).split(JOINT)]
+
+
+def _text(what: str, text: str) -> str:
+    """Return `text` if it fits into a line on a terminal."""
+    if not isinstance(text, str) or len(text) > LONGEST or not text.isprintable():
+        raise ArgumentError(f"{what} must have at most {LONGEST} printable characters, got {str(text)[:40]!r}")
+    return text
+
+
+def _checked(instrument: str, pitches: Array, level_KB: Array, source: str) -> Spectra:
+    """Return the notes of an instrument if a dictionary can have them, else raise ValueError."""
+    if problem := name_problem(instrument):
+        raise ValueError(f"name {problem}")
+    numbers = pitches.tolist() if pitches.ndim == 1 and pitches.dtype.kind in "iu" else []
+    if not numbers or numbers != sorted(set(numbers)) or not 0 <= numbers[0] <= numbers[-1] <= 127:
+        raise ValueError("pitches are no ascending MIDI numbers")
+    if level_KB.shape != (len(numbers), len(_edges()) - 1) or level_KB.dtype != np.uint8:
+        raise ValueError("other cells")
+    return Spectra(tuple(numbers), level_KB, source)
 
 
 @cache
