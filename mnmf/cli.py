@@ -152,8 +152,10 @@ def separate_command(
     stale = _stale_stems(Path(out), session)
     inputs = [*session.take.paths, *session.solo_take.paths]
     inputs += [session.markers] if session.markers is not None else []
+    notes = _joined_dictionary(tuning["dictionary"])
+    inputs += notes[1]
     with OutputFolder(out, _stem_files(session), inputs=inputs, overwrite=overwrite) as folder:
-        _fill(folder, "", session, Path(out), tuning)
+        _fill(folder, "", session, Path(out), tuning, notes)
         folder.publish()
     click.echo(f"stems in {out}")
     if stale:
@@ -186,7 +188,14 @@ def _stale_stems(out: Path, session: Session) -> list[str]:
     return []
 
 
-def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tuning: Mapping[str, Any]) -> None:
+def _fill(
+    folder: OutputFolder,
+    inside: str,
+    session: Session,
+    near: Path,
+    tuning: Mapping[str, Any],
+    notes: tuple[NoteDictionary | None, list[Path]],
+) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`."""
     from mnmf.separate import DEFAULT_METHOD, METHODS, Separation, manifest, separate, write_stems
 
@@ -195,7 +204,7 @@ def _fill(folder: OutputFolder, inside: str, session: Session, near: Path, tunin
     if session.passages and missing and method in METHODS and METHODS[method].solos_help:
         click.echo(f"mnmf: no solo of {', '.join(missing)}: one of every source would help more", err=True)
     options = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
-    dictionary, dictionary_files = _joined_dictionary(tuning["dictionary"])
+    dictionary, dictionary_files = notes
     with _progress() as tell:
 
         def work() -> tuple[Separation, dict[str, int]]:
@@ -281,7 +290,7 @@ def demo(out: str, overwrite: bool, **tuning: Any) -> None:
         _introduce(session)
         # The manifest's paths are relative, so they hold before and after the folder is in its place.
         stems_dir = folder.path("stems/manifest.json").parent
-        _fill(folder, "stems/", session, stems_dir, tuning)
+        _fill(folder, "stems/", session, stems_dir, tuning, _joined_dictionary(tuning["dictionary"]))
         truth, mixture = [str(folder.path(reference))], [str(folder.path(take))]
         result = interruptible(lambda: score_stems(stems_dir, truth, mixture))
         folder.publish()

@@ -103,6 +103,7 @@ class Method:
         return "a spot for every source" + ("; solos or claps help" if self.solos_help else "")
 
 
+FIRST_UPDATES = 30  # of FastMNMF2, as its own method has
 OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where there are solos
 
 
@@ -131,13 +132,13 @@ def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Gener
     solo, spots = evidence.solo, evidence.spots
     if _shared_mics(evidence):
         held = _spot_prior(evidence, n_components, rng)
-        return FastMNMF2(n_components, 30).fit(evidence.X_FTM, held, rng=rng).as_full_rank().hold("W")
+        return FastMNMF2(n_components, FIRST_UPDATES).fit(evidence.X_FTM, held, rng=rng).as_full_rank().hold("W")
     Q, gains_M = None, np.ones(evidence.X_FTM.shape[2])
     if solo is not None:
         gains_M = changed_gains(evidence.X_FTM, priors.solo(*solo, spots))
         Q = priors.solo(solo[0] * gains_M.astype(solo[0].real.dtype), solo[1], spots).Q
     start = priors.spot(evidence.X_FTM, spots, Q, n_components, rng=rng)
-    model = FastMNMF2(n_components, 30).fit(evidence.X_FTM, start, rng=rng)
+    model = FastMNMF2(n_components, FIRST_UPDATES).fit(evidence.X_FTM, start, rng=rng)
     prior = model.as_full_rank()
     if solo is None:
         return prior

@@ -143,7 +143,8 @@ def separate(
     offset_M = x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype)
     x_LM -= offset_M
     gains_M, silent_mics = calibration(x_LM)
-    task = _Task(session, recipe, gains_M, dictionary, instruments, n_components, n_iterations, seed, clock)
+    rng = np.random.default_rng(seed)
+    task = _Task(session, recipe, gains_M, dictionary, instruments, n_components, n_iterations, rng, clock)
     parameters: dict[str, Any] = {"seed": seed}
     stft = None
     if recipe.waveform:
@@ -170,31 +171,23 @@ def _window_and_hop(recipe: Method, seconds: float | None, sample_rate: int) -> 
     return length, length // recipe.hops_per_window
 
 
+@dataclass
 class _Task:
     """The way from a calibrated take to a fitted model and its stems, for one method and its numbers."""
 
-    def __init__(
-        self,
-        session: Session,
-        recipe: Method,
-        gains_M: Array,
-        dictionary: NoteDictionary | None,
-        instruments: list[str],
-        n_components: int,
-        n_iterations: int,
-        seed: int,
-        clock: _Clock,
-    ) -> None:
-        self.session = session
-        self.recipe = recipe
-        self.gains_M = gains_M
-        self.dictionary = dictionary
-        self.instruments = instruments
-        self.n_components = n_components
-        self.n_iterations = n_iterations
-        self.rng = np.random.default_rng(seed)
-        self.clock = clock
-        self.spots = [spot.mics for spot in session.spots]
+    session: Session
+    recipe: Method
+    gains_M: Array
+    dictionary: NoteDictionary | None
+    instruments: list[str]
+    n_components: int
+    n_iterations: int
+    rng: np.random.Generator
+    clock: _Clock
+
+    @property
+    def spots(self) -> list[tuple[int, ...]]:
+        return [spot.mics for spot in self.session.spots]
 
     def demix(self, x_LM: Array, stft: STFT) -> tuple[Any, Array]:
         """Return the model of the take's spectrogram, and the stems (L, N) at equal loudness."""

@@ -134,6 +134,30 @@ def test_bases_from_a_dictionary_take_the_place_of_solos(files, tmp_path, capsys
     assert record["sha256"]["../mine.npz"] == hashlib.sha256((tmp_path / "mine.npz").read_bytes()).hexdigest()
 
 
+def test_a_dictionary_is_never_overwritten(files, tmp_path, capsys):
+    own = tmp_path / "out" / "manifest.json"  # an odd name for one, and a file that the stems would bring
+    own.parent.mkdir()
+    NoteDictionary.embedded().save(own)
+    before = own.read_bytes()
+    told = ["--method", "mnmf-fixh", "--dictionary", f"mine={own}", "--overwrite"]
+    assert cli.run(["separate", *files, *told]) == 2
+    assert "manifest.json" in capsys.readouterr().err
+    assert own.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (["--method", "kamir", "--components", "3"], "kamir has no components"),
+        (["--method", "time-domain", "--window", "0.1"], "time-domain works on waveforms and has no window"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(files, tmp_path, capsys, told, message):
+    assert cli.run(["separate", *files, *told]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("told", "message"),
     [
