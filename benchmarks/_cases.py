@@ -1,7 +1,8 @@
 """Takes with known truth: the embedded quartet in simulated rooms, and folders of one's own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,47 @@ class Case:
     solos: dict[str, tuple[np.ndarray, list[tuple[float, float]]]]  # 'solo', 'clap': audio, seconds per source
 
 
+KINDS = ("solo", "clap")
+
+
+def simulated(
+    name: str,
+    scene: simulate.Scene,
+    stems_LN: np.ndarray,
+    solos: Sequence[np.ndarray],
+    sample_rate: int,
+    *,
+    kinds: Sequence[str] = KINDS,
+    solo_scene: simulate.Scene | None = None,
+    rng: int | np.random.Generator = 0,
+) -> Case:
+    """Render players in a room, and each of them alone: playing (`kinds` "solo") or clapping ("clap").
+
+    `solo_scene` is where they were when alone, if elsewhere; `rng` draws the claps.
+    """
+    alone = scene if solo_scene is None else solo_scene
+    images_LMN = simulate.render(scene, stems_LN, sample_rate)
+    takes = {
+        "solo": lambda: simulate.solo_take(alone, list(solos), sample_rate),
+        "clap": lambda: simulate.clap_take(alone, sample_rate, rng),
+    }
+    found = {kind: takes[kind]() for kind in kinds}
+    return Case(
+        name,
+        sample_rate,
+        images_LMN.sum(axis=2),
+        images_LMN[:, scene.spots, range(len(scene.spots))],
+        scene.spots,
+        scene.names,
+        {kind: (x_LM, [(p.start, p.stop) for p in passages]) for kind, (x_LM, passages) in found.items()},
+    )
+
+
+def keep_responses(scenes: int = 8) -> None:
+    """Let a process remember the impulse responses of the last few scenes, which take seconds to simulate."""
+    simulate.impulse_responses = lru_cache(scenes)(simulate.impulse_responses)
+
+
 def quartet_cases(quick: bool = False) -> Iterator[Case]:
     """The embedded quartet: in a chamber, in the hall of the 2023 paper, and close-miked in a large room."""
     quartet = data.quartet()
@@ -33,22 +75,8 @@ def quartet_cases(quick: bool = False) -> Iterator[Case]:
         "quartet, hall": simulate.hall_scene(quartet.names),
         "quartet, R6/L5": simulate.orchestral_scene("R6", "L5", quartet.names),
     }
-    rate = quartet.sample_rate
     for name, scene in list(scenes.items())[: 1 if quick else None]:
-        images_LMN = simulate.render(scene, quartet.stems_LN, rate)
-        solos = {
-            "solo": simulate.solo_take(scene, list(quartet.solos_LN.T), rate),
-            "clap": simulate.clap_take(scene, rate),
-        }
-        yield Case(
-            name,
-            rate,
-            images_LMN.sum(axis=2),
-            images_LMN[:, scene.spots, range(len(scene.spots))],
-            scene.spots,
-            tuple(quartet.names),
-            {kind: (x_LM, [(p.start, p.stop) for p in passages]) for kind, (x_LM, passages) in solos.items()},
-        )
+        yield simulated(name, scene, quartet.stems_LN, list(quartet.solos_LN.T), quartet.sample_rate)
 
 
 def folder_cases(folder: Path) -> Iterator[Case]:

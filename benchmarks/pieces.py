@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from _cases import Case
+from _cases import simulated as _simulated
 from _datasets import Piece, quartet
 from _datasets import pieces as read_pieces
 from _environment import environment
@@ -78,13 +79,7 @@ def simulated(take: Take) -> Case:
         scene = simulate.hall_scene(take.n_players)
     else:
         scene = simulate.orchestral_scene(*take.room.split("/"), players=take.n_players)
-    rate = take.pieces[0].sample_rate
-    images_LMN = simulate.render(scene, stems_LN, rate)
-    solo_LM, passages = simulate.solo_take(scene, solos, rate)
-    truth_LN = images_LMN[:, scene.spots, range(take.n_players)]
-    seconds = [(passage.start, passage.stop) for passage in passages]
-    names = tuple(passage.source for passage in passages)
-    return Case(take.name, rate, images_LMN.sum(axis=2), truth_LN, scene.spots, names, {"solo": (solo_LM, seconds)})
+    return _simulated(take.name, scene, stems_LN, solos, take.pieces[0].sample_rate, kinds=["solo"])
 
 
 def measure(case: Case, contenders: Iterable[str]) -> dict[str, dict[str, list[float]]]:

@@ -2,18 +2,26 @@
 
     python benchmarks/readme.py
 
-Between ``<!-- figures: NAME -->`` and ``<!-- end -->`` stands what the function NAME below makes of the results;
-nothing there is typed by hand, and a test compares the two.
+Between ``<!-- figures: NAME -->`` and ``<!-- end -->`` stands what the function NAME below makes of the results, or,
+for NAME = ``script.function``, what that function of that script makes of the script's own result.  Nothing there is
+typed by hand, and a test compares the two.
 """
 
+import importlib
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/experiments.md", *(f"docs/methods/{path.name}" for path in ROOT.glob("docs/methods/*.md")))
-BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = (
+    "README.md",
+    "docs/results.md",
+    "docs/experiments.md",
+    *(f"docs/methods/{path.name}" for path in ROOT.glob("docs/methods/*.md")),
+)
+BLOCK = re.compile(r"(<!-- figures: ([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def results(name: str) -> dict:
@@ -272,7 +280,19 @@ def pieces_in_words(takes: list[dict], columns: list[str]) -> str:
 
 def fill(page: str) -> str:
     """Return the text of a page with every block of figures made anew."""
-    return BLOCK.sub(lambda found: f"{found[1]}{globals()[found[2]]()}\n{found[3]}", page)
+    return BLOCK.sub(lambda found: f"{found[1]}{block(found[2])}\n{found[3]}", page)
+
+
+def block(name: str) -> str:
+    """Return what stands in a block of figures."""
+    script, _, function = name.rpartition(".")
+    if not script:
+        return globals()[function]()
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        return getattr(importlib.import_module(script), function)(results(script))
+    finally:
+        sys.path.pop(0)
 
 
 def main() -> None:
