@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +23,7 @@ from mnmf.errors import ArgumentError, MnmfError, SessionError
 from mnmf.output import OutputFolder
 
 if TYPE_CHECKING:
-    from mnmf.priors import NoteDictionary
+    from mnmf.priors import Estimator, NoteDictionary
     from mnmf.session import Session
 
 # What needs numba or pyroomacoustics is imported by the command that uses it, so that --help and mistakes are quick.
@@ -32,7 +33,7 @@ __all__ = ["run"]
 Result = TypeVar("Result")
 EMBEDDED = "orchestra"  # the dictionary of notes that comes with mnmf
 SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
-STAGES = ("read", "prepare", "fit", "reconstruct")
+STAGES = ("read", "estimate", "prepare", "fit", "reconstruct")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -112,6 +113,22 @@ def _tuning_options(command: Callable[..., None]) -> Callable[..., None]:
     metavar="A,B,C",
     help="What the sources play, in their order, to be looked up in the dictionary; their names if not given.",
 )
+@click.option("--prior-stems", metavar="DIR", help="Estimates to start from: a stem a source, by any tool.")
+@click.option(
+    "--prior-command",
+    metavar="'PROGRAM … {in} … {out}'",
+    help="A program that makes them: it reads the file {in} and writes stems to the folder {out}; with {source} or "
+    "{query} it runs once a source, from its spot to the file {out}. There is no shell.",
+)
+@click.option(
+    "--prior-timeout", type=float, metavar="SECONDS", help="Stop the program after so long; an hour if not given."
+)
+@click.option(
+    "--prior-weight",
+    type=float,
+    metavar="0..1",
+    help="How far the estimates count beside what the spots hear; 0.9 if not given.",
+)
 @_tuning_options
 def separate_command(
     take: tuple[str, ...],
@@ -122,6 +139,10 @@ def separate_command(
     spot: tuple[str, ...],
     ambient: tuple[str, ...],
     instruments: str | None,
+    prior_stems: str | None,
+    prior_command: str | None,
+    prior_timeout: float | None,
+    prior_weight: float | None,
     overwrite: bool,
     **tuning: Any,
 ) -> None:
@@ -154,12 +175,49 @@ def separate_command(
     inputs += [session.markers] if session.markers is not None else []
     notes = _joined_dictionary(tuning["dictionary"])
     inputs += notes[1]
+    prior = _estimator(session, prior_stems, prior_command, prior_timeout, prior_weight)
+    inputs += prior.files if prior is not None else []
     with OutputFolder(out, _stem_files(session), inputs=inputs, overwrite=overwrite) as folder:
-        _fill(folder, "", session, Path(out), tuning, notes)
+        _fill(folder, "", session, Path(out), tuning, notes, prior)
         folder.publish()
     click.echo(f"stems in {out}")
     if stale:
         click.echo(f"mnmf: still there from an earlier run: {', '.join(stale)}", err=True)
+
+
+@dataclass
+class _Estimates:
+    """Where estimates of the sources come from: for the work, for the manifest, and what must not be overwritten."""
+
+    estimator: Estimator
+    described: str
+    files: list[Path]
+    weight: dict[str, float]
+
+
+def _estimator(
+    session: Session, stems: str | None, command: str | None, timeout: float | None, trust: float | None
+) -> _Estimates | None:
+    if stems is not None and command is not None:
+        raise ArgumentError("--prior-stems and --prior-command are two ways to the same; give one")
+    if timeout is not None and command is None:
+        raise ArgumentError("--prior-timeout limits --prior-command; give one")
+    if trust is not None and stems is None and command is None:
+        raise ArgumentError("--prior-weight weighs --prior-stems or --prior-command; give one of them")
+    weight = {} if trust is None else {"trust": trust}
+    if stems is not None:
+        from mnmf.estimators import StemFolder
+
+        found = StemFolder(stems, session.sources)
+        return _Estimates(found, f"stems in {stems}", list(found.files.values()), weight)
+    if command is not None:
+        from mnmf.estimators import TIMEOUT, Command, cached
+
+        own = [spot.mics[0] for spot in session.spots]
+        limit = TIMEOUT if timeout is None else timeout
+        run = Command(command, session.sources, own, session.queries, timeout=limit)
+        return _Estimates(cached(run, run.identity), command, [], weight)
+    return None
 
 
 def _introduce(session: Session) -> None:
@@ -195,6 +253,7 @@ def _fill(
     near: Path,
     tuning: Mapping[str, Any],
     notes: tuple[NoteDictionary | None, list[Path]],
+    prior: _Estimates | None = None,
 ) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`."""
     from mnmf.separate import DEFAULT_METHOD, METHODS, Separation, manifest, separate, write_stems
@@ -204,13 +263,18 @@ def _fill(
     if session.passages and missing and method in METHODS and METHODS[method].solos_help:
         click.echo(f"mnmf: no solo of {', '.join(missing)}: one of every source would help more", err=True)
     options = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
-    dictionary, dictionary_files = notes
+    dictionary, files = notes
+    if prior is not None:
+        options |= {"estimator": prior.estimator, **prior.weight}
+        files = [*files, *prior.files]
     with _progress() as tell:
 
         def work() -> tuple[Separation, dict[str, int]]:
             separation = separate(session, method, dictionary=dictionary, progress=tell, **options)
             clipped = write_stems(session, separation, folder, inside)
-            facts = manifest(session, separation, clipped, near, dictionary_files)
+            facts = manifest(session, separation, clipped, near, files)
+            if prior is not None:
+                facts["parameters"]["prior"] = prior.described
             record = json.dumps(facts, indent=2, ensure_ascii=False)
             folder.path(f"{inside}manifest.json").write_text(record + "\n", encoding="utf-8")
             return separation, clipped
@@ -224,6 +288,9 @@ def _fill(
             "can do more harm than good; label more (claps may be as short)",
             err=True,
         )
+    if separation.not_estimated:
+        names = ", ".join(separation.not_estimated)
+        click.echo(f"mnmf: no estimate of {names}: what the spot hears stands in for it", err=True)
     for m in separation.silent_mics:
         click.echo(f"mnmf: mic {m + 1} is practically silent in the take", err=True)
     for source, count in clipped.items():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 __all__ = [
     "ArgumentError",
     "AudioFileError",
+    "EstimatorError",
     "MarkerError",
     "MnmfError",
     "NotFittedError",
@@ -49,6 +50,10 @@ class MarkerError(MnmfError, ValueError):
 
 class SessionError(MnmfError, ValueError):
     """Takes, microphones, sources and solo passages do not fit together."""
+
+
+class EstimatorError(MnmfError, RuntimeError):
+    """What should estimate the sources failed, or is not installed."""
 
 
 class OutputError(MnmfError, OSError):

@@ -35,7 +35,8 @@ class Evidence:
     """What the priors may learn from: the take, whose spot is whose, and the solos if there are any.
 
     A source without a solo has no passages among theirs.  `notes` gives bases of the notes that each source can play,
-    of spectra to the power it is called with.
+    of spectra to the power it is called with.  `estimates` are spectrograms of guesses of the sources at their own
+    spots, (F, T, N), and `trust` says how far they count beside what the spots hear.
     A method that works on waveforms gets them as spectrograms of one frequency and a frame a sample.
     """
 
@@ -43,6 +44,25 @@ class Evidence:
     spots: list[tuple[int, ...]]
     solo: tuple[Array, list[list[slice]]] | None
     notes: Callable[[float], Prior] | None = None
+    estimates: Array | None = None
+    trust: float = 0.9
+
+    def start(self, Q: Array | None, n_components: int, rng: np.random.Generator, **options: Any) -> Prior:
+        """Return the prior of what each spot hears best, or of what estimates say is each player's own of it."""
+        known = self._shares() | options
+        return priors.spot(self.X_FTM, self.spots, Q, n_components, **known, rng=rng)
+
+    def with_activations(self, bases: Prior, exponent: float) -> Prior:
+        """Return bases with the activations that estimates tell, if there are any."""
+        if self.estimates is None or bases.W is None or _shared_mics(self):
+            return bases
+        start = priors.spot_activations(self.X_FTM, self.spots, bases.W, exponent=exponent, **self._shares())
+        return bases | Prior(H=start.H)
+
+    def _shares(self) -> dict[str, Any]:
+        if self.estimates is None:
+            return {}
+        return {"shares_NFT": priors.stem_shares(self.X_FTM, self.estimates, self.spots), "trust": self.trust}
 
     def bases(self, n_components: int, rng: np.random.Generator, exponent: float = 1.0) -> Prior:
         """Return the prior of W: from the dictionary of notes if there is one, else from the solos."""
@@ -65,7 +85,8 @@ class Method:
     nothing is separated.  Where `bases` are told, they come from a dictionary of notes if one is given, else from the
     solos.  A method that is `assigned` starts without regard to spots, and to solos but for its bases; which of the
     fitted sources belongs to which spot is found by their energy there.  A method of the `waveform` has no window, one
-    of 0 `components` none.  If the method is another one as soon as there is a dictionary, that is `with_notes`.
+    of 0 `components` none; one of `estimates` can start from guesses of the sources.  If the method is another one as
+    soon as there is a dictionary, that is `with_notes`.
     """
 
     summary: str
@@ -81,6 +102,7 @@ class Method:
     assigned: bool = False
     lowest: float = 0.0
     waveform: bool = False
+    estimates: bool = False
     with_notes: Method | None = None
 
     @property
@@ -120,7 +142,7 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     Q = None
     if evidence.solo is not None:
         Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q
-    return priors.spot(evidence.X_FTM, evidence.spots, Q, n_components, rng=rng)
+    return evidence.start(Q, n_components, rng)
 
 
 def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -137,7 +159,7 @@ def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Gener
     if solo is not None:
         gains_M = changed_gains(evidence.X_FTM, priors.solo(*solo, spots))
         Q = priors.solo(solo[0] * gains_M.astype(solo[0].real.dtype), solo[1], spots).Q
-    start = priors.spot(evidence.X_FTM, spots, Q, n_components, rng=rng)
+    start = evidence.start(Q, n_components, rng)
     model = FastMNMF2(n_components, FIRST_UPDATES).fit(evidence.X_FTM, start, rng=rng)
     prior = model.as_full_rank()
     if solo is None:
@@ -158,7 +180,7 @@ def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     panning = priors.solo_panning(*evidence.solo, evidence.spots).hold("G")
     if evidence.notes is not None or _shared_mics(evidence):
         return panning | evidence.bases(n_components, rng).hold("W")
-    return panning | priors.spot(evidence.X_FTM, evidence.spots, None, n_components, exponent=1.0, beta=1.0, rng=rng)
+    return panning | evidence.start(None, n_components, rng, exponent=1.0, beta=1.0)
 
 
 def _blind_panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -203,7 +225,7 @@ def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Genera
 
 def _solo_prior(*held: str, covariances: bool = True, exponent: float = 1.0, diffuse: float = 1.0) -> StartFrom:
     def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-        bases = evidence.bases(n_components, rng, exponent)
+        bases = evidence.with_activations(evidence.bases(n_components, rng, exponent), exponent)
         if not covariances:
             return bases.hold(*held)
         if evidence.solo is None:
@@ -215,13 +237,15 @@ def _solo_prior(*held: str, covariances: bool = True, exponent: float = 1.0, dif
 
 
 def _fullrank(summary: str, prior: StartFrom, needs_solos: bool = True) -> Method:
-    return Method(summary, CABANAS_2023, FullRankMNMF, prior, needs_solos, 2048 / 44100, 2, 64, 50, bases=True)
+    return Method(
+        summary, CABANAS_2023, FullRankMNMF, prior, needs_solos, 2048 / 44100, 2, 64, 50, bases=True, estimates=True
+    )
 
 
 def _log_det(summary: str, *held: str, covariances: bool = True) -> Method:
     model = partial(FullRankMNMF, divergence="log-det")
     prior = _solo_prior(*held, covariances=covariances, exponent=2.0, diffuse=0.1)
-    return Method(summary, SAWADA_2013, model, prior, covariances, 8192 / 44100, 4, 64, 25, bases=True)
+    return Method(summary, SAWADA_2013, model, prior, covariances, 8192 / 44100, 4, 64, 25, bases=True, estimates=True)
 
 
 METHODS = {
@@ -236,6 +260,7 @@ METHODS = {
         components=24,
         iterations=30,
         lowest=20.0,
+        estimates=True,
     ),
     "fastmnmf2-blind": Method(
         "FastMNMF2 as published, from a circular start, its outputs given to the spots by energy; ignores solos",
@@ -265,6 +290,7 @@ METHODS = {
         components=24,
         iterations=10,
         lowest=20.0,
+        estimates=True,
     ),
     "mnmf-is-fixh": _log_det("log-det full-rank MNMF, covariances from the solos, held", "R", "W"),
     "mnmf-is-updth": _log_det("log-det full-rank MNMF, covariances from the solos, updated", "W"),
@@ -279,6 +305,7 @@ METHODS = {
         hops_per_window=4,
         components=24,
         iterations=5,
+        estimates=True,
         with_notes=Method(
             "NTF of magnitudes, panning from the solos and bases from the dictionary, both held",
             CARABIAS_2013,

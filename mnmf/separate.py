@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 import mnmf
 from mnmf import audio
-from mnmf.errors import ArgumentError, SessionError, check_choice, check_count
+from mnmf.errors import ArgumentError, SessionError, check_choice, check_count, check_number
 from mnmf.methods import DEFAULT_METHOD, METHODS, Evidence, Method
 from mnmf.models import assign_spots
 from mnmf.output import OutputFolder
-from mnmf.priors import NoteDictionary, Prior
+from mnmf.priors import Estimator, NoteDictionary, Prior, estimate
 from mnmf.session import Session
 from mnmf.stft import STFT, window_samples
 
@@ -41,6 +41,7 @@ __all__ = [
 Array = NDArray[Any]
 Progress = Callable[[str, float], Any]
 
+TRUST = 0.9  # in estimates of the sources, beside what the spots hear
 SILENT = 1e-3  # of the median microphone's RMS
 
 
@@ -63,6 +64,8 @@ class Separation:
         How long each stage took.
     silent_mics : tuple of int
         Microphones of the take that heard practically nothing, counted from 0.
+    not_estimated : tuple of str
+        Sources of which the estimator, if there was one, said nothing.
     """
 
     stems_LN: Array
@@ -72,6 +75,7 @@ class Separation:
     parameters: dict[str, Any]
     seconds: dict[str, float]
     silent_mics: tuple[int, ...]
+    not_estimated: tuple[str, ...] = ()
 
 
 def separate(
@@ -83,6 +87,8 @@ def separate(
     iterations: int | None = None,
     components: int | None = None,
     dictionary: NoteDictionary | None = None,
+    estimator: Estimator | None = None,
+    trust: float = TRUST,
     progress: Progress | None = None,
 ) -> Separation:
     """Recover each player's own sound at its own spot.
@@ -101,13 +107,17 @@ def separate(
         Updates of the model, and bases per source; the method's defaults if not given.
     dictionary : NoteDictionary, optional
         Takes the place of bases learned from the solos, if the method tells its bases; its notes are the components.
+    estimator : priors.Estimator, optional
+        Guesses the sources; the method starts from what of each spot is its own player's by that.
+    trust : float
+        How far the guesses count beside what the spots themselves hear, 0 (not at all) to 1 (alone).
     progress : callable, optional
         Called with the name of a stage and the part of it that is done, 0 to 1.
 
     Raises
     ------
     ArgumentError
-        An unknown method, or a number out of range.
+        An unknown method, or a number out of range; or what the estimator returns is no guess of the sources.
     SessionError
         The method needs what the session lacks.
     AudioFileError
@@ -122,6 +132,10 @@ def separate(
         if components is not None:
             raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
         recipe = recipe.with_notes or recipe
+    if estimator is not None and not recipe.estimates:
+        takers = ", ".join(name for name, other in METHODS.items() if other.estimates)
+        raise ArgumentError(f"{method} has no use for estimates of the sources; methods that have: {takers}")
+    check_number("trust", trust, 0.0, 1.0)
     n_components = recipe.components if components is None else check_count("components", components)
     n_iterations = check_count("iterations", recipe.iterations if iterations is None else iterations)
     if components is not None and not recipe.components:
@@ -144,7 +158,8 @@ def separate(
     x_LM -= offset_M
     gains_M, silent_mics = calibration(x_LM)
     rng = np.random.default_rng(seed)
-    task = _Task(session, recipe, gains_M, dictionary, instruments, n_components, n_iterations, rng, clock)
+    guessed = None if estimator is None else _Guess(*_estimated(session, estimator, x_LM, clock), trust)
+    task = _Task(session, recipe, gains_M, dictionary, instruments, guessed, n_components, n_iterations, rng, clock)
     parameters: dict[str, Any] = {"seed": seed}
     stft = None
     if recipe.waveform:
@@ -163,12 +178,30 @@ def separate(
     parameters["iterations"] = n_iterations
     if dictionary is not None:
         parameters |= {"components": model.W_.shape[2], "dictionary": dictionary.name, "instruments": instruments}
-    return Separation(stems_LN, model, stft, method, parameters, clock.seconds, silent_mics)
+    missing: tuple[str, ...] = ()
+    if guessed is not None:
+        parameters["trust"] = trust
+        missing = guessed.missing
+    return Separation(stems_LN, model, stft, method, parameters, clock.seconds, silent_mics, missing)
 
 
 def _window_and_hop(recipe: Method, seconds: float | None, sample_rate: int) -> tuple[int, int]:
     length = window_samples(recipe.window if seconds is None else seconds, sample_rate)
     return length, length // recipe.hops_per_window
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """What an estimator makes of the take: a waveform a source, at the level of the take, and how far it counts."""
+
+    y_LN: Array
+    missing: tuple[str, ...]
+    trust: float
+
+
+def _estimated(session: Session, estimator: Estimator, x_LM: Array, clock: _Clock) -> tuple[Array, tuple[str, ...]]:
+    clock.start("estimate")
+    return estimate(estimator, x_LM, session.take.sample_rate, session.sources, [spot.mics for spot in session.spots])
 
 
 @dataclass
@@ -180,6 +213,7 @@ class _Task:
     gains_M: Array
     dictionary: NoteDictionary | None
     instruments: list[str]
+    guess: _Guess | None
     n_components: int
     n_iterations: int
     rng: np.random.Generator
@@ -207,8 +241,13 @@ class _Task:
             assert self.dictionary is not None
             return self.dictionary.prior(self.instruments, stft.window_length, rate, self.spots, exponent, first)
 
-        prior = self._prior(Evidence(X_FTM, self.spots, solo, notes if self.dictionary else None))
-        del solo
+        evidence = Evidence(X_FTM, self.spots, solo, notes if self.dictionary else None)
+        if self.guess is not None:
+            gains_N = self.gains_M[[mics[0] for mics in self.spots]]
+            E_FTN = stft.analyse(self.guess.y_LN.astype(x_LM.dtype) * gains_N)[first:]
+            evidence = replace(evidence, estimates=E_FTN, trust=self.guess.trust)
+        prior = self._prior(evidence)
+        del solo, evidence
         model = self._fitted(X_FTM, prior)
 
         self.clock.start("reconstruct")

@@ -71,6 +71,8 @@ class Session:
         Labels of the marker file that are not among the sources asked for.
     instruments : tuple of str
         What each source plays, in words for a dictionary of notes; its name if it was not told.
+    queries : tuple of str
+        What a network that is asked in words is to be asked for; what each source plays if it was not told.
     """
 
     take: Recording
@@ -82,6 +84,7 @@ class Session:
     markers: Path | None = None
     ignored: tuple[str, ...] = ()
     instruments: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
 
     @classmethod
     def open(
@@ -94,6 +97,7 @@ class Session:
         spots: Mapping[str, Any] | None = None,
         ambient: Sequence[str | int] = (),
         instruments: Sequence[str] | Mapping[str, str] = (),
+        queries: Mapping[str, str] | None = None,
     ) -> Session:
         """Open the files of a session and find out whose spot is whose.
 
@@ -115,6 +119,8 @@ class Session:
             Those that are nobody's spot.
         instruments : names in the order of the sources, or mapping of source to instrument, optional
             What they play, for methods that look notes up in a dictionary; a source's name if it is not told.
+        queries : mapping of source to text, optional
+            What to ask for of a network that is asked in words; what the source plays if it is not told.
 
         Raises
         ------
@@ -134,6 +140,7 @@ class Session:
         if not names:
             raise SessionError("there are no sources; take a mic off --ambient, or name some with --sources")
         check_file_names(names)
+        played = _instruments(names, instruments)
         given = {name: _find_mics(recording, mics, ambient_mics) for name, mics in (spots or {}).items()}
         for name in given:
             if name not in names:
@@ -153,15 +160,16 @@ class Session:
             solo_take=solo_recording,
             markers=None if solos is None else Path(solos),
             ignored=tuple(label for label in labels if label not in names),
-            instruments=_instruments(names, instruments),
+            instruments=played,
+            queries=_told(names, played, "queries", queries or {}),
         )
 
     @classmethod
     def from_toml(cls, path: PathLike, **overrides: Any) -> Session:
         """Open the session a ``session.toml`` describes; its paths are relative to it.
 
-        Its keys are `take`, `solos`, `solo-take`, `sources`, `ambient` and the tables `spots` and `instruments`, with
-        the meaning they have in `open`; `overrides` go before them.
+        Its keys are `take`, `solos`, `solo-take`, `sources`, `ambient` and the tables `spots`, `instruments` and
+        `queries`, with the meaning they have in `open`; `overrides` go before them.
         """
         path = Path(path)
         try:
@@ -269,16 +277,21 @@ def _find_mics(recording: Recording, mics: Any, ambient: Sequence[int]) -> tuple
 
 def _instruments(names: Sequence[str], instruments: Sequence[str] | Mapping[str, str]) -> tuple[str, ...]:
     if isinstance(instruments, Mapping):
-        for name in instruments:
-            if name not in names:
-                raise SessionError(f"instruments name {name!r}, which is not among the sources: {', '.join(names)}")
-        return tuple(instruments.get(name, name) for name in names)
+        return _told(names, names, "instruments", instruments)
     if instruments and len(instruments) != len(names):
         raise SessionError(
             f"--instruments names {len(instruments)}, but there are {len(names)} sources: {', '.join(names)}; "
             "name one for each, in this order"
         )
     return tuple(instruments) or tuple(names)
+
+
+def _told(names: Sequence[str], untold: Sequence[str], what: str, told: Mapping[str, str]) -> tuple[str, ...]:
+    """Return for each source what is told of it, or what stands in `untold`."""
+    for name in told:
+        if name not in names:
+            raise SessionError(f"{what} name {name!r}, which is not among the sources: {', '.join(names)}")
+    return tuple(told.get(name, other) for name, other in zip(names, untold))
 
 
 def _open_solo_take(solo_take: PathLike | Sequence[PathLike], take: Recording) -> Recording:
@@ -430,7 +443,7 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
             raise SessionError(f"{path}: {key!r} must be a list of {wanted}, got {value!r}")
         return value
 
-    known = {"take", "solos", "solo-take", "sources", "ambient", "spots", "instruments"}
+    known = {"take", "solos", "solo-take", "sources", "ambient", "spots", "instruments", "queries"}
     unknown = sorted(set(table) - known)
     if unknown:
         raise SessionError(f"{path}: unknown key {unknown[0]!r}; a session has {', '.join(sorted(known))}")
@@ -451,11 +464,12 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
         arguments["spots"] = {
             name: mic if isinstance(mic, str | int) else listed(mic, f"spots.{name}") for name, mic in spots.items()
         }
-    if "instruments" in table:
-        instruments = table["instruments"]
-        if not isinstance(instruments, dict) or not all(isinstance(name, str) for name in instruments.values()):
-            raise SessionError(f"{path}: 'instruments' must be a table of source = instrument, got {instruments!r}")
-        arguments["instruments"] = instruments
+    for key, word in (("instruments", "instrument"), ("queries", "text")):
+        if key in table:
+            told = table[key]
+            if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+                raise SessionError(f"{path}: {key!r} must be a table of source = {word}, got {told!r}")
+            arguments[key] = told
     if isinstance(arguments.get("solos"), list):
         raise SessionError(f"{path}: 'solos' must be one marker file, got {table['solos']!r}")
     return arguments

@@ -18,6 +18,7 @@ function               gives           from
 `spot_panning`         G               where a spot hears hardly anyone else
 `spot_activations`     H, G, Q         the same, with bases W that are given
 `activations`          H               an estimate of each source, and bases W
+`stem_covariances`     R               estimates of the sources, by a network or another tool
 `circular`, `random`   W, H, G, Q      nothing: the blind starts of the literature
 `NoteDictionary`       W               isolated notes of the instruments
 `Prior` itself         any             arrays of one's own
@@ -31,12 +32,16 @@ from mnmf.priors.geometry import geometry, speed_of_sound, steering
 from mnmf.priors.notes import NoteDictionary
 from mnmf.priors.solo import solo, solo_bases, solo_covariances, solo_mixing, solo_panning
 from mnmf.priors.spot import spot, spot_panning
+from mnmf.priors.stems import Estimator, Mask, estimate, stem_covariances, stem_shares
 
 __all__ = [
+    "Estimator",
+    "Mask",
     "NoteDictionary",
     "Prior",
     "activations",
     "circular",
+    "estimate",
     "geometry",
     "random",
     "solo",
@@ -49,4 +54,6 @@ __all__ = [
     "spot_activations",
     "spot_panning",
     "steering",
+    "stem_covariances",
+    "stem_shares",
 ]
