@@ -62,7 +62,8 @@ class Evidence:
     def _shares(self) -> dict[str, Any]:
         if self.estimates is None:
             return {}
-        return {"shares_NFT": priors.stem_shares(self.X_FTM, self.estimates, self.spots), "trust": self.trust}
+        known = self.X_FTM, self.estimates, self.spots
+        return {"shares_NFT": priors.stem_shares(*known), "trust": self.trust * priors.stem_trust(*known)}
 
     def bases(self, n_components: int, rng: np.random.Generator, exponent: float = 1.0) -> Prior:
         """Return the prior of W: from the dictionary of notes if there is one, else from the solos."""

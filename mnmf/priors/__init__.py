@@ -32,7 +32,7 @@ from mnmf.priors.geometry import geometry, speed_of_sound, steering
 from mnmf.priors.notes import NoteDictionary
 from mnmf.priors.solo import solo, solo_bases, solo_covariances, solo_mixing, solo_panning
 from mnmf.priors.spot import spot, spot_panning
-from mnmf.priors.stems import Estimator, Mask, estimate, stem_covariances, stem_shares
+from mnmf.priors.stems import Estimator, Mask, estimate, stem_covariances, stem_shares, stem_trust
 
 __all__ = [
     "Estimator",
@@ -56,4 +56,5 @@ __all__ = [
     "steering",
     "stem_covariances",
     "stem_shares",
+    "stem_trust",
 ]

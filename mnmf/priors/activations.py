@@ -17,7 +17,7 @@ from mnmf.errors import ArgumentError, check_array, check_number, check_spectrog
 from mnmf.kernels import nnls, one_blas_thread
 from mnmf.kernels.matmul import matmul
 from mnmf.priors._prior import Prior, as_spots
-from mnmf.priors.spot import blended, demixing_start, own_rows, weight_start
+from mnmf.priors.spot import blended, check_trust, demixing_start, own_rows, weight_start
 
 __all__ = ["activations", "spot_activations"]
 
@@ -73,7 +73,7 @@ def spot_activations(
     floor: float = 1e-2,
     leak: float = 0.02,
     shares_NFT: Array | None = None,
-    trust: float = 0.9,
+    trust: float | Array = 0.9,
 ) -> Prior:
     """Start from given bases and what each spot hears best.
 
@@ -119,7 +119,7 @@ def spot_activations(
     check_number("exponent", exponent, 0.5, 4.0)
     check_number("floor", floor, 0.0, 1.0)
     check_number("leak", leak, 0.0, 1.0)
-    check_number("trust", trust, 0.0, 1.0)
+    trust_N = check_trust(trust, N)
     if shares_NFT is not None:
         shares_NFT = check_array("shares_NFT", shares_NFT, (N, F, T), "(N, F, T)", nonnegative=True)
     if max(max(mics) for mics in all_spots) >= M:
@@ -134,7 +134,7 @@ def spot_activations(
     total_FT = np.maximum(P_NFT.sum(axis=0), np.finfo(P_NFT.dtype).tiny)
     H_NKT = np.empty((N, W_NFK.shape[2], T))
     for n in range(N):
-        D_FT = P_NFT[n] * blended(P_NFT[n] / total_FT, shares_NFT, n, trust)
+        D_FT = P_NFT[n] * blended(P_NFT[n] / total_FT, shares_NFT, n, trust_N)
         H_NKT[n] = _solve(D_FT ** (exponent / 2), W_NFK[n], floor)
     prior = Prior(W=W_NFK, H=H_NKT, spots=all_spots)
     if exponent != 2.0:

@@ -28,7 +28,7 @@ def spot(
     exponent: float = 2.0,
     beta: float = 0.5,
     shares_NFT: Array | None = None,
-    trust: float = 0.9,
+    trust: float | Array = 0.9,
     rng: np.random.Generator | int = 0,
 ) -> Prior:
     """Start FastMNMF2, or a model of magnitudes, from what each spot hears best.
@@ -57,7 +57,7 @@ def spot(
         Divergence of the factorisations: 2 is Euclidean, 1 Kullback-Leibler, 0 Itakura-Saito.
     shares_NFT : float, shape (N, F, T), 0 to 1, optional
         Which part of ``|z_n|²`` is source n by other knowledge, such as `stem_shares`.
-    trust : float
+    trust : float, or array of shape (N,)
         Where there are `shares_NFT`, ``D_n = |z_n|² (trust · share + (1 - trust) · |z_n|² / Σ_r |z_r|²)``.  With 1 a
         source whose share is nothing by mistake could never come back.
     rng : numpy.random.Generator or int
@@ -78,11 +78,11 @@ def spot(
     check_count("n_iterations", n_iterations)
     check_number("exponent", exponent, 0.25, 4.0)
     check_number("beta", beta, 0.0, 4.0)
-    check_number("trust", trust, 0.0, 1.0)
     generator = check_rng(rng)
     F, T, M = X_FTM.shape
     all_spots = _own_spots(spots, M)
     N = len(all_spots)
+    trust_N = check_trust(trust, N)
     rows = own_rows(all_spots, M)
     Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
 
@@ -96,7 +96,7 @@ def spot(
     W_NFK, H_NKT = np.empty((N, F, n_components)), np.empty((N, n_components, T))
     for n in range(N):
         P_FT = _power(X_FTM, Q[:, n])  # computed twice rather than kept for all sources
-        D_FT = P_FT * blended(P_FT / total_FT, shares_NFT, n, trust)
+        D_FT = P_FT * blended(P_FT / total_FT, shares_NFT, n, trust_N)
         V_FT = D_FT if exponent == 2 else D_FT ** D_FT.dtype.type(exponent / 2)
         W_NFK[n], H_NKT[n] = nmf(V_FT, n_components, beta=beta, n_iterations=n_iterations, rng=generator)
     if exponent != 2:
@@ -104,12 +104,21 @@ def spot(
     return Prior(W=W_NFK, H=H_NKT, G=weight_start(rows, M, leak), Q=Q, spots=all_spots, pulled=frozenset("Q"))
 
 
-def blended(share_FT: Array, shares_NFT: Array | None, source: int, trust: float) -> Array:
+def check_trust(trust: float | Array, n_sources: int) -> Array:
+    """Return `trust` as one number a source, from 0 to 1."""
+    if np.ndim(trust) == 0:
+        return np.full(n_sources, check_number("trust", trust, 0.0, 1.0))
+    trust_N = check_array("trust", trust, (n_sources,), "(N,)", nonnegative=True)
+    check_number("trust", float(trust_N.max()), 0.0, 1.0)
+    return trust_N
+
+
+def blended(share_FT: Array, shares_NFT: Array | None, source: int, trust_N: Array) -> Array:
     """Return the share of a source in its own channel: its dominance there, and other knowledge if there is any."""
     if shares_NFT is None:
         return share_FT
     kind = share_FT.dtype.type
-    return np.asarray(kind(trust) * shares_NFT[source].astype(kind) + kind(1 - trust) * share_FT)
+    return np.asarray(kind(trust_N[source]) * shares_NFT[source].astype(kind) + kind(1 - trust_N[source]) * share_FT)
 
 
 def spot_panning(X_FTM: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float = 8.0) -> Prior:

@@ -1,11 +1,11 @@
 """A prior from estimates of the sources, wherever they come from: a neural network, another tool, an earlier run.
 
 An estimator is anything that can be called with the take and gives a guess of each source (`Estimator`); `estimate`
-brings whatever it returns to one waveform a source, as its own spot heard it.  `stem_shares` tells from those
-which part of what each spot heard belongs to its player, and `priors.spot` and `priors.spot_activations` start from
-that.  Nothing else is taken from the estimates: their levels, their phases and whatever they add do not matter, nor is
-anything held to them.  Why the guided starts of "CLASS-net + FastMNMF2" did not help, and these do, is told in
-docs/neural.md.
+brings whatever it returns to one waveform a source, as its own spot heard it.  `stem_shares` tells from those which part
+of what each spot heard belongs to its player, `stem_trust` how far they are to be believed, and `priors.spot` and
+`priors.spot_activations` start from that.  Nothing else is taken from the estimates: their levels and whatever they add
+do not matter, nor is anything held to them.  Why the guided starts of "CLASS-net + FastMNMF2" did not help, and these
+do, is told in docs/neural.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._prior import Prior, Spots, as_spots
 from mnmf.stft import STFT
 
-__all__ = ["Estimator", "Mask", "estimate", "stem_covariances", "stem_shares"]
+__all__ = ["Estimator", "Mask", "estimate", "stem_covariances", "stem_shares", "stem_trust"]
 
 Array = NDArray[Any]
 
@@ -31,6 +31,8 @@ LENGTHS_ALIKE = 0.05  # of the take: by how much an estimate may be longer or sh
 TINY = float(np.finfo(np.float32).tiny)
 BAND = 32  # frequencies whose power is summed to compare levels
 LEVEL_UPDATES = 100
+LATEST = 0.1  # seconds
+CLEARLY = 1.1
 SILENT = 1e-12  # of the strongest frequency: below this an estimate says nothing about a frequency
 
 
@@ -96,7 +98,8 @@ def estimate(
     Returns
     -------
     y_LN : float32, shape (L, N)
-        A guess that is a little shorter than the take ends with silence.
+        A guess that is a little shorter than the take ends with silence; one that comes early or late by up to a tenth
+        of a second is brought into time.
     missing : tuple of str
         Sources of which the estimator says nothing; for these the spot itself is their guess.
 
@@ -112,10 +115,11 @@ def estimate(
     if len(own) != len(sources) or max(own) >= x_LM.shape[1]:
         raise ArgumentError(f"spots must name one of {x_LM.shape[1]} mics for each of {len(sources)} sources")
     found = estimator(x_LM.astype(np.float32), sample_rate)
+    if not isinstance(found, Mapping) and np.ndim(found) == 2 and len(found) > x_LM.shape[1]:
+        found = dict.fromkeys(sources, found)
     if isinstance(found, Mapping):
-        return _from_mapping(found, x_LM, sources, own)
-    if np.ndim(found) == 2 and len(found) > x_LM.shape[1]:
-        return _from_mapping(dict.fromkeys(sources, found), x_LM, sources, own)
+        y_LN, missing = _from_mapping(found, x_LM, sources, own)
+        return _in_time(y_LN, x_LM, own, sample_rate), missing
     gains_MN = check_array(
         "the interference matrix", found, (x_LM.shape[1], len(own)), "(mics, sources)", nonnegative=True
     )
@@ -161,6 +165,45 @@ def stem_shares(
     P_NFT **= np.float32(sharpness)
     P_NFT /= np.maximum(P_NFT.sum(axis=0), TINY)
     return P_NFT
+
+
+def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]]) -> NDArray[np.float64]:
+    """Return how far estimates are to be believed beside what the spots themselves hear.
+
+    ``b / (b + e)``, with b the power of the bleed in a spot and e that of the errors of the estimate: the weight of the
+    estimate in the best mean of the two, if their errors have nothing in common.  b is what the spot does not dominate,
+    ``Σ |x|² (1 - |x|² / Σ_r |x_r|²)``, and e what is left of ``Σ |x - cE|²`` above b, with the best c.  So an estimate
+    that is worse than a clean spot hardly counts, and the same estimate does beside a spot full of bleed.
+
+    Parameters
+    ----------
+    X_FTM, spots
+        As for `stem_shares`.
+    E_FTN : complex, shape (F, T, N)
+        Spectrograms of the estimates, each source at its own spot.
+
+    Returns
+    -------
+    float64, shape (N,)
+        From 0 to 1; 0 for a silent estimate.
+
+    Raises
+    ------
+    ArgumentError
+        As `stem_shares`.
+    """
+    X_FTM, _, own = _checked(X_FTM, E_FTN, spots)
+    total_FT = np.maximum(sum(_power(X_FTM[..., m]) for m in own), TINY)
+    trust_N = np.zeros(len(own))
+    for n, m in enumerate(own):
+        x_FT, e_FT = X_FTM[..., m], E_FTN[..., n]
+        power_FT = _power(x_FT)
+        bleed = float(np.sum(power_FT * (1 - power_FT / total_FT), dtype=np.float64))
+        energy, guess = float(np.sum(power_FT, dtype=np.float64)), float(np.sum(_power(e_FT), dtype=np.float64))
+        if guess > 0 and bleed > 0:
+            left = energy - abs(np.sum(x_FT * np.conj(e_FT), dtype=np.complex128)) ** 2 / guess
+            trust_N[n] = bleed / max(left, bleed)
+    return trust_N
 
 
 def stem_covariances(
@@ -229,6 +272,10 @@ def _checked(
     return X_FTM, P_NFT, own
 
 
+def _power(x_FT: Array) -> Array:
+    return np.asarray(x_FT.real**2 + x_FT.imag**2)
+
+
 def _levels(X_FTM: Array, P_NFT: Array, own: Sequence[int]) -> list[float]:
     """Return for each source the level of its estimate at its own spot, beside the others' levels there."""
     edges = np.arange(0, len(X_FTM), BAND)
@@ -236,8 +283,7 @@ def _levels(X_FTM: Array, P_NFT: Array, own: Sequence[int]) -> list[float]:
     audible = U_NP.sum(axis=1) > 0
     levels = []
     for n, m in enumerate(own):
-        V_FT = X_FTM[..., m].real ** 2 + X_FTM[..., m].imag ** 2
-        V_P = np.add.reduceat(V_FT, edges, axis=0).ravel().astype(np.float64)
+        V_P = np.add.reduceat(_power(X_FTM[..., m]), edges, axis=0).ravel().astype(np.float64)
         if not audible[n] or not V_P.any():
             levels.append(0.0)
             continue
@@ -282,6 +328,23 @@ def _waveform(given: Array, x_LM: Array, own: int, source: str) -> Array:
             f"the estimate of {source!r} has {len(y_L)} samples, the take {len(x_LM)}; they must be of one length"
         )
     return np.pad(y_L, (0, max(0, len(x_LM) - len(y_L))))[: len(x_LM)]
+
+
+def _in_time(y_LN: Array, x_LM: Array, own: Sequence[int], sample_rate: int) -> Array:
+    """Move each guess to where it is most like its spot: networks and codecs tend to come late."""
+    from scipy.signal import correlate, correlation_lags
+
+    furthest = int(LATEST * sample_rate)
+    for n, m in enumerate(own):
+        likeness = np.abs(correlate(x_LM[:, m].astype(np.float32), y_LN[:, n], method="fft"))
+        lags = correlation_lags(len(x_LM), len(y_LN))
+        likeness[np.abs(lags) > furthest] = -1.0
+        lag = int(lags[np.argmax(likeness)])
+        # Only if it is clearly more alike there: a tone is as like itself a period later.
+        if likeness.max() > CLEARLY * likeness[lags == 0][0]:
+            y_LN[:, n] = np.roll(y_LN[:, n], lag)
+            y_LN[slice(lag) if lag > 0 else slice(lag, None), n] = 0.0
+    return y_LN
 
 
 def _masked(mask: Mask, spot_L: Array, source: str) -> Array:
