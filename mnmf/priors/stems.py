@@ -1,11 +1,11 @@
 """A prior from estimates of the sources, wherever they come from: a neural network, another tool, an earlier run.
 
 An estimator is anything that can be called with the take and gives a guess of each source (`Estimator`); `estimate`
-brings whatever it returns to one waveform a source, as its own spot heard it.  `stem_shares` tells from those which part
-of what each spot heard belongs to its player, `stem_trust` how far they are to be believed, and `priors.spot` and
-`priors.spot_activations` start from that.  Nothing else is taken from the estimates: their levels and whatever they add
-do not matter, nor is anything held to them.  Why the guided starts of "CLASS-net + FastMNMF2" did not help, and these
-do, is told in docs/neural.md.
+brings whatever it returns to one waveform a source, as its own spot heard it.  `stem_shares` tells from those which
+part of what each spot heard belongs to its player, `stem_trust` how far they are to be believed, and `priors.spot` and
+`priors.spot_activations` start from that.  Nothing else is taken from the estimates: their levels and whatever they
+add do not matter, nor is anything held to them.  Why the guided starts of "CLASS-net + FastMNMF2" did not help, and
+these do, is told in docs/neural.md.
 """
 
 from __future__ import annotations

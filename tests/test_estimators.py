@@ -1,0 +1,333 @@
+"""Folders, commands and networks as estimators, and what the command line makes of them."""
+
+import json
+import shlex
+import sys
+import time
+from itertools import permutations
+
+import numpy as np
+import pytest
+import soundfile
+
+from mnmf import cli, estimators
+from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
+from mnmf.estimators import Command, StemFolder, cached, equivariant
+from mnmf.priors import Mask
+
+RATE = 8000
+NAMES = ("flute", "cello")
+PYTHON = shlex.quote(sys.executable)
+
+HALVES = """
+import sys, pathlib, soundfile
+x, rate = soundfile.read(sys.argv[1], always_2d=True)
+for n, name in enumerate(("flute", "cello")):
+    soundfile.write(pathlib.Path(sys.argv[2]) / f"{name}.wav", x[:, n] / 2, rate, subtype="FLOAT")
+"""
+
+
+@pytest.fixture
+def take(rng):
+    return rng.uniform(-0.5, 0.5, (RATE, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(text):
+        path = tmp_path / f"script{len(list(tmp_path.glob('script*')))}.py"
+        path.write_text(text)
+        return f"{PYTHON} {shlex.quote(str(path))}"
+
+    return write
+
+
+# --- folders
+
+
+def test_a_folder_of_stems_of_any_format_rate_and_case(tmp_path, take):
+    (tmp_path / "below").mkdir()
+    soundfile.write(tmp_path / "below" / "Flute.flac", take[:, 0], RATE)
+    soundfile.write(tmp_path / "cello.wav", np.repeat(take[:, :1], 2, axis=1), RATE // 2)
+    soundfile.write(tmp_path / "below" / "cello.wav", take[:, 1], RATE)
+    found = StemFolder(tmp_path, NAMES)(take, RATE)
+    np.testing.assert_allclose(found["flute"][:, 0], take[:, 0], atol=1e-4)
+    assert found["cello"].shape == (2 * len(take), 2)
+
+
+def test_folders_that_do_not_help(tmp_path, take):
+    with pytest.raises(ArgumentError, match="no such folder"):
+        StemFolder(tmp_path / "none", NAMES)
+    with pytest.raises(ArgumentError, match="no stem is called flute or cello; found no audio"):
+        StemFolder(tmp_path, NAMES)
+    soundfile.write(tmp_path / "vocals.wav", take, RATE)
+    with pytest.raises(ArgumentError, match=r"found vocals\.wav"):
+        StemFolder(tmp_path, NAMES)
+    soundfile.write(tmp_path / "flute.wav", take, RATE)
+    soundfile.write(tmp_path / "flute.flac", take, RATE)
+    with pytest.raises(ArgumentError, match=r"flute\.flac and flute\.wav could both be 'flute'"):
+        StemFolder(tmp_path, NAMES)
+    (tmp_path / "flute.flac").unlink()
+    (tmp_path / "flute.wav").write_bytes(b"no audio")
+    with pytest.raises(AudioFileError, match=r"flute\.wav: cannot be read"):
+        StemFolder(tmp_path, NAMES)(take, RATE)
+
+
+# --- commands
+
+
+def test_a_command_for_all_sources(script, take):
+    found = Command(f"{script(HALVES)} {{in}} {{out}}", NAMES, (0, 1))(take, RATE)
+    np.testing.assert_allclose(found["flute"][:, 0], take[:, 0] / 2, atol=1e-7)
+    np.testing.assert_allclose(found["cello"][:, 0], take[:, 1] / 2, atol=1e-7)
+
+
+def test_a_command_for_each_source_hears_its_own_spot(script, take, tmp_path):
+    text = f"""
+import sys, json, soundfile
+x, rate = soundfile.read(sys.argv[1])
+soundfile.write(sys.argv[2], x / 4, rate, subtype="FLOAT")
+open({str(tmp_path / "asked")!r}, "a").write(json.dumps(sys.argv[3:]) + "\\n")
+"""
+    command = f"{script(text)} {{in}} {{out}} --query={{query}} '{{source}} {{in'"
+    found = Command(command, NAMES, (1, 0), ("a flute", "the sound of {in} {out}; rm -rf $HOME"))(take, RATE)
+    np.testing.assert_allclose(found["flute"][:, 0], take[:, 1] / 4, atol=1e-7)
+    np.testing.assert_allclose(found["cello"][:, 0], take[:, 0] / 4, atol=1e-7)
+    asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
+    assert asked == [
+        ["--query=a flute", "flute {in"],
+        ["--query=the sound of {in} {out}; rm -rf $HOME", "cello {in"],
+    ]
+
+
+@pytest.mark.parametrize("name", ["; touch pwned", "$(touch pwned)", "`touch pwned`", "a b\nc", "{out}", "..", '"'])
+def test_names_and_queries_are_words_and_nothing_else(script, take, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    text = """
+import sys, soundfile
+assert len(sys.argv) == 5, sys.argv
+x, rate = soundfile.read(sys.argv[1])
+soundfile.write(sys.argv[2], x, rate)
+"""
+    before = sorted(tmp_path.iterdir())
+    command = Command(f"{script(text)} {{in}} {{out}} {{source}} {{query}}", (name, "b"), (0, 1), (name, name))
+    assert set(command(take, RATE)) == {name, "b"}
+    assert [path.name for path in tmp_path.iterdir() if path not in before] == ["script0.py"]
+
+
+def test_names_that_would_be_options_are_refused():
+    with pytest.raises(ArgumentError, match="'--evil' would be an option"):
+        Command("tool {in} {out} {source}", ("--evil",), (0,))
+    with pytest.raises(ArgumentError, match="'-x' would be an option"):
+        Command("tool {in} {out} {query}", ("a",), (0,), ("-x",))
+    Command("tool {in} {out}", ("--fine",), (0,))  # it is not among the words
+
+
+def test_commands_that_cannot_work():
+    for command, message in (
+        ("", "needs {in}"),
+        ("tool {in}", "needs {out}"),
+        ("{in} {out}", "needs {in}"),
+        ("tool 'open {in} {out}", "cannot be read"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            Command(command, NAMES, (0, 1))
+    with pytest.raises(ArgumentError, match="as many spots and queries"):
+        Command("tool {in} {out}", NAMES, (0,))
+    with pytest.raises(ArgumentError, match="timeout"):
+        Command("tool {in} {out}", NAMES, (0, 1), timeout=-1)
+
+
+def test_failures_say_what_the_program_said(script, take):
+    text = "import sys\nfor n in range(9): print('line', n)\nsys.stderr.write('out of luck\\n'); sys.exit(3)"
+    with pytest.raises(
+        EstimatorError, match=r"exit status 3.*line 5 \| line 6 \| line 7 \| line 8 \| out of luck"
+    ) as e:
+        Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1))(take, RATE)
+    assert "line 4" not in str(e.value)
+    with pytest.raises(EstimatorError, match="cannot be run: no-such-program-here"):
+        Command("no-such-program-here {in} {out}", NAMES, (0, 1))(take, RATE)
+    with pytest.raises(EstimatorError, match="wrote nothing; expected stems called flute, cello"):
+        Command(f"{PYTHON} -c pass {{in}} {{out}}", NAMES, (0, 1))(take, RATE)
+    with pytest.raises(EstimatorError, match="wrote no file for 'flute'"):
+        Command(f"{PYTHON} -c pass {{in}} {{out}} {{source}}", NAMES, (0, 1))(take, RATE)
+
+
+def test_a_command_that_takes_too_long_is_stopped_with_what_it_started(script, take, tmp_path):
+    child = f"import time, pathlib; time.sleep(2); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
+    text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    with pytest.raises(EstimatorError, match=r"longer than 0\.5 s"):
+        Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1), timeout=0.5)(take, RATE)
+    time.sleep(2.5)
+    assert not (tmp_path / "late").exists()
+
+
+# --- remembering
+
+
+def test_results_are_remembered_by_content(take, tmp_path):
+    calls = []
+
+    def estimator(audio, rate):
+        calls.append(rate)
+        return {"flute": audio[:, 0], "cello": Mask(np.full((3, 4), 0.5), 512, 256)}
+
+    first = cached(estimator, "one", tmp_path)(take, RATE)
+    again = cached(estimator, "one", tmp_path)(take.copy(), RATE)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(again["flute"], first["flute"])
+    assert (again["cello"].window_length, again["cello"].hop) == (512, 256)
+    np.testing.assert_array_equal(again["cello"].values_FT, first["cello"].values_FT)
+    cached(estimator, "two", tmp_path)(take, RATE)
+    cached(estimator, "one", tmp_path)(take, RATE + 1)
+    cached(estimator, "one", tmp_path)(take * np.float32(0.5), RATE)
+    assert len(calls) == 4
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"damaged")
+    cached(estimator, "one", tmp_path)(take, RATE)
+    assert len(calls) == 5
+    matrix = cached(lambda audio, rate: np.eye(2), "three", tmp_path)
+    np.testing.assert_array_equal(matrix(take, RATE), np.eye(2))
+    np.testing.assert_array_equal(matrix(take, RATE), np.eye(2))
+
+
+def test_the_oldest_results_go(take, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimators, "CACHE_BYTES", 2.5 * take.nbytes)
+    for n in range(4):
+        cached(lambda audio, rate: {"a": audio}, str(n), tmp_path)(take, RATE)
+        time.sleep(0.02)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_cache_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("MNMF_CACHE", str(tmp_path))
+    assert estimators.cache_folder() == tmp_path
+
+
+# --- orders of the microphones
+
+
+def favours_the_first(audio_LM, rate):
+    return audio_LM * np.array([2.0] + [1.0] * (audio_LM.shape[1] - 1)) + audio_LM.sum(axis=1, keepdims=True)
+
+
+def test_the_mean_over_all_orders_does_not_depend_on_the_order(take):
+    x = np.concatenate([take, take[::-1] ** 2], axis=1)[:, :3]
+    whole = equivariant(favours_the_first, 6)
+    expected = x * (1 + 1 / 3) + x.sum(axis=1, keepdims=True)
+    for order in permutations(range(3)):
+        np.testing.assert_allclose(whole(x[:, order], RATE), expected[:, order], atol=1e-5)
+    some = equivariant(favours_the_first, 2)(x, RATE)
+    assert not np.allclose(some, expected, atol=1e-3)
+    np.testing.assert_array_equal(some, equivariant(favours_the_first, 2)(x, RATE))
+    np.testing.assert_allclose(equivariant(favours_the_first, 1)(x, RATE), favours_the_first(x, RATE), atol=1e-6)
+
+
+def test_orders_need_one_source_a_microphone(take):
+    with pytest.raises(ArgumentError, match="one source a microphone"):
+        equivariant(lambda audio, rate: audio[:, :1], 2)(take, RATE)
+    with pytest.raises(ArgumentError, match="n_permutations"):
+        equivariant(favours_the_first, 0)
+
+
+# --- networks
+
+
+def test_what_is_not_installed_is_named(monkeypatch, tmp_path):
+    for module in ("torch", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EstimatorError, match="pip install torch"):
+        estimators.torchscript(tmp_path / "network.pt")
+    with pytest.raises(EstimatorError, match="pip install onnxruntime"):
+        estimators.onnx(tmp_path / "network.onnx")
+    with pytest.raises(EstimatorError, match="pip install demucs"):
+        estimators.demucs("htdemucs", {}, {})
+
+
+# --- the command line
+
+
+@pytest.fixture
+def session(tmp_path, take):
+    """Two spots with some bleed, and what each would hear of its player alone."""
+    clean = np.repeat(take, 2, axis=0) * np.hanning(2 * len(take))[:, None].astype(np.float32)
+    clean[:, 1] = np.sin(np.arange(len(clean)) / 9) / 3
+    mixture = clean @ np.array([[1.0, 0.3], [0.3, 1.0]]) * 0.5
+    soundfile.write(tmp_path / "take.wav", mixture, RATE, subtype="FLOAT")
+    (tmp_path / "guess").mkdir()
+    for n, name in enumerate(NAMES):
+        soundfile.write(tmp_path / "guess" / f"{name}.wav", clean[:, n], RATE, subtype="FLOAT")
+    return tmp_path
+
+
+def separate(folder, *options, capsys=None):
+    words = ["separate", str(folder / "take.wav"), "--sources", "flute,cello", "--iterations", "2", "--components", "3"]
+    status = cli.run([*words, "--out", str(folder / "stems"), *options])
+    return status, capsys.readouterr().err if capsys else ""
+
+
+def stems(folder):
+    return np.stack([soundfile.read(folder / "stems" / f"{name}.wav")[0] for name in NAMES], axis=1)
+
+
+def test_prior_stems_change_the_stems_and_are_recorded(session, capsys):
+    assert separate(session) == (0, "")
+    plain = stems(session)
+    assert separate(session, "--prior-stems", str(session / "guess"), "--overwrite")[0] == 0
+    helped = stems(session)
+    assert not np.allclose(helped, plain, atol=1e-4)
+    manifest = json.loads((session / "stems" / "manifest.json").read_text())
+    assert manifest["parameters"]["trust"] == 0.9
+    assert "guess" in manifest["parameters"]["prior"]
+    assert "../guess/flute.wav" in manifest["sha256"]
+    options = ["--prior-stems", str(session / "guess"), "--prior-weight", "0", "--overwrite"]
+    assert separate(session, *options)[0] == 0
+    np.testing.assert_allclose(stems(session), plain, atol=1e-6)
+
+
+def test_prior_command(session, capsys, script, monkeypatch):
+    monkeypatch.setenv("MNMF_CACHE", str(session / "cache"))
+    options = ["--prior-command", f"{script(HALVES)} {{in}} {{out}}", "--overwrite"]
+    assert separate(session, *options)[0] == 0
+    first = stems(session)
+    assert len(list((session / "cache").iterdir())) == 1
+    assert separate(session, *options)[0] == 0
+    np.testing.assert_array_equal(stems(session), first)
+    capsys.readouterr()
+    status, said = separate(session, "--prior-command", f"{PYTHON} -c 1/0 {{in}} {{out}}", "--overwrite", capsys=capsys)
+    assert status == 2
+    assert "ZeroDivisionError" in said
+    assert len(said.splitlines()) == 1
+    np.testing.assert_array_equal(stems(session), first)  # nothing is lost
+
+
+def test_priors_that_are_refused(session, capsys):
+    guess = str(session / "guess")
+    for options, message in (
+        (["--prior-stems", guess, "--prior-command", "x {in} {out}"], "two ways"),
+        (["--prior-weight", "0.5"], "give one of them"),
+        (["--prior-timeout", "5"], "--prior-timeout"),
+        (["--prior-stems", guess, "--prior-weight", "2"], "trust must be"),
+        (["--prior-stems", guess, "--method", "kamir"], "kamir has no use for estimates"),
+        (["--prior-stems", str(session / "nowhere")], "no such folder"),
+    ):
+        status, said = separate(session, *options, capsys=capsys)
+        assert status == 2, options
+        assert message in said
+        assert not (session / "stems").exists()
+
+
+def test_prior_stems_are_never_overwritten(session, capsys):
+    (session / "guess").rename(session / "stems")
+    before = stems(session)
+    status, said = separate(session, "--prior-stems", str(session / "stems"), "--overwrite", capsys=capsys)
+    assert status == 2
+    assert "stems" in said
+    np.testing.assert_array_equal(stems(session), before)
+
+
+def test_a_missing_stem_is_named(session, capsys):
+    (session / "guess" / "cello.wav").unlink()
+    status, said = separate(session, "--prior-stems", str(session / "guess"), capsys=capsys)
+    assert status == 0
+    assert "no estimate of cello" in said

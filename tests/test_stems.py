@@ -1,0 +1,222 @@
+"""Estimates of the sources: what becomes of them, and of how little their levels, timing and shapes matter."""
+
+import numpy as np
+import pytest
+
+from mnmf import STFT, FastMNMF2, priors
+from mnmf.errors import ArgumentError
+from mnmf.priors import Mask, estimate, stem_covariances, stem_shares, stem_trust
+
+RATE = 8000
+STFT_ = STFT(512)
+NAMES = ("flute", "cello")
+
+
+@pytest.fixture(scope="module")
+def take():
+    """Two players who mostly alternate, each 12 dB louder at the own spot: images (L, M, N)."""
+    rng = np.random.default_rng(3)
+    length = 2 * RATE
+    t = np.arange(length) / RATE
+    dry = []
+    for pitch, rate in ((440.0, 1.5), (130.0, 1.1)):
+        tone = sum(np.sin(2 * np.pi * k * pitch * t + rng.uniform(0, 6)) / k for k in range(1, 6))
+        dry.append(tone * (1.1 + np.sin(2 * np.pi * rate * t)) + 0.01 * rng.standard_normal(length))
+    mixing = np.array([[1.0, 0.25], [0.25, 1.0]])
+    return np.stack(dry, axis=1)[:, None, :] * mixing[None]
+
+
+@pytest.fixture(scope="module")
+def truth(take):
+    return np.stack([take[:, 0, 0], take[:, 1, 1]], axis=1)
+
+
+def spectra(take, estimates):
+    return STFT_.analyse(take.sum(axis=2)), STFT_.analyse(estimates)
+
+
+def test_shares_are_the_true_ones_for_true_estimates(take, truth):
+    X, E = spectra(take, truth)
+    found = stem_shares(X, E, (0, 1), sharpness=1.0)
+    images = np.moveaxis(np.abs(STFT_.analyse(truth)) ** 2, -1, 0)
+    wanted = images / images.sum(axis=0)
+    weight = np.abs(X[..., 0]) ** 2
+    assert np.sum(weight * np.abs(found[0] - wanted[0])) < 0.1 * np.sum(weight)
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 2.0, 5.0])
+def test_shares_sum_to_one_and_sharpen(take, truth, sharpness):
+    X, E = spectra(take, truth)
+    found = stem_shares(X, E, (0, 1), sharpness=sharpness)
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+    duller = stem_shares(X, E, (0, 1), sharpness=sharpness / 2)
+    assert np.mean(found.max(axis=0)) > np.mean(duller.max(axis=0))
+
+
+@pytest.mark.parametrize("scales", [(1e-9, 1.0), (1.0, 1e9), (-3.0, 0.1)])
+def test_the_level_and_polarity_of_an_estimate_do_not_matter(take, truth, scales):
+    X, E = spectra(take, truth)
+    _, scaled = spectra(take, truth * np.array(scales))
+    np.testing.assert_allclose(stem_shares(X, scaled, (0, 1)), stem_shares(X, E, (0, 1)), atol=2e-3)
+    np.testing.assert_allclose(stem_trust(X, scaled, (0, 1)), stem_trust(X, E, (0, 1)), rtol=1e-5)
+
+
+def test_worse_estimates_are_trusted_less(take, truth):
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(truth.shape) * np.std(truth, axis=0)
+    trusts = [stem_trust(*spectra(take, truth + 10 ** (-sdr / 20) * noise), (0, 1)) for sdr in (-20, 0, 12, 40)]
+    assert np.all(np.diff(trusts, axis=0) > 0)
+    assert np.all(trusts[0] < 0.2)
+    assert np.all(trusts[-1] <= 1)
+
+
+def test_the_same_estimate_is_trusted_less_beside_a_cleaner_spot(take, truth):
+    rng = np.random.default_rng(0)
+    poor = truth + 0.3 * rng.standard_normal(truth.shape) * np.std(truth, axis=0)
+    clean = take.copy()
+    clean[:, 0, 1] *= 0.1
+    clean[:, 1, 0] *= 0.1
+    assert np.all(stem_trust(*spectra(clean, poor), (0, 1)) < stem_trust(*spectra(take, poor), (0, 1)))
+
+
+def test_silence(take, truth):
+    silent = truth * np.array([1.0, 0.0])
+    X, E = spectra(take, silent)
+    assert stem_trust(X, E, (0, 1))[1] == 0
+    assert np.all(np.isfinite(stem_shares(X, E, (0, 1))))
+    assert not stem_shares(X, 0 * E, (0, 1)).any()
+    assert np.all(stem_trust(0 * X, E, (0, 1)) == 0)
+    assert np.all(np.isfinite(stem_shares(0 * X, E, (0, 1))))
+
+
+@pytest.mark.parametrize("exponent", [1, 2])
+def test_covariances_are_those_of_the_mixing(take, truth, exponent):
+    X, E = spectra(take, truth)
+    found = stem_covariances(X, E, (0, 1), exponent=exponent).R
+    np.testing.assert_allclose(found[:, :, [0, 1], [0, 1]][0, :, 0], 1, atol=1e-6)
+    np.testing.assert_allclose(found, np.conj(np.swapaxes(found, 2, 3)), atol=1e-12)
+    harmonic = round(440 / RATE * 512)
+    level = np.abs(found[0, harmonic, 1, 1]) ** (1 if exponent == 1 else 0.5)
+    assert level == pytest.approx(0.25, abs=0.06)
+
+
+def test_a_good_estimate_makes_a_better_start(take, truth):
+    loud = take * np.where(np.eye(2), 1, 3.2)[None]  # bleed of 2 dB below the own player
+    X, E = spectra(loud, truth)
+    wanted = np.abs(STFT_.analyse(truth))
+
+    def error(**options):
+        model = FastMNMF2(n_iterations=10).fit(X, priors.spot(X, (0, 1), None, 6, **options))
+        return np.sum((np.abs(model.separate(X)) - wanted) ** 2)
+
+    assert error(shares_NFT=stem_shares(X, E, (0, 1))) < 0.8 * error()
+
+
+def test_trust_goes_from_the_spots_to_the_estimates(take, truth):
+    X, E = spectra(take, truth)
+    shares = stem_shares(X, E, (0, 1))
+    alone = priors.spot(X, (0, 1), None, 4)
+    none = priors.spot(X, (0, 1), None, 4, shares_NFT=shares, trust=0.0)
+    np.testing.assert_allclose(none.W, alone.W, rtol=1e-5)
+    one = priors.spot(X, (0, 1), None, 4, shares_NFT=shares, trust=np.array([1.0, 0.0]))
+    np.testing.assert_allclose(one.H[1], none.H[1], rtol=1e-5)
+    assert not np.allclose(one.H[0], none.H[0], rtol=1e-2)
+    W = alone.W
+    base = priors.spot_activations(X, (0, 1), W).H
+    assert not np.allclose(priors.spot_activations(X, (0, 1), W, shares_NFT=shares).H, base)
+    np.testing.assert_allclose(priors.spot_activations(X, (0, 1), W, shares_NFT=shares, trust=0.0).H, base, rtol=1e-5)
+
+
+# --- what an estimator may return
+
+
+def guess(returned, take, spots=(0, 1)):
+    calls = []
+
+    def estimator(audio, rate):
+        calls.append((audio.shape, audio.dtype, rate))
+        return returned
+
+    result = estimate(estimator, take.sum(axis=2), RATE, NAMES, spots)
+    assert calls == [((len(take), 2), np.float32, RATE)]
+    return result
+
+
+def test_waveforms_of_any_number_of_channels(take, truth):
+    flute, cello = truth.T
+    expected = truth.astype(np.float32)
+    by_name = {"cello": cello, "flute": flute, "piano": cello}
+    stereo = {"flute": np.stack([flute, flute, flute], axis=1), "cello": cello[:, None]}
+    at_every_mic = {name: take[:, :, n] for n, name in enumerate(NAMES)}
+    for returned in (by_name, stereo, at_every_mic, truth):
+        y, missing = guess(returned, take)
+        np.testing.assert_allclose(y, expected, atol=1e-6)
+        assert missing == ()
+    y, _ = guess(truth, take, spots=(1, 0))
+    np.testing.assert_allclose(y, expected[:, ::-1], atol=1e-6)
+
+
+def test_masks(take):
+    frames = STFT_.analyse(take.sum(axis=2)).shape[:2]
+    mask = Mask(np.full(frames, 0.5), 512, STFT_.hop)
+    y, _ = guess({"flute": mask, "cello": mask}, take)
+    np.testing.assert_allclose(y, 0.5 * take.sum(axis=2), atol=1e-5)
+    with pytest.raises(ArgumentError, match="mask of 'flute'"):
+        guess({"flute": Mask(np.ones((3, 3)), 512, 256)}, take)
+
+
+def test_interference_matrix(take, truth):
+    y, _ = guess(np.array([[1.0, 0.25], [0.25, 1.0]]), take)
+    before = np.sum((take.sum(axis=2) - truth) ** 2)
+    assert np.sum((y - truth) ** 2) < 0.2 * before
+    with pytest.raises(ArgumentError, match="does not tell"):
+        guess(np.ones((2, 2)), take)
+    with pytest.raises(ArgumentError, match="interference matrix"):
+        guess(np.ones((2, 3)), take)
+
+
+@pytest.mark.parametrize("lag", [-300, 37, 500])
+def test_late_and_early_estimates_are_brought_into_time(take, truth, lag):
+    rng = np.random.default_rng(1)
+    breath = 0.5 * rng.standard_normal(truth.shape)  # tones alone would be alike at many lags
+    heard = take + breath[:, :, None] * np.eye(2)
+    y, _ = guess(np.roll(truth + breath, lag, axis=0), heard)
+    inner = slice(600, -600)
+    np.testing.assert_allclose(y[inner], (truth + breath)[inner], atol=1e-4)
+
+
+def test_lengths(take, truth):
+    flute, cello = truth.T
+    y, _ = guess({"flute": flute[:-50], "cello": np.append(cello, [1.0, 2.0])}, take)
+    np.testing.assert_allclose(y[:-50], truth[:-50], atol=1e-6)
+    assert not y[-50:, 0].any()
+    with pytest.raises(ArgumentError, match="'flute' has 800 samples"):
+        guess({"flute": flute[:800]}, take)
+
+
+def test_missing_and_wrong_estimates(take, truth):
+    y, missing = guess({"flute": truth[:, 0]}, take)
+    assert missing == ("cello",)
+    np.testing.assert_allclose(y[:, 1], take.sum(axis=2)[:, 1], atol=1e-6)
+    with pytest.raises(ArgumentError, match=r"are of vocals; none .* flute, cello"):
+        guess({"vocals": truth[:, 0]}, take)
+    with pytest.raises(ArgumentError, match="'flute' holds NaN"):
+        guess({"flute": np.full(len(take), np.nan)}, take)
+    with pytest.raises(ArgumentError, match=r"must have shape \(L,\) or \(L, M\)"):
+        guess({"flute": np.zeros((2, 3, 4))}, take)
+    with pytest.raises(ArgumentError, match="spots must name"):
+        estimate(lambda x, rate: truth, take.sum(axis=2), RATE, NAMES, (0, 2))
+
+
+def test_shapes_that_do_not_fit(take, truth):
+    X, E = spectra(take, truth)
+    with pytest.raises(ArgumentError, match="microphone 2"):
+        stem_shares(X, E, (0, 2))
+    with pytest.raises(ArgumentError, match="E_FTN"):
+        stem_shares(X, E[..., :1], (0, 1))
+    with pytest.raises(ArgumentError, match="exponent"):
+        stem_covariances(X, E, (0, 1), exponent=3)
+    with pytest.raises(ArgumentError, match="trust"):
+        priors.spot(X, (0, 1), shares_NFT=stem_shares(X, E, (0, 1)), trust=np.array([0.5, 1.5]))
