@@ -350,7 +350,7 @@ def table_in_words(document: dict[str, Any]) -> str:
     order, wins = ", ".join(map(shown_as, orders[0])), sum(gap > 0 for gap in ahead)
     return (
         f"In brackets ΔSIR and SAR. The paper's order on simulated mixtures is {order}; "
-        f"here it is {same}. Its five methods gain {min(nearer):+.1f} to {max(nearer):+.1f} dB on what they do there. "
+        f"here it is {same}. Its five methods differ from there by {min(nearer):+.1f} to {max(nearer):+.1f} dB. "
         f"Of all, {shown_as(best[0])} told of {WORDS[best[1]]} gains most, {signed(ahead)} dB on the paper's own "
         f"method, `mnmf-fixh` with claps, and it is ahead of that on {wins} of {len(ahead)} takes."
     )
@@ -427,7 +427,7 @@ def takes_in_words(document: dict[str, Any]) -> str:
 
 def draw(document: dict[str, Any]) -> None:
     told = tellings()
-    figure, axis = subplots(size=(7.0, 5.0))
+    figure, axis = subplots(size=(7.5, 5.0))
     for row, each in enumerate(told):
         for way, colour in (("mask", COLOURS[1]), ("filter", COLOURS[0])):
             gains = list(by_take(document, HALL, N, each, way).values())
@@ -439,13 +439,13 @@ def draw(document: dict[str, Any]) -> None:
     for marker, colour, label in (
         ("D", COLOURS[1], "share at the own spot"),
         ("D", COLOURS[0], "multichannel Wiener filter"),
-        ("x", COLOURS[6], "Cabañas-Molero et al. 2023, simulated"),
+        ("x", COLOURS[6], "as published in 2023"),
     ):
         axis.plot([], [], marker, color=colour, label=label)
     axis.axvline(0, color=COLOURS[7], linewidth=1)
     axis.set_yticks(range(len(told)), [f"{method}: {WORDS[kind]}" for method, kind in told])
     axis.invert_yaxis()
-    axis.set_xlabel("gain in SDR over the raw spot, dB; dots: takes in the hall, diamonds: their mean")
+    axis.set_xlabel("gain in SDR over the raw spot, dB (dots: takes, diamonds: means)")
     figure.legend(loc="outside upper center", ncols=3)
     save(figure, "solo_priors")
 
