@@ -294,7 +294,8 @@ def draw(document: dict[str, Any]) -> None:
             right.plot([column + shift] * len(means), means, "o", markersize=4, color=colour)
     right.set_xticks(range(len(ROOMS)), list(ROOMS))
     right.set_xlabel(f"room, a dot for each layout ({NEAR} cm)")
-    left.set_ylim(bottom=0)
+    right.set_xlim(-0.5, len(ROOMS) - 0.5)
+    left.set_ylim(bottom=min(0, left.get_ylim()[0]))
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     save(figure, "rooms_and_layouts")
 

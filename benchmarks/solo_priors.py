@@ -362,29 +362,40 @@ def reconstruction(document: dict[str, Any]) -> str:
         "| method | told | share at the own spot | multichannel filter | filter less share | filter ahead |",
         "|---|---|---|---|---|---|",
     ]
+    behind = []
     for told in tellings():
         both = [by_take(document, HALL, N, told, way) for way in ("mask", "filter")]
         if not both[1]:
             continue
         snr = [np.mean(list(by_take(document, HALL, N, told, way, "delta_snr").values())) for way in ("mask", "filter")]
         gaps = [both[1][take] - both[0][take] for take in both[0]]
+        if np.mean(gaps) < 0:
+            behind.append(named(told))
         cells = [f"{np.mean(list(found.values())):+.1f} ({more:+.1f})" for found, more in zip(both, snr)]
         ahead = f"{sum(gap > 0 for gap in gaps)} of {len(gaps)}"
         lines.append(f"| {shown_as(told[0])} | {WORDS[told[1]]} | {' | '.join(cells)} | {signed(gaps)} | {ahead} |")
-    return "\n".join(lines)
+    worse = f"loses in the mean where the model is {'; '.join(behind)}" if behind else "loses in the mean nowhere"
+    return "\n".join([*lines, "", f"The filter {worse}."])
+
+
+def named(told: Told) -> str:
+    return f"{shown_as(told[0])} told of {WORDS[told[1]]}"
 
 
 def main_pair(document: dict[str, Any]) -> str:
     """What a main pair adds to the four spots."""
     lines = ["| method | told | four spots | with a main pair | gained | better |", "|---|---|---|---|---|---|"]
+    better_off, worse_off = [], []
     for told in WITH_PAIR:
         without, beside = (by_take(document, HALL, mics, told) for mics in (N, N + 2))
         snr = [np.mean(list(by_take(document, HALL, mics, told, None, "delta_snr").values())) for mics in (N, N + 2)]
         gaps = [beside[take] - without[take] for take in beside]
         cells = [f"{np.mean(list(found.values())):+.1f} ({more:+.1f})" for found, more in zip((without, beside), snr)]
+        (better_off if np.mean(gaps) > 0 else worse_off).append(named(told))
         better = f"{sum(gap > 0 for gap in gaps)} of {len(gaps)}"
         lines.append(f"| {shown_as(told[0])} | {WORDS[told[1]]} | {' | '.join(cells)} | {signed(gaps)} | {better} |")
-    return "\n".join(lines)
+    helped, not_helped = ("; ".join(names) or "nobody" for names in (better_off, worse_off))
+    return "\n".join([*lines, "", f"In the mean the pair helps {helped}; it does not help {not_helped}."])
 
 
 def takes(document: dict[str, Any]) -> str:
