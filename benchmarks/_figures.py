@@ -32,11 +32,9 @@ def subplots(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **op
     return plt.subplots(rows, columns, figsize=size, layout="constrained", **options)
 
 
-def curve(
-    axis: Any, x: Sequence[float], means: Sequence[float], margins: Sequence[float], label: str, **style: Any
-) -> None:
+def curve(axis: Any, x: Sequence[float], means: Sequence[float], margins: Sequence[float], label: str) -> None:
     """Draw means with their confidence intervals as a band."""
-    (line,) = axis.plot(x, means, marker="o", markersize=4, label=label, **style)
+    (line,) = axis.plot(x, means, marker="o", markersize=4, label=label)
     low, high = zip(*((mean - margin, mean + margin) for mean, margin in zip(means, margins)))
     axis.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
 

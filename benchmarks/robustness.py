@@ -28,16 +28,16 @@ from typing import Any
 import numpy as np
 from _cases import Case, keep_responses, simulated
 from _datasets import Piece, numbered, pieces, quartet
-from _figures import COLOURS, curve, save, subplots
+from _figures import COLOURS, save, subplots
 from _measure import scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 
 from mnmf import METHODS, simulate
 
 SEEDS = range(5)
-SIZE = {"players": 4, "seconds": 8.0, "solo_seconds": 8.0}
-QUICK_SIZE = {"players": 2, "seconds": 1.5, "solo_seconds": 1.2}
-LONGEST_EMBEDDED = 6.0  # seconds of solos that the quartet has
+SIZE: dict[str, Any] = {"players": 4, "seconds": 8, "solo_seconds": 8}
+QUICK_SIZE: dict[str, Any] = {"players": 2, "seconds": 1.5, "solo_seconds": 1.2}
+LONGEST_EMBEDDED = 6  # seconds of solos that the quartet has
 DISTANCE_CM = 40
 JITTER_M = 0.1
 DRAWS = 5  # of an excerpt, for one in which nobody rests
@@ -74,29 +74,26 @@ class Axis:
 
 
 BOTH = ", solos as well"
-DELAYS, GAINS = (5, 20, 50, 200), (3, 6, 9, 12)
 WINDOWS = (0.09, 0.19, 0.37, 0.74, 1.49)
 AXES = {
-    "noise": Axis("noise of the microphones, dB re the peak of the take", (-80, -60, -40, -20), "none", (-60, -20)),
-    "markers": Axis(
-        "solo passages marked too early or late, s", (0.5, 1, 2, 4, "swapped"), 0, (1, "swapped"), FLAWLESS
-    ),
-    "delay": Axis("one microphone late in the take, ms", DELAYS, 0, (5, 200)),
-    "delay" + BOTH: Axis("one microphone late in take and solos, ms", DELAYS, 0, (200,), "delay"),
-    "gain": Axis("gain of one microphone changed since the solos, dB either way", GAINS, 0, (6, 12), FLAWLESS),
-    "gains": Axis("gains of all microphones changed since the solos, dB either way", GAINS, 0, (6, 12), FLAWLESS),
-    "polarity": Axis("polarity of one microphone flipped", ("take", "both"), "no", ("take", "both")),
-    "length": Axis("solo of each player, s", (1, 2, 3, 5, 10, 20), "solo_seconds", (1, 3, 20), FLAWLESS),
-    "moved": Axis("players moved since the solos, cm", (2, 5, 10, 20, 30), 0, (5, 10, 30), FLAWLESS),
+    "noise": Axis("noise of the microphones, dB re the peak of the take", (-80, -60, -40, -20), "none", (-40,)),
+    "markers": Axis("solo passages marked too early or late, s", (0.5, 1, 2, 4, "swap"), 0, ("swap",), FLAWLESS),
+    "delay": Axis("one microphone late in the take, ms", (5, 20, 50, 200), 0, (5,)),
+    "delay" + BOTH: Axis("one microphone late in take and solos, ms", (20, 200), 0, (), "delay"),
+    "gain": Axis("gain of one microphone changed since the solos, ± dB", (6, 12), 0, (), FLAWLESS),
+    "gains": Axis("gains of all microphones changed since the solos, ± dB", (3, 6, 9, 12), 0, (12,), FLAWLESS),
+    "polarity": Axis("polarity of one microphone flipped", ("take", "both"), "no", ("take",)),
+    "length": Axis("solo of each player, s", (1, 2, 3, 5, 20), "solo_seconds", (1,), FLAWLESS),
+    "moved": Axis("players moved since the solos, cm", (2, 5, 10, 20, 30), 0, (5, 20), FLAWLESS),
     "unison": Axis("two players in unison, % of the take", (50, 100), 0, (100,)),
     "distance": Axis("from player to microphone, cm", (10, 20, 60, 100), DISTANCE_CM, (10, 100)),
-    "players": Axis("players", (2, 6, 8, 12), "players", (2, 6)),
+    "players": Axis("players", (2, 6, 12), "players", (2,)),
     "window, close": Axis("window, s; cardioids at 25 cm, R6/L5", WINDOWS, None),
     "window, hall": Axis("window, s; omnis at 50 cm, hall", WINDOWS, None),
 }
 INNER = ("length", "distance", "players")  # the take without a flaw has a value between theirs
 BEFORE_RECORDING = ("length", "moved", "unison", "distance", "players")
-QUICK = {"markers": (1, "swapped"), "players": (3,), "length": (2,), "polarity": ("take", "both")}
+QUICK = {"markers": (1, "swap"), "delay": (20,), "players": (3,), "length": (2,), "polarity": ("take", "both")}
 
 
 def grid(quick: bool, data: Path | None) -> list[Cell]:
@@ -280,7 +277,7 @@ def changed(case: Case, axis: str, value: Any, seed: int) -> Case:
     if axis == "noise":
         mixture_LM = simulate.add_noise(mixture_LM, value, rng)
         solo_LM = simulate.add_noise(solo_LM, value, rng)
-    elif axis == "markers" and value == "swapped":
+    elif axis == "markers" and value == "swap":
         other = (m + int(rng.integers(1, n_mics))) % n_mics
         passages[m], passages[other] = passages[other], passages[m]
     elif axis == "markers":  # the recording goes round, so that no passage ends outside it
@@ -479,49 +476,51 @@ def windows(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-PANELS = [
-    ("noise",),
-    ("markers",),
-    ("delay", "delay" + BOTH),
-    ("gain", "gains"),
-    ("polarity",),
-    ("length",),
-    ("moved",),
-    ("unison",),
-    ("distance",),
-    ("players",),
-    ("window, close",),
-    ("window, hall",),
-]
-# A panel's own words where two axes share it; the second is dashed.
+# Where two axes share a panel the second is dashed, and the panel says so.
 SHARED = {
-    "delay": "one microphone late, ms; dashed: late in the solos, too",
-    "gain": "gain of one microphone changed, ± dB; dashed: of all",
+    "delay" + BOTH: ("delay", "one microphone late, ms; dashed: in solos, too"),
+    "gains": ("gain", "gain of one microphone, ± dB; dashed: of all"),
 }
+LOWEST_DB = -12  # of the picture: how far down the worst goes is in the table
 
 
 def draw(document: dict[str, Any]) -> Path:
     """Draw a panel an axis: gain over the raw spots against what changes."""
-    figure, panels = subplots(4, 3, size=(10, 11), sharey=True)
-    for axis, names in zip(panels.flat, PANELS):
-        for name, style in zip(names, ("-", "--")):
-            rows = of_axis(document, name)
-            ticks = [str(row["value"]) for row in rows]
-            for colour, method in enumerate((SOLOS, NO_SOLOS, FULL_RANK)):
-                at = [x for x, row in enumerate(rows) if method in row["delta_sdr"]]
-                if not at or (style == "--" and method == NO_SOLOS):
+    figure, axes = subplots(4, 3, size=(9, 8), sharey=True)
+    panels = dict(zip((name for name in AXES if name not in SHARED), axes.flat))
+    for name, axis in panels.items():
+        second = next((other for other, (first, _) in SHARED.items() if first == name), None)
+        values = max((values_of(document, each) for each in (name, second) if each), key=len)
+        for each, style in ((name, "-"), (second, "--")):
+            for colour, method in zip(COLOURS, (SOLOS, NO_SOLOS, FULL_RANK)):
+                rows = [row for row in of_axis(document, each or "") if method in row["delta_sdr"]]
+                if not rows or (style == "--" and method == NO_SOLOS):  # as without dashes
                     continue
-                figures = [rows[x]["delta_sdr"][method] for x in at]
-                means, margins = zip(*((mean, margin or 0.0) for mean, margin in figures))
-                curve(axis, at, means, margins, method, color=COLOURS[colour], linestyle=style)
-            axis.set_xticks(range(len(ticks)), ticks)
-        axis.set_xlabel(SHARED.get(names[0], AXES[names[0]].label), fontsize=8)
+                means, margins = zip(*(row["delta_sdr"][method] for row in rows))
+                axis.errorbar(
+                    [values.index(row["value"]) for row in rows],
+                    means,
+                    margins,
+                    color=colour,
+                    linestyle=style,
+                    marker="o",
+                    markersize=3,
+                    elinewidth=1,
+                    label=method if style == "-" else None,
+                )
+        axis.set_xticks(range(len(values)), [str(value) for value in values])
+        axis.set_xlabel(SHARED[second][1] if second else AXES[name].label, fontsize=8)
         axis.axhline(0.0, color="black", linewidth=0.8)
-    for axis in panels[:, 0]:
+    axes[0, 0].set_ylim(bottom=max(axes[0, 0].get_ylim()[0], LOWEST_DB))
+    for axis in axes[:, 0]:
         axis.set_ylabel("gain in SDR, dB")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return save(figure, "robustness")
+
+
+def values_of(document: dict[str, Any], axis: str) -> list[Any]:
+    return [row["value"] for row in of_axis(document, axis)]
 
 
 def main() -> None:
