@@ -36,7 +36,7 @@ from mnmf import METHODS, simulate
 
 SEEDS = range(5)
 SIZE: dict[str, Any] = {"players": 4, "seconds": 8, "solo_seconds": 8}
-QUICK_SIZE: dict[str, Any] = {"players": 2, "seconds": 1.5, "solo_seconds": 1.2}
+QUICK_SIZE: dict[str, Any] = {"players": 2, "seconds": 1.5, "solo_seconds": 1.2, "iterations": 8}
 LONGEST_EMBEDDED = 6  # seconds of solos that the quartet has
 DISTANCE_CM = 40
 JITTER_M = 0.1
@@ -312,6 +312,8 @@ def measure(cell: Cell, data: Path | None = None) -> Result:
     case = changed(taken(data, *scene, seed, cell["seconds"], count, solo_seconds), axis, value, seed)
     name, kind = CONTENDERS[cell["method"]]
     recipe = replace(METHODS[name], window=value) if windows else METHODS[name]
+    if "iterations" in cell:
+        recipe = replace(recipe, iterations=cell["iterations"])
     gains = scorer(case)(separate(case, recipe, kind, seed))
     return {**{key: np.round(values, 3) for key, values in gains.items()}, "names": case.names}
 
