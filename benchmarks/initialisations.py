@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, keep_responses
-from _datasets import Piece, pieces, quartet
+from _datasets import Piece, _recognise, pieces, quartet, walk
 from _figures import curve, save, subplots
 from _measure import Analysis, analyse, centred, scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
@@ -178,7 +178,7 @@ def grid(quick: bool) -> list[Cell]:
 def trios(data: Path | None, seconds: float, offset: float) -> list[tuple[Piece, list[list[int]]]]:
     """Pieces and, of each, the players of every instrument; pieces of at least three, more of them first."""
     found = [quartet()]
-    if data:
+    if data and any(True for _ in walk(data, _recognise)):
         found = pieces(data, seconds=seconds, offset=offset, solo_seconds=seconds, borrow_solos=True)
     playing = []
     for piece in found:
@@ -206,7 +206,8 @@ def trio(data: Path | None, seed: int, seconds: float) -> tuple[Case, np.ndarray
     choices = trios(data, seconds, offset)
     piece, alike = choices[seed % len(choices)]
     chosen = [int(rng.choice(alike[i])) for i in rng.permutation(len(alike))[:PLAYERS]]
-    first = 0 if data else round(offset * piece.sample_rate)
+    # The folder's pieces are cut already.
+    first = round(offset * piece.sample_rate) if piece.dataset == "embedded" else 0
     last = first + round(seconds * piece.sample_rate)
     stems_LN = resampled(piece.stems_LN[first:last, chosen], piece.sample_rate)
     solos_LN = resampled(piece.solos_LN[: round(seconds * piece.sample_rate), chosen], piece.sample_rate)

@@ -327,7 +327,8 @@ def best(document: dict[str, Any], method: str, of: str, window: str | None = No
 
 
 def methods(document: dict[str, Any]) -> list[str]:
-    return [method for (method,) in grouped(document["cells"], "method")]
+    measured = grouped(document["cells"], "method")
+    return [method for method in (*OURS, *PEERS) if (method,) in measured]
 
 
 def shown(figure: tuple[float, float], sign: str = "+") -> str:
@@ -423,6 +424,9 @@ def draw(document: dict[str, Any]) -> None:
         axis.set_title(title, loc="left")
     axes[0].set_yticks(range(len(rows)), [method for method, *_ in rows])
     axes[0].invert_yaxis()
+    for colour, label in zip(COLOURS, ("mnmf", "other libraries")):
+        axes[1].barh(0, 0, color=colour, label=label)
+    axes[1].legend(loc="lower right")
     save(figure, "peers")
 
 
