@@ -95,6 +95,16 @@ def reset_peak() -> float:
     return status("VmRSS")
 
 
+def table(document: dict) -> str:
+    """What a fit and an image take beside the mixture, foreseen and measured."""
+    foreseen, grown = document["predicted_growth_mb"], document["measured_growth_mb"]
+    lines = ["| | foreseen | measured |", "|---|---|---|"]
+    lines += [f"| {name} | {foreseen[name]:.0f} MB | {grown[name]:.0f} MB |" for name in foreseen]
+    shape = ", ".join(f"{name} = {size}" for name, size in document["shape"].items() if name != "dtype")
+    held = ", ".join(f"{name} {size:.0f} MB" for name, size in document["arrays_mb"].items())
+    return "\n".join([*lines, "", f"{shape}, single precision. The arrays: {held}."])
+
+
 def main() -> None:
     made = parser(__doc__, data="not used: the take is noise; neither are --jobs")
     made.add_argument("--seconds", type=float, help="of the take; 60, or 5 if --quick")

@@ -101,7 +101,7 @@ def timed(work: Callable[..., T], *arguments: Any) -> tuple[float, T]:
 def main() -> None:
     warnings.simplefilter("ignore", FutureWarning)  # mir_eval.separation is deprecated
     options = arguments(__doc__, data="folder of cases, of which the first is taken")
-    seconds, repeats = (2, 1) if options.quick else (15, 3)
+    seconds, repeats = (1, 1) if options.quick else (15, 3)
     name, reference_LN, estimate_LN = signals(options.data, seconds)
     result: dict = {
         "environment": environment(),
