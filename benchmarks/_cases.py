@@ -108,8 +108,8 @@ def duet_case() -> Case:
     """A few seconds of the quartet's first two players in a chamber, for a trial of what a benchmark does."""
     quartet = data.quartet()
     rate, players = quartet.sample_rate, 2
-    stems_LN = quartet.stems_LN[5 * rate : 8 * rate, :players]
-    solos_LN = quartet.solos_LN[: 2 * rate, :players]
+    stems_LN = quartet.stems_LN[5 * rate : 7 * rate, :players]
+    solos_LN = quartet.solos_LN[: 3 * rate // 2, :players]
     return simulated("duet, chamber", simulate.chamber_scene(quartet.names[:players]), stems_LN, list(solos_LN.T), rate)
 
 

@@ -70,10 +70,12 @@ def draw(records: list[dict]) -> None:
     """Draw what `growth` measured."""
     figure, axes = subplots(2, 3, size=(8, 4.6))
     for panel, (axis, label) in zip(axes.flat, AXES.items()):
+        highest = 0.0
         for model in BASES:
             values, milliseconds = line(records, model, axis)
+            highest = max(highest, *milliseconds)
             panel.plot(values, milliseconds, "o-", markersize=4, label=model)
-        panel.set(xlabel=label, xlim=(0, None), ylim=(0, None))
+        panel.set(xlabel=label, xlim=(0, None), ylim=(0, 1.08 * highest))
         panel.set_xticks(values if axis in ("M", "N", "threads") else panel.get_xticks()[:-1])
     for row in axes:
         row[0].set_ylabel("one iteration (ms)")

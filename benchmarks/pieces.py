@@ -24,7 +24,7 @@ from _runner import Cell, Result, arguments, grouped, run
 from mnmf import simulate
 from mnmf.separate import METHODS
 
-START, SECONDS, QUICK_SECONDS = 5.0, 12.0, 3.0
+START, SECONDS, QUICK_SECONDS = 5.0, 12.0, 2.0
 SOLO_SECONDS = 10.0
 CONTENDERS = {
     "fastmnmf2": ("fastmnmf2", "solo"),

@@ -175,8 +175,9 @@ def growth_table(document: dict) -> str:
             else:
                 cells += [pairs, ""]
         lines.append(f"| {label} | {' | '.join(cells)} |")
+    bases = {record["model"]: record for record in records if record["axis"] == "threads"}
     sizes = "; ".join(
-        f"`{model}`: " + ", ".join(f"{name} = {size}" for name, size in base.items()) for model, base in BASES.items()
+        f"`{model}`: " + ", ".join(f"{name} = {base[name]}" for name in "FTMNK") for model, base in bases.items()
     )
     return "\n".join([*lines, "", f"All else stays at {sizes}."])
 
