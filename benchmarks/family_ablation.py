@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from _cases import case_named, named_cases
-from _measure import Analysis, analyse, fitted, scorer
+from _measure import Analysis, analyse, fitted, hurried, scorer
 from _runner import Cell, Result, arguments, run
 
 from mnmf import KAMIR, METHODS, FullRankMNMF, NoteDictionary, NTFPanning, Prior, priors
@@ -161,7 +161,7 @@ IDEAS = {
 def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
     """Return the gains in SDR and SNR, one number a source."""
     case, idea = case_named(cell["case"], data, quick), IDEAS[cell["heading"]][cell["idea"]]
-    recipe = replace(METHODS[idea.method], **idea.recipe)
+    recipe = hurried(replace(METHODS[idea.method], **idea.recipe), quick)
     take = analyse(case, recipe, idea.kind, NoteDictionary.embedded() if idea.dictionary else None)
     rng = np.random.default_rng(SEED)
     prior = idea.prior(take, recipe.prior(take.evidence, recipe.components, rng))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from _cases import case_named, named_cases
-from _measure import Analysis, analyse, fitted, scorer
+from _measure import Analysis, analyse, fitted, hurried, scorer
 from _runner import Cell, Result, arguments, run
 
 from mnmf import Prior
@@ -105,7 +105,7 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
     idea = IDEAS[cell["idea"]]
     of_start = tuple((key, value) for key, value in idea.recipe.items() if key != "iterations")
     take, prior = start(cell["case"], KINDS[cell["told"]], of_start, data, quick)
-    take = replace(take, recipe=replace(take.recipe, **idea.recipe))
+    take = replace(take, recipe=hurried(replace(take.recipe, **idea.recipe), quick))
     with constants(idea.pull):
         y_LN = take.stems(fitted(take, idea.prior(prior, take.evidence), np.random.default_rng(SEED)))
     found = scorer(take.case)(y_LN)

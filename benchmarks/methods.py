@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from _cases import Case, case_named, named_cases
-from _measure import scorer
+from _measure import hurried, scorer
 from _runner import Cell, Result, arguments, run
 
 from mnmf import METHODS, NoteDictionary, Session, audio, markers
@@ -62,7 +62,12 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
         write_case(case, folder)
         level = np.abs(audio.Recording.open(folder / "take.wav").read()).max() / np.abs(case.mixture_LM).max()
         for what, kind, notes in told(cell["method"], list(case.solos)):
-            done = separate(session(case, folder, kind), cell["method"], dictionary=dictionary() if notes else None)
+            done = separate(
+                session(case, folder, kind),
+                cell["method"],
+                iterations=hurried(METHODS[cell["method"]], quick).iterations,
+                dictionary=dictionary() if notes else None,
+            )
             gained = gains(done.stems_LN.astype(float) / level)
             row = {key: np.round(values, 3) for key, values in gained.items()}
             figures[what] = row | {"seconds": round(sum(done.seconds.values()), 2)}

@@ -18,7 +18,7 @@ from _cases import Case, keep_responses
 from _cases import simulated as _simulated
 from _datasets import Piece, quartet
 from _datasets import pieces as read_pieces
-from _measure import scorer, separate
+from _measure import hurried, scorer, separate
 from _runner import Cell, Result, arguments, grouped, run
 
 from mnmf import simulate
@@ -100,7 +100,7 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
     keep_responses()
     case = case_of(cell["piece"], cell["room"], cell["players"], cell["seconds"], data, quick)
     method, kind = CONTENDERS[cell["contender"]]
-    found = scorer(case)(separate(case, METHODS[method], kind, cell["seed"]))
+    found = scorer(case)(separate(case, hurried(METHODS[method], quick), kind, cell["seed"]))
     return {key: np.round(found[key], 3) for key in ("delta_sdr", "delta_snr")}
 
 
