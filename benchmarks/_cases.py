@@ -1,8 +1,8 @@
 """Takes with known truth: the embedded quartet in simulated rooms, and folders of one's own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -67,16 +67,50 @@ def keep_responses(scenes: int = 8) -> None:
     simulate.impulse_responses = lru_cache(scenes)(simulate.impulse_responses)
 
 
+def named_cases(folder: Path | None, quick: bool = False) -> dict[str, Callable[[], Case]]:
+    """The embedded quartet in its rooms and the takes of a folder by name, each made when called for.
+
+    Quick: two of the quartet for a few seconds, and one take of the folder.
+    """
+    made: dict[str, Callable[[], Case]]
+    made = {"duet, chamber": duet_case} if quick else {name: partial(_quartet_case, name) for name in QUARTET_SCENES}
+    if folder:
+        paths = _takes(folder)[: 1 if quick else None]
+        made |= {path.name: partial(_read_case, path) for path in paths}
+    return made
+
+
+@lru_cache(1)  # the cells of a take follow one another
+def case_named(name: str, folder: Path | None, quick: bool = False) -> Case:
+    return named_cases(folder, quick)[name]()
+
+
 def quartet_cases(quick: bool = False) -> Iterator[Case]:
     """The embedded quartet: in a chamber, in the hall of the 2023 paper, and close-miked in a large room."""
+    for name in list(QUARTET_SCENES)[: 1 if quick else None]:
+        yield _quartet_case(name)
+
+
+QUARTET_SCENES: dict[str, Callable[[Sequence[str]], simulate.Scene]] = {
+    "quartet, chamber": simulate.chamber_scene,
+    "quartet, hall": simulate.hall_scene,
+    "quartet, R6/L5": lambda names: simulate.orchestral_scene("R6", "L5", names),
+}
+
+
+def _quartet_case(name: str) -> Case:
     quartet = data.quartet()
-    scenes = {
-        "quartet, chamber": simulate.chamber_scene(quartet.names),
-        "quartet, hall": simulate.hall_scene(quartet.names),
-        "quartet, R6/L5": simulate.orchestral_scene("R6", "L5", quartet.names),
-    }
-    for name, scene in list(scenes.items())[: 1 if quick else None]:
-        yield simulated(name, scene, quartet.stems_LN, list(quartet.solos_LN.T), quartet.sample_rate)
+    scene = QUARTET_SCENES[name](quartet.names)
+    return simulated(name, scene, quartet.stems_LN, list(quartet.solos_LN.T), quartet.sample_rate)
+
+
+def duet_case() -> Case:
+    """A few seconds of the quartet's first two players in a chamber, for a trial of what a benchmark does."""
+    quartet = data.quartet()
+    rate, players = quartet.sample_rate, 2
+    stems_LN = quartet.stems_LN[5 * rate : 7 * rate, :players]
+    solos_LN = quartet.solos_LN[: 3 * rate // 2, :players]
+    return simulated("duet, chamber", simulate.chamber_scene(quartet.names[:players]), stems_LN, list(solos_LN.T), rate)
 
 
 def folder_cases(folder: Path) -> Iterator[Case]:
@@ -85,6 +119,10 @@ def folder_cases(folder: Path) -> Iterator[Case]:
     Channel i of the mix is source i's spot, channel i of the reference its true image there, label i its name.  The
     folders lie in the one given or up to two below; whether they are complete is looked at before any is read.
     """
+    return (_read_case(path) for path in _takes(folder))
+
+
+def _takes(folder: Path) -> list[Path]:
     check_folder(folder)
     found = [path for path, _ in walk(folder, is_case)]
     if not found:
@@ -96,7 +134,7 @@ def folder_cases(folder: Path) -> Iterator[Case]:
     problems = [f"{path.name} lacks {', '.join(names)}" for path, names in lacking.items() if names]
     if problems:
         complain(f"{folder}: {len(problems)} of {len(found)} takes are incomplete; complete or move them", problems)
-    return (_read_case(path) for path in found)
+    return found
 
 
 def _lacking(folder: Path) -> list[str]:

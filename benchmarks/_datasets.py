@@ -298,6 +298,11 @@ def walk(root: Path, look: Callable[[Path], Found | None]) -> Iterator[tuple[Pat
         level = below
 
 
+def has_pieces(folder: Path) -> bool:
+    """Say whether there is any piece, be it complete or not."""
+    return any(True for _ in walk(folder, _recognise))
+
+
 def is_case(folder: Path) -> bool | None:
     """Say whether a folder is a take with known truth (None: not, for `walk`)."""
     return os.path.exists(folder / "mix.flac") or None

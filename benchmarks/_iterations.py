@@ -1,23 +1,28 @@
-"""Seconds of one iteration of FastMNMF2: ours beside pyroomacoustics', against the machine's peak, and how they grow.
+"""Seconds of one iteration of FastMNMF2, and memory of a fit: ours beside pyroomacoustics' and ssspy's if installed.
 
-All in one process and in turn, so that whatever else the machine does slows all of them; minima over the repetitions.
+Also against the machine's peak.  Seconds are taken in one process and in turn, so that whatever else the machine does
+slows all of them, and are minima over the repetitions; memory in a process of its own.
 """
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from importlib.util import find_spec
 
 import numpy as np
 import pyroomacoustics
 from numba import get_num_threads, set_num_threads
 from threadpoolctl import threadpool_limits
 
+from mnmf import FastMNMF2
 from mnmf.kernels import fastmnmf2 as kernels
 from mnmf.kernels import one_blas_thread
 
 SIZES = [(1025, 650, 4, 16), (1025, 2584, 4, 16), (1025, 1292, 8, 16)]  # F, T, M = N, K
 SETTINGS = [(np.complex128, 1), (np.complex64, 2)]
+PATIENCE = 10.0  # seconds after which a peer is not measured once more
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -50,13 +55,16 @@ def peak_flops(dtype: type, threads: int, repetitions: int) -> float:
         return 2 * size**3 / min(seconds_of(lambda: A @ A) for _ in range(repetitions + 2))
 
 
-def our_iteration(X_FTM: np.ndarray, K: int, rng: np.random.Generator) -> Callable[[], None]:
+def our_iteration(
+    X_FTM: np.ndarray, K: int, rng: np.random.Generator, n_sources: int | None = None
+) -> Callable[[], None]:
     """Return a function that does what an iteration does with the data."""
     F, T, M = X_FTM.shape
+    N = n_sources or M
     kind = X_FTM.real.dtype.type
-    W = rng.uniform(0.5, 1.5, (M, F, K)).astype(kind)
-    H = (rng.uniform(0.5, 1.5, (M, K, T)) / K).astype(kind)
-    G = (np.eye(M) + 0.05).astype(kind)
+    W = rng.uniform(0.5, 1.5, (N, F, K)).astype(kind)
+    H = (rng.uniform(0.5, 1.5, (N, K, T)) / K).astype(kind)
+    G = (np.eye(N, M) + 0.05).astype(kind)
     Q = np.tile(np.eye(M, dtype=np.complex128), (F, 1, 1))
     floor = kind(1e-10)
 
@@ -70,27 +78,68 @@ def our_iteration(X_FTM: np.ndarray, K: int, rng: np.random.Generator) -> Callab
     return iteration
 
 
-def their_iteration(X_FTM: np.ndarray, K: int, threads: int) -> float:
-    """Return the seconds of one iteration of pyroomacoustics: two runs' difference, without start and separation."""
-    X_TFM = np.ascontiguousarray(X_FTM.transpose(1, 0, 2))
+def by_mnmf(X_FTM: np.ndarray, K: int, n_iterations: int) -> None:
+    FastMNMF2(K, n_iterations).fit(X_FTM).separate(X_FTM)
 
-    def run(n_iterations: int) -> None:
-        pyroomacoustics.bss.fastmnmf2(X_TFM, n_iter=n_iterations, n_components=K)
 
+def by_pyroomacoustics(X_FTM: np.ndarray, K: int, n_iterations: int) -> None:
+    pyroomacoustics.bss.fastmnmf2(
+        np.ascontiguousarray(X_FTM.transpose(1, 0, 2)), n_iter=n_iterations, n_components=K, mic_index="all"
+    )
+
+
+def by_ssspy(X_FTM: np.ndarray, K: int, n_iterations: int) -> None:
+    from ssspy.bss.mnmf import FastGaussMNMF
+
+    model = FastGaussMNMF(n_basis=K, record_loss=False, rng=np.random.default_rng(0))
+    model(np.ascontiguousarray(X_FTM.transpose(2, 0, 1)), n_iter=n_iterations)
+
+
+LIBRARIES = {"mnmf": by_mnmf, "pyroomacoustics": by_pyroomacoustics, "ssspy": by_ssspy}
+PEERS = ("pyroomacoustics", *(("ssspy",) if find_spec("ssspy") else ()))
+
+
+def their_iteration(library: str, X_FTM: np.ndarray, K: int, threads: int, repetitions: int) -> float:
+    """Return the seconds of one iteration of a peer: with it less without, so without start and separation."""
+    runs: dict[int, list[float]] = {0: [], 1: []}
+    start = time.perf_counter()
     with threadpool_limits(threads):
-        return (seconds_of(lambda: run(3)) - seconds_of(lambda: run(1))) / 2
+        LIBRARIES[library](X_FTM[:8, :16].copy(), 2, 1)  # imports
+        for _ in range(repetitions):
+            for n_iterations, seconds in runs.items():
+                seconds.append(seconds_of(lambda n=n_iterations: LIBRARIES[library](X_FTM, K, n)))
+            if time.perf_counter() - start > PATIENCE:
+                break
+    return min(runs[1]) - min(runs[0])
+
+
+def grown(library: str, F: int, T: int, M: int, K: int, dtype: type) -> float:
+    """Return by how many megabytes a process grows at most, when it fits by one iteration and separates."""
+    sizes = [str(size) for size in (F, T, M, K)]
+    command = [sys.executable, __file__, library, *sizes, np.dtype(dtype).name]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def growth_here(library: str, F: int, T: int, M: int, K: int, dtype: type) -> float:
+    from memory import reset_peak, status
+
+    X_FTM = mixture(F, T, M, dtype, np.random.default_rng(0))
+    LIBRARIES[library](X_FTM[:8, :16].copy(), 2, 1)  # imports and compiles
+    before = reset_peak()
+    LIBRARIES[library](X_FTM, K, 1)
+    return status("VmHWM") - before
 
 
 def mixture(F: int, T: int, M: int, dtype: type, rng: np.random.Generator) -> np.ndarray:
     return (rng.standard_normal((F, T, M)) + 1j * rng.standard_normal((F, T, M))).astype(dtype)
 
 
-def side_by_side(repetitions: int) -> dict:
-    """Measure both at `SIZES` and `SETTINGS`."""
+def side_by_side(repetitions: int, sizes: list[tuple[int, int, int, int]] = SIZES) -> dict:
+    """Measure all at these sizes and `SETTINGS`."""
     rng = np.random.default_rng(0)
     records = []
     available = get_num_threads()
-    for F, T, M, K in SIZES:
+    for F, T, M, K in sizes:
         for dtype, threads in SETTINGS:
             if threads > available:
                 continue
@@ -98,11 +147,12 @@ def side_by_side(repetitions: int) -> dict:
             set_num_threads(threads)
             iteration = our_iteration(X_FTM, K, rng)
             iteration()  # compiles
-            ours, theirs, peak = [], [], 0.0
+            ours, peak = [], 0.0
             for _ in range(repetitions):
                 ours += [seconds_of(iteration) for _ in range(3)]
-                theirs.append(their_iteration(X_FTM, K, threads))
                 peak = max(peak, peak_flops(dtype, threads, 1))
+            theirs = {library: their_iteration(library, X_FTM, K, threads, repetitions) for library in PEERS}
+            ours += [seconds_of(iteration) for _ in range(3)]
             record = {
                 "F": F,
                 "T": T,
@@ -111,11 +161,12 @@ def side_by_side(repetitions: int) -> dict:
                 "dtype": np.dtype(dtype).name,
                 "threads": threads,
                 "mnmf_ms": round(1e3 * min(ours), 1),
-                "pyroomacoustics_ms": round(1e3 * min(theirs), 1),
-                "times_faster": round(min(theirs) / min(ours), 1),
+                **{f"{library}_ms": round(1e3 * seconds, 1) for library, seconds in theirs.items()},
+                "times_faster": round(theirs["pyroomacoustics"] / min(ours), 1),
                 "gflops_per_iteration": round(flops(F, T, M, K) / 1e9, 3),
                 "peak_gflops_per_second": round(peak / 1e9, 1),
                 "fraction_of_peak": round(flops(F, T, M, K) / min(ours) / peak, 3),
+                **{f"{library}_mb": round(grown(library, F, T, M, K, dtype), 1) for library in ("mnmf", *PEERS)},
             }
             records.append(record)
             print(", ".join(f"{key} {value}" for key, value in record.items()), flush=True)
@@ -123,35 +174,6 @@ def side_by_side(repetitions: int) -> dict:
     return {"load_average": os.getloadavg()[0], "side_by_side": records}
 
 
-def growth(repetitions: int) -> list[dict]:
-    """Return the milliseconds of our iteration as F and T grow, complex64 on all threads, M = 4 and K = 32."""
-    rng = np.random.default_rng(0)
-    M, K = 4, 32
-    records = []
-    for F, T in [(1025, 330), (2049, 330), (4097, 330), (8193, 330), (1025, 660), (1025, 1320), (1025, 2640)]:
-        iteration = our_iteration(mixture(F, T, M, np.complex64, rng), K, rng)
-        milliseconds = 1e3 * min(seconds_of(iteration) for _ in range(3 * repetitions + 1))
-        records.append({"F": F, "T": T, "ms": round(milliseconds, 1)})
-        print(f"F {F}, T {T}: {milliseconds:.1f} ms, {1e6 * milliseconds / F / T:.1f} ns a point", flush=True)
-    return records
-
-
-def draw(records: list[dict], path: Path) -> None:
-    """Draw what `growth` measured."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
-    fewest = min(record["F"] for record in records), min(record["T"] for record in records)
-    for name, other, least in (("frequencies", "T", fewest[1]), ("frames", "F", fewest[0])):
-        line = sorted((r["F"] * r["T"] / 1e6, r["ms"]) for r in records if r[other] == least)
-        axis.plot(*zip(*line), "o-", label=f"more {name}, {other} = {least}")
-    axis.set(xlabel="time-frequency points (millions)", ylabel="one iteration (ms)", xlim=(0, None), ylim=(0, None))
-    axis.legend(frameon=False)
-    figure.savefig(path, dpi=150)
-
-
-if __name__ == "__main__":
-    side_by_side(1)
+if __name__ == "__main__":  # a process of its own, see `grown`
+    library, *numbers, dtype = sys.argv[1:]
+    print(growth_here(library, *(int(number) for number in numbers), np.dtype(dtype).type))

@@ -1,7 +1,7 @@
 """One case through one method as `mnmf.separate` takes it there, and what is gained over the raw spots."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from mnmf import STFT, NoteDictionary, Prior, metrics
 from mnmf.models import assign_spots
 from mnmf.separate import Evidence, Method, calibration
 from mnmf.stft import window_samples
+
+QUICK_ITERATIONS = 4
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ def separate(case: Case, recipe: Method, kind: str | None, seed: int = 0) -> np.
     take = analyse(case, recipe, kind)
     rng = np.random.default_rng(seed)
     return take.stems(fitted(take, recipe.prior(take.evidence, recipe.components, rng), rng))
+
+
+def hurried(recipe: Method, quick: bool) -> Method:
+    """Return a method with fewer iterations for a quick run."""
+    return replace(recipe, iterations=min(recipe.iterations, QUICK_ITERATIONS)) if quick else recipe
 
 
 def fitted(take: Analysis, prior: Prior, rng: np.random.Generator) -> Any:

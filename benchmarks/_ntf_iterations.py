@@ -92,12 +92,12 @@ def nmf_by_products(V_FT, W_FK, H_TK, beta):
     return _step(W_FK, *(weight @ H_TK for weight in weights()), beta), H_TK
 
 
-def side_by_side(repetitions: int = 3) -> list[dict]:
-    """Measure NTF panning and NMF at `SIZES` and `BETAS`; return one record a setting."""
+def side_by_side(repetitions: int = 3, sizes: list[tuple[int, int, int, int]] = SIZES) -> list[dict]:
+    """Measure NTF panning and NMF at these sizes and `BETAS`; return one record a setting."""
     rng = np.random.default_rng(0)
     available = get_num_threads()
     records = []
-    for F, T, M, K in SIZES:
+    for F, T, M, K in sizes:
         for kind in (np.float64, np.float32):
             V, W, H, G = (
                 rng.uniform(0.1, 1, shape).astype(kind) for shape in [(M, F, T), (M, F, K), (M, T, K), (M, M)]

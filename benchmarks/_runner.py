@@ -116,7 +116,8 @@ def run(
     """
     from _environment import environment
 
-    stem = f"{name}.quick" if quick else name
+    path = result_path(name, quick, folder)
+    stem = path.stem
     todo = list(cells)
     jobs = max(1, min(cores() if jobs is None else jobs, len(todo)))
     threads = max(1, cores() // jobs)
@@ -164,13 +165,17 @@ def run(
     }
     if summarise is not None:
         document["summary"] = _plain(summarise(document["cells"]))
-    path = folder / "results" / f"{stem}.json"
     _write(path, document)
     unfinished.unlink()
     with suppress(OSError):  # another benchmark's are in there
         unfinished.parent.rmdir()
     _say(f"wrote {path}")
     return document
+
+
+def result_path(name: str, quick: bool = False, folder: Path = FOLDER) -> Path:
+    """Return where a result is written: a quick one beside the full one, where git ignores it."""
+    return folder / "results" / (f"{name}.quick.json" if quick else f"{name}.json")
 
 
 def mean_and_margin(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

@@ -1,13 +1,11 @@
 """What choices in the other methods are worth, and whether a dictionary of notes helps the default one.
 
-    python benchmarks/family_ablation.py [--data DIR] [--quick]
+    python benchmarks/family_ablation.py [--data DIR] [--quick] [--jobs N]
 
-DIR holds cases as for solo_priors.py.  Every figure is the mean gain over the sources of one take with one seed.  The
-first idea of each method is the method as it is.  Writes benchmarks/results/family_ablation.json.
+DIR holds cases as for solo_priors.py.  Every figure is a gain on one take with one seed.  The first idea of each method
+is the method as it is.  Writes benchmarks/results/family_ablation.json.
 """
 
-import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, folder_cases, quartet_cases
-from _environment import environment
-from _measure import Analysis, analyse, fitted, scorer
+from _cases import case_named, named_cases
+from _measure import Analysis, analyse, fitted, hurried, scorer
+from _runner import Cell, Result, arguments, run
 
 from mnmf import KAMIR, METHODS, FullRankMNMF, NoteDictionary, NTFPanning, Prior, priors
 from mnmf.kernels import beta as nmf_kernels
 from mnmf.kernels import one_blas_thread
 
-PATH = Path(__file__).parent / "results" / "family_ablation.json"
 SEED = 0
 KEPT = 24  # notes a source, those with most energy
 
@@ -161,37 +158,39 @@ IDEAS = {
 }
 
 
-def measure(case: Case, idea: Idea) -> dict[str, float]:
-    """Return the mean gains in SDR and SNR."""
-    recipe = replace(METHODS[idea.method], **idea.recipe)
+def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
+    """Return the gains in SDR and SNR, one number a source."""
+    case, idea = case_named(cell["case"], data, quick), IDEAS[cell["heading"]][cell["idea"]]
+    recipe = hurried(replace(METHODS[idea.method], **idea.recipe), quick)
     take = analyse(case, recipe, idea.kind, NoteDictionary.embedded() if idea.dictionary else None)
     rng = np.random.default_rng(SEED)
     prior = idea.prior(take, recipe.prior(take.evidence, recipe.components, rng))
     found = scorer(case)(take.stems(fitted(take, prior, rng)))
-    return {key: round(float(np.mean(found[key])), 3) for key in ("delta_sdr", "delta_snr")}
+    return {key: np.round(found[key], 3) for key in ("delta_sdr", "delta_snr")}
+
+
+def show(cells: list[dict]) -> None:
+    for each in cells:
+        means = " ".join(f"{np.mean(values):6.2f}" for values in each["result"].values())
+        print(f"{each['cell']['case']:18} {each['cell']['heading']:32} {each['cell']['idea']:60} {means}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of cases")
-    parser.add_argument("--quick", action="store_true", help="one room")
-    arguments = parser.parse_args()
-    cases = list(quartet_cases(arguments.quick))
-    if arguments.data:
-        cases += folder_cases(arguments.data)
-    result: dict = {"environment": environment(), "seeds": 1, "cases": {}}
-    for case in cases:
-        figures: dict = {}
-        for heading, ideas in IDEAS.items():
-            figures[heading] = {}
-            for name, idea in ideas.items():
-                row = figures[heading][name] = measure(case, idea)
-                print(
-                    f"{case.name:18} {heading:32} {name:60} " + " ".join(f"{v:6.2f}" for v in row.values()), flush=True
-                )
-        result["cases"][case.name] = figures
-        PATH.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"wrote {PATH}")
+    options = arguments(__doc__)
+    measured = run(
+        "family_ablation",
+        [
+            {"case": case, "heading": heading, "idea": idea, "seed": SEED}
+            for case in named_cases(options.data, options.quick)
+            for heading, ideas in IDEAS.items()
+            for idea in ideas
+        ],
+        partial(measure, data=options.data, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+    )
+    show(measured["cells"])
 
 
 if __name__ == "__main__":

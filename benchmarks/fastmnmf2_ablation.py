@@ -1,23 +1,21 @@
 """What each choice in the default method is worth: one thing changed at a time, gains over the raw spots.
 
-    python benchmarks/fastmnmf2_ablation.py [--data DIR] [--quick]
+    python benchmarks/fastmnmf2_ablation.py [--data DIR] [--quick] [--jobs N]
 
-DIR holds cases as for solo_priors.py.  Every figure is the mean over the sources of one take with one seed.  All ideas
-are measured with solos, some also without.  Writes benchmarks/results/fastmnmf2_ablation.json, anew after each take.
+DIR holds cases as for solo_priors.py.  Every figure is a gain on one take with one seed.  All ideas are measured with
+solos, some also without.  Writes benchmarks/results/fastmnmf2_ablation.json.
 """
 
-import argparse
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from _cases import Case, folder_cases, quartet_cases
-from _environment import environment
-from _measure import Analysis, analyse, fitted, scorer
+from _cases import case_named, named_cases
+from _measure import Analysis, analyse, fitted, hurried, scorer
+from _runner import Cell, Result, arguments, run
 
 from mnmf import Prior
 from mnmf.models import _pull
@@ -25,8 +23,8 @@ from mnmf.priors._nmf import nmf
 from mnmf.priors.spot import own_rows, weight_start
 from mnmf.separate import DEFAULT_METHOD, METHODS, Evidence
 
-PATH = Path(__file__).parent / "results" / "fastmnmf2_ablation.json"
 SEED = 0
+KINDS = {"with solos": "solo", "without solos": None}
 
 
 def small_leak(prior: Prior, evidence: Evidence) -> Prior:
@@ -93,49 +91,50 @@ def constants(values: dict) -> Iterator[None]:
             setattr(_pull, name, value)
 
 
-def measure(case: Case, kind: str | None) -> dict[str, dict[str, float]]:
-    """Return the mean gains in SDR and SNR of every idea, without solos of those that are wanted there."""
-    gains = scorer(case)
+@lru_cache(1)  # ideas that share a start follow one another
+def start(
+    case: str, kind: str | None, changes: tuple[tuple[str, float], ...], data: Path | None, quick: bool
+) -> tuple[Analysis, Prior]:
+    take = analyse(case_named(case, data, quick), replace(METHODS[DEFAULT_METHOD], **dict(changes)), kind)
+    rng = np.random.default_rng(SEED)
+    return take, take.recipe.prior(take.evidence, take.recipe.components, rng)
 
-    @cache
-    def start(**changes: float) -> tuple[Analysis, Prior]:
-        take = analyse(case, replace(METHODS[DEFAULT_METHOD], **changes), kind)
-        rng = np.random.default_rng(SEED)
-        return take, take.recipe.prior(take.evidence, take.recipe.components, rng)
 
-    figures = {}
-    for name, idea in IDEAS.items():
-        if kind is None and not idea.without_solos:
-            continue
-        of_start = {key: value for key, value in idea.recipe.items() if key != "iterations"}
-        take, prior = start(**of_start)
-        take = replace(take, recipe=replace(take.recipe, **idea.recipe))
-        with constants(idea.pull):
-            y_LN = take.stems(fitted(take, idea.prior(prior, take.evidence), np.random.default_rng(SEED)))
-        found = gains(y_LN)
-        figures[name] = {key: round(float(np.mean(found[key])), 3) for key in ("delta_sdr", "delta_snr")}
-        print(f"{case.name:18} {name:45} " + " ".join(f"{value:6.2f}" for value in figures[name].values()), flush=True)
-        if of_start:
-            start.cache_clear()  # these come once, after all that share a start
-    return figures
+def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
+    """Return the gains in SDR and SNR, one number a source."""
+    idea = IDEAS[cell["idea"]]
+    of_start = tuple((key, value) for key, value in idea.recipe.items() if key != "iterations")
+    take, prior = start(cell["case"], KINDS[cell["told"]], of_start, data, quick)
+    take = replace(take, recipe=hurried(replace(take.recipe, **idea.recipe), quick))
+    with constants(idea.pull):
+        y_LN = take.stems(fitted(take, idea.prior(prior, take.evidence), np.random.default_rng(SEED)))
+    found = scorer(take.case)(y_LN)
+    return {key: np.round(found[key], 3) for key in ("delta_sdr", "delta_snr")}
+
+
+def show(cells: list[dict]) -> None:
+    for each in cells:
+        means = " ".join(f"{np.mean(values):6.2f}" for values in each["result"].values())
+        print(f"{each['cell']['case']:18} {each['cell']['told']:14} {each['cell']['idea']:45} {means}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of cases")
-    parser.add_argument("--quick", action="store_true", help="one room")
-    arguments = parser.parse_args()
-    cases = list(quartet_cases(arguments.quick))
-    if arguments.data:
-        cases += folder_cases(arguments.data)
-    result: dict = {"environment": environment(), "seeds": 1, "cases": {}}
-    PATH.parent.mkdir(exist_ok=True)
-    for case in cases:
-        result["cases"][case.name] = {
-            heading: measure(case, kind) for heading, kind in (("with solos", "solo"), ("without solos", None))
-        }
-        PATH.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"wrote {PATH}")
+    options = arguments(__doc__)
+    measured = run(
+        "fastmnmf2_ablation",
+        [
+            {"case": case, "told": told, "idea": name, "seed": SEED}
+            for case in named_cases(options.data, options.quick)
+            for told, kind in KINDS.items()
+            for name, idea in IDEAS.items()
+            if kind or idea.without_solos
+        ],
+        partial(measure, data=options.data, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+    )
+    show(measured["cells"])
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
 """Draw what one spot heard before and after: the picture of the README.
 
-    python benchmarks/figure.py
+    python benchmarks/figure.py [--quick]
 
-The embedded quartet's viola in the demo's room, separated with the default method.  Writes docs/images/viola.png.
+The embedded quartet's viola in the demo's room, separated with the default method.  Writes docs/images/viola.png;
+--quick draws it roughly, and not into docs.
 """
 
 import tempfile
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+from _runner import arguments
 
 from mnmf import STFT, Session, audio, data, markers, simulate
 from mnmf.separate import separate
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 PLAYER = 2
 SHOWN = slice(1.0, 7.0)  # seconds
@@ -24,6 +22,12 @@ FLOOR_DB = -70
 
 
 def main() -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    options = arguments(__doc__, data="not used: it is the embedded quartet; neither are --jobs")
     quartet = data.quartet()
     rate = quartet.sample_rate
     scene = simulate.chamber_scene(quartet.names)
@@ -35,7 +39,7 @@ def main() -> None:
         audio.write(files[1], solos_LM, rate)
         markers.write_audacity(files[2], passages)
         session = Session.open(files[0], solos=files[2], solo_take=files[1])
-        stems_LN = separate(session).stems_LN
+        stems_LN = separate(session, iterations=4 if options.quick else None).stems_LN
 
     own = images_LMN[:, scene.spots[PLAYER]]
     panels = {
@@ -66,6 +70,8 @@ def main() -> None:
     axes[0].set_ylabel("kHz")
     figure.colorbar(picture, ax=axes, label="dB", pad=0.01)
     path = Path(__file__).parent.parent / "docs" / "images" / "viola.png"
+    if options.quick:
+        path = Path(tempfile.mkdtemp()) / "viola.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
     print(f"wrote {path}")

@@ -1,21 +1,21 @@
 """What each choice in fixH is worth: one thing changed at a time, gains over the raw spots.
 
-    python benchmarks/fixh_ablation.py [--data DIR] [--quick]
+    python benchmarks/fixh_ablation.py [--data DIR] [--quick] [--jobs N]
 
 DIR holds cases as for solo_priors.py.  Writes benchmarks/results/fixh_ablation.json.
 """
 
-import argparse
-import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _cases import Case, folder_cases, quartet_cases
-from _environment import environment
+from _cases import Case, case_named, named_cases
+from _runner import Cell, Result, arguments, grouped, run
 
 from mnmf import STFT, FullRankMNMF, Prior, metrics, priors
 from mnmf.separate import calibration
 
+SEEDS = 2
 IDEAS: dict[str, dict] = {
     "as it is": {},
     "bases: 30 updates instead of 100": {"base_updates": 30},
@@ -42,8 +42,8 @@ def gain(
     calibrate: bool = True,
     window: int = 2048,
     hop: int = 0,
-) -> float:
-    """Return the mean gain in SDR."""
+) -> np.ndarray:
+    """Return the gain in SDR of every source."""
     stft = STFT(window, hop)
     x_LM = case.mixture_LM.astype(np.float32)
     gains_M = calibration(x_LM)[0] if calibrate else np.ones(x_LM.shape[1], np.float32)
@@ -59,27 +59,40 @@ def gain(
     model = FullRankMNMF(n_iterations=iterations).fit(X_FTM, (covariances | bases).hold("R", "W"), rng=seed)
     y_LN = stft.synthesise(model.separate(X_FTM), len(x_LM)) / gains_M[list(case.spots)]
     before = metrics.bss_eval(case.truth_LN, case.mixture_LM[:, list(case.spots)])
-    return float(np.mean(metrics.bss_eval(case.truth_LN, y_LN).sdr - before.sdr))
+    return metrics.bss_eval(case.truth_LN, y_LN).sdr - before.sdr
+
+
+def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
+    case = case_named(cell["case"], data, quick)
+    return {"delta_sdr": np.round(gain(case, cell["seed"], **IDEAS[cell["idea"]]), 3)}
+
+
+def summarise(cells: list[dict]) -> dict:
+    """Return the cases, and the mean gain of every idea in each of them."""
+    rows: dict[str, list[float]] = {}
+    for (idea, _), results in grouped(cells, "idea", "case").items():
+        rows.setdefault(idea, []).append(round(float(np.mean([result["delta_sdr"] for result in results])), 2))
+    return {"cases": list(dict.fromkeys(each["cell"]["case"] for each in cells)), "delta_sdr": rows}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of cases")
-    parser.add_argument("--quick", action="store_true", help="one room, one seed")
-    arguments = parser.parse_args()
-    seeds = 1 if arguments.quick else 2
-    cases = list(quartet_cases(arguments.quick))
-    if arguments.data:
-        cases += folder_cases(arguments.data)
-    result = {"environment": environment(), "seeds": seeds, "cases": [case.name for case in cases], "delta_sdr": {}}
-    for idea, options in IDEAS.items():
-        row = [np.mean([gain(case, seed, **options) for seed in range(seeds)]) for case in cases]
-        result["delta_sdr"][idea] = np.round(row, 2).tolist()
-        print(f"{idea:40} " + " ".join(f"{value:6.2f}" for value in row), flush=True)
-    path = Path(__file__).parent / "results" / "fixh_ablation.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"wrote {path}")
+    options = arguments(__doc__)
+    measured = run(
+        "fixh_ablation",
+        [
+            {"case": case, "idea": idea, "seed": seed}
+            for case in named_cases(options.data, options.quick)
+            for idea in IDEAS
+            for seed in range(1 if options.quick else SEEDS)
+        ],
+        partial(measure, data=options.data, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+        summarise=summarise,
+    )
+    for idea, row in measured["summary"]["delta_sdr"].items():
+        print(f"{idea:40} " + " ".join(f"{value:6.2f}" for value in row))
 
 
 if __name__ == "__main__":

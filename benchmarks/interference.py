@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case
+from _cases import Case, keep_responses
+from _datasets import Piece, quartet
+from _datasets import pieces as read_pieces
 from _measure import centred, scorer
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from methods import session, write_case
-from pieces import Piece, embedded_piece, folder_pieces
 
 from mnmf import KAMIR, METHODS, FastMNMF2, Prior, TimeDomain, audio, priors, simulate
 from mnmf.methods import Evidence
@@ -86,7 +87,10 @@ def grid(quick: bool) -> list[Cell]:
 
 @cache
 def pieces(data: Path | None) -> list[Piece]:
-    return folder_pieces(data) if data else [embedded_piece()]
+    if data is None:
+        return [quartet()]
+    found = read_pieces(data, seconds=12.0, offset=5.0, solo_seconds=10.0, borrow_solos=True)
+    return [piece for piece in found if len(piece.names) >= N]
 
 
 @lru_cache(1)  # the cells of one mixture follow each other
@@ -128,6 +132,7 @@ def scored(data: Path | None, mixture: str, seed: int) -> Callable[[np.ndarray],
 
 def measure(cell: Cell, data: Path | None = None, timed: bool = True) -> Result:
     """Return the gains over the raw spots, one a source, the error of Λ, the Λ found and the seconds it took."""
+    keep_responses()
     case, truth_MN = mixed(data, cell["mixture"], cell["seed"])
     method, kind = CONTENDERS[cell["method"]]
     if timed and method != AS_RECORDED:
@@ -243,7 +248,6 @@ def show(table: dict[str, dict[str, dict[str, Any]]]) -> None:
 
 def main() -> None:
     options = arguments(__doc__, data="folder of pieces")
-    simulate.impulse_responses = cache(simulate.impulse_responses)
     measured = run(
         "interference",
         grid(options.quick),

@@ -1,6 +1,6 @@
 """Memory of FastMNMF2 on a take of 60 s from four microphones at 44.1 kHz: what its arrays need, and what it took.
 
-    python benchmarks/memory.py [--seconds 60]
+    python benchmarks/memory.py [--quick] [--seconds 60]
 
 A fresh process makes the spectrogram, fits a tiny one, so that all kernels are compiled, and then the large one; what
 counts is how far the process grows in that fit, and in one image after it, at its peak, as Linux counts it (VmHWM).
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from _environment import environment
+from _runner import parser, result_path
 
 RATE, WINDOW, HOP = 44100, 32768, 8192
 M = N = 4
@@ -94,16 +95,27 @@ def reset_peak() -> float:
     return status("VmRSS")
 
 
+def table(document: dict) -> str:
+    """What a fit and an image take beside the mixture, foreseen and measured."""
+    foreseen, grown = document["predicted_growth_mb"], document["measured_growth_mb"]
+    lines = ["| | foreseen | measured |", "|---|---|---|"]
+    lines += [f"| {name} | {foreseen[name]:.0f} MB | {grown[name]:.0f} MB |" for name in foreseen]
+    shape = ", ".join(f"{name} = {size}" for name, size in document["shape"].items() if name != "dtype")
+    held = ", ".join(f"{name} {size:.0f} MB" for name, size in document["arrays_mb"].items())
+    return "\n".join([*lines, "", f"{shape}, single precision. The arrays: {held}."])
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.measure:
-        print(json.dumps(measure(arguments.seconds)))
+    made = parser(__doc__, data="not used: the take is noise; neither are --jobs")
+    made.add_argument("--seconds", type=float, help="of the take; 60, or 5 if --quick")
+    made.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    options = made.parse_args()
+    seconds = options.seconds or (5.0 if options.quick else 60.0)
+    if options.measure:
+        print(json.dumps(measure(seconds)))
         return
-    F, T = sizes(arguments.seconds)
-    command = [sys.executable, __file__, "--measure", "--seconds", str(arguments.seconds)]
+    F, T = sizes(seconds)
+    command = [sys.executable, __file__, "--measure", "--seconds", str(seconds)]
     measured = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     existing = arrays(F, T)
     result = {
@@ -116,7 +128,7 @@ def main() -> None:
     }
     for name in ("arrays_mb", "predicted_growth_mb", "measured_growth_mb", "peak_over_arrays"):
         print(f"{name:20} {result[name]}")
-    path = Path(__file__).parent / "results" / "memory.json"
+    path = result_path("memory", options.quick)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"wrote {path}")
 

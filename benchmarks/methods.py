@@ -1,22 +1,21 @@
 """Every method as `mnmf separate` runs it, with whatever it can be told.
 
-    python benchmarks/methods.py [--data DIR] [--quick] [--methods A,B]
+    python benchmarks/methods.py [--data DIR] [--quick] [--jobs N]
 
 A method is told solos, or three claps a player, or nothing; and, if it takes its bases from elsewhere and claps are all
 there is, the embedded dictionary of notes.  DIR holds cases as in solo_priors.py.  Prints gains over the raw spots and
-the seconds of work, and writes benchmarks/results/methods.json; `--methods` measures only those again.
+the seconds of work, which are comparable only if it ran with --jobs 1; writes benchmarks/results/methods.json.
 """
 
-import argparse
-import json
 import tempfile
 from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from _cases import Case, folder_cases, quartet_cases
-from _environment import environment
-from _measure import scorer
+from _cases import Case, case_named, named_cases
+from _measure import hurried, scorer
+from _runner import Cell, Result, arguments, run
 
 from mnmf import METHODS, NoteDictionary, Session, audio, markers
 from mnmf.markers import Passage
@@ -53,43 +52,56 @@ def session(case: Case, folder: Path, kind: str | None) -> Session:
     return Session.open(folder / "take.wav", sources=case.names, spots=spots, **solos)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of cases")
-    parser.add_argument("--quick", action="store_true", help="one room")
-    parser.add_argument("--methods", metavar="A,B", help="only these; the others' figures stay")
-    arguments = parser.parse_args()
-    chosen = arguments.methods.split(",") if arguments.methods else list(METHODS)
+def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
+    """Return the gains of one method over the raw spots, one number a source, and its seconds, for all it is told."""
+    case = case_named(cell["case"], data, quick)
+    gains = scorer(case)
+    figures: Result = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_case(case, folder)
+        level = np.abs(audio.Recording.open(folder / "take.wav").read()).max() / np.abs(case.mixture_LM).max()
+        for what, kind, notes in told(cell["method"], list(case.solos)):
+            done = separate(
+                session(case, folder, kind),
+                cell["method"],
+                iterations=hurried(METHODS[cell["method"]], quick).iterations,
+                dictionary=dictionary() if notes else None,
+            )
+            gained = gains(done.stems_LN.astype(float) / level)
+            row = {key: np.round(values, 3) for key, values in gained.items()}
+            figures[what] = row | {"seconds": round(sum(done.seconds.values()), 2)}
+    return figures
 
-    path = Path(__file__).parent / "results" / "methods.json"
-    cases = list(quartet_cases(arguments.quick))
-    if arguments.data:
-        cases += folder_cases(arguments.data)
-    earlier = json.loads(path.read_text("utf-8"))["cases"] if arguments.methods and path.exists() else {}
-    result = {"environment": environment(), "cases": {}}
-    dictionary = NoteDictionary.embedded()
+
+@cache
+def dictionary() -> NoteDictionary:
+    return NoteDictionary.embedded()
+
+
+def show(cells: list[dict]) -> None:
     print("mean over sources, dB")
     print(f"{'case':18} {'method':18} {'told':18} {'ΔSDR':>6} {'ΔSIR':>6} {'SAR':>6} {'ΔSNR':>6} {'s':>6}")
-    for case in cases:
-        gains = scorer(case)
-        figures = {name: row for name, row in earlier.get(case.name, {}).items() if name not in chosen}
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_case(case, folder)
-            level = np.abs(audio.Recording.open(folder / "take.wav").read()).max() / np.abs(case.mixture_LM).max()
-            for method in chosen:
-                figures[method] = {}
-                for what, kind, notes in told(method, list(case.solos)):
-                    done = separate(session(case, folder, kind), method, dictionary=dictionary if notes else None)
-                    gained = gains(done.stems_LN.astype(float) / level)
-                    row = {key: np.round(values, 3).tolist() for key, values in gained.items()}
-                    figures[method][what] = row | {"seconds": round(sum(done.seconds.values()), 2)}
-                    means = " ".join(f"{np.mean(values):6.2f}" for values in gained.values())
-                    seconds = figures[method][what]["seconds"]
-                    print(f"{case.name:18} {method:18} {what:18} {means} {seconds:6.1f}", flush=True)
-        result["cases"][case.name] = {method: figures[method] for method in METHODS if method in figures}
-    path.write_text(json.dumps(result) + "\n")
-    print(f"wrote {path}")
+    for each in cells:
+        for what, row in each["result"].items():
+            means = " ".join(f"{np.mean(row[key]):6.2f}" for key in ("delta_sdr", "delta_sir", "sar", "delta_snr"))
+            print(f"{each['cell']['case']:18} {each['cell']['method']:18} {what:18} {means} {row['seconds']:6.1f}")
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    cells = [
+        {"case": case, "method": method} for case in named_cases(options.data, options.quick) for method in METHODS
+    ]
+    measured = run(
+        "methods",
+        cells,
+        partial(measure, data=options.data, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+    )
+    show(measured["cells"])
 
 
 if __name__ == "__main__":

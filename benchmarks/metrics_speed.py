@@ -1,26 +1,39 @@
-"""Time bss_eval against mir_eval on four sources of 15 s, and compare their scores.
+"""Time bss_eval against mir_eval and museval on four sources of 15 s, and compare their scores.
 
     python benchmarks/metrics_speed.py [--data DIR] [--quick]
 
-DIR holds mix.flac and reference.flac with one channel a source; by default both are made up.  The runs of the two are
-interleaved, so that both meet the same load.  Writes benchmarks/results/metrics_speed.json.
+DIR holds cases as in solo_priors.py, of which the first is taken; by default signals are made up.  The runs are
+interleaved, so that all meet the same load; a library that is not installed is left out.  Writes
+benchmarks/results/metrics_speed.json.
 """
 
-import argparse
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
-import soundfile
+from _cases import folder_cases
 from _environment import environment
-from mir_eval.separation import bss_eval_sources
+from _runner import arguments, result_path
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from mnmf.metrics import bss_eval
 
+try:
+    from mir_eval.separation import bss_eval_sources
+except ImportError:
+    bss_eval_sources = None
+museval: Any = None
+try:
+    import museval
+except Exception:  # whatever it lacks: it looks for ffmpeg when it is imported
+    museval = None
+
 RATE = 44100
+T = TypeVar("T")
 
 
 def synthetic(seconds: float, n_sources: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -41,50 +54,96 @@ def synthetic(seconds: float, n_sources: int = 4) -> tuple[np.ndarray, np.ndarra
     return tuple(np.round(x_LN / np.abs(mix_LN).max() * 2**14) / 2**15 for x_LN in (reference_LN, mix_LN))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder holding mix.flac and reference.flac")
-    parser.add_argument("--quick", action="store_true", help="one run of 3 s instead of three of 15 s")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore", FutureWarning)  # mir_eval.separation is deprecated
+def ours(reference_LN: np.ndarray, estimate_LN: np.ndarray, permute: bool) -> np.ndarray:
+    """Return SDR, SIR and SAR, (3, N)."""
+    scores = bss_eval(reference_LN, estimate_LN, permute=permute)
+    return np.array([scores.sdr, scores.sir, scores.sar])
 
-    seconds, repeats = (3, 1) if arguments.quick else (15, 3)
-    if arguments.data:
-        signals = [soundfile.read(arguments.data / f"{name}.flac")[0] for name in ("reference", "mix")]
-        reference_LN, estimate_LN = (signal[: seconds * RATE] for signal in signals)
-    else:
-        reference_LN, estimate_LN = synthetic(seconds)
-    result = {
+
+def by_mir_eval(reference_LN: np.ndarray, estimate_LN: np.ndarray, permute: bool) -> np.ndarray:
+    assert bss_eval_sources is not None
+    return np.array(bss_eval_sources(reference_LN.T, estimate_LN.T, compute_permutation=permute)[:3])
+
+
+def by_museval(reference_LN: np.ndarray, estimate_LN: np.ndarray, permute: bool) -> np.ndarray:
+    assert museval is not None
+    sdr, _, sir, sar, _ = museval.metrics.bss_eval(
+        reference_LN.T[..., None],
+        estimate_LN.T[..., None],
+        window=np.inf,
+        hop=np.inf,
+        compute_permutation=permute,
+        framewise_filters=False,
+        bsseval_sources_version=True,
+    )
+    return np.array([sdr[:, 0], sir[:, 0], sar[:, 0]])
+
+
+RIVALS = {"mir_eval": by_mir_eval, "museval": by_museval}
+INSTALLED = {"mir_eval": bss_eval_sources is not None, "museval": museval is not None}
+
+
+def signals(folder: Path | None, seconds: float) -> tuple[str, np.ndarray, np.ndarray]:
+    """Return what the signals are, references and estimates: of the first take in a folder, or made up."""
+    if folder is None:
+        return "synthetic", *synthetic(seconds)
+    taken = next(folder_cases(folder))
+    length = round(seconds * taken.sample_rate)
+    return taken.name, taken.truth_LN[:length], taken.mixture_LM[:length, list(taken.spots)]
+
+
+def timed(work: Callable[..., T], *arguments: Any) -> tuple[float, T]:
+    start = time.perf_counter()
+    done = work(*arguments)
+    return time.perf_counter() - start, done
+
+
+def main() -> None:
+    warnings.simplefilter("ignore", FutureWarning)  # mir_eval.separation is deprecated
+    options = arguments(__doc__, data="folder of cases, of which the first is taken")
+    seconds, repeats = (1, 1) if options.quick else (15, 3)
+    name, reference_LN, estimate_LN = signals(options.data, seconds)
+    result: dict = {
         "environment": environment(),
-        "signals": arguments.data.name if arguments.data else "synthetic",
+        "signals": name,
         "samples": len(reference_LN),
         "sources": reference_LN.shape[1],
     }
     bss_eval(reference_LN[:RATE], estimate_LN[:RATE])  # imports and plans
     for permute in (False, True):
-        ours, theirs = [], []
+        times: dict[str, list[float]] = {}
+        difference: dict[str, float] = {}
         for _ in range(repeats):
-            start = time.perf_counter()
-            scores = bss_eval(reference_LN, estimate_LN, permute=permute)
-            middle = time.perf_counter()
-            expected = bss_eval_sources(reference_LN.T, estimate_LN.T, compute_permutation=permute)
-            ours.append(middle - start)
-            theirs.append(time.perf_counter() - middle)
-        difference = np.abs(np.array(expected[:3]) - [scores.sdr, scores.sir, scores.sar]).max()
-        figures = {
-            "mnmf_seconds": round(float(np.median(ours)), 4),
-            "mir_eval_seconds": round(float(np.median(theirs)), 4),
-            "times_faster": round(float(np.median(theirs) / np.median(ours)), 1),
-            "max_difference_db": float(difference),
-            "same_permutation": bool(np.array_equal(expected[3], scores.permutation)),
-        }
+            took, scores = timed(ours, reference_LN, estimate_LN, permute)
+            times.setdefault("mnmf", []).append(took)
+            for rival, score in RIVALS.items():
+                if INSTALLED[rival]:
+                    took, expected = timed(score, reference_LN, estimate_LN, permute)
+                    times.setdefault(rival, []).append(took)
+                    difference[rival] = float(np.abs(expected - scores).max())
+        medians = {rival: float(np.median(took)) for rival, took in times.items()}
+        figures: dict = {f"{rival}_seconds": round(took, 4) for rival, took in medians.items()}
+        if "mir_eval" in medians:
+            figures["times_faster"] = round(medians["mir_eval"] / medians["mnmf"], 1)
+        if "museval" in medians:
+            figures["times_faster_than_museval"] = round(medians["museval"] / medians["mnmf"], 1)
+        figures["max_difference_db"] = max(difference.values(), default=None)
         result["with_permutation" if permute else "without_permutation"] = figures
         print(f"permute={permute}: " + ", ".join(f"{key} {value}" for key, value in figures.items()), flush=True)
 
-    path = Path(__file__).parent / "results" / "metrics_speed.json"
-    path.parent.mkdir(exist_ok=True)
+    path = result_path("metrics_speed", options.quick)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"wrote {path}")
+
+
+def table(document: dict) -> str:
+    """Seconds of BSS_eval beside the other libraries'."""
+    lines = ["| | as they are | best permutation |", "|---|---|---|"]
+    both = document["without_permutation"], document["with_permutation"]
+    for library in ("mnmf", *RIVALS):
+        cells = [f"{found[f'{library}_seconds']:.2f} s" if f"{library}_seconds" in found else None for found in both]
+        lines.append(f"| {library} | " + " | ".join(cell or "not installed" for cell in cells) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Write the measured figures into README and docs, from benchmarks/results.
 
-    python benchmarks/readme.py
+    python benchmarks/readme.py [--quick]
 
 Between ``<!-- figures: NAME -->`` and ``<!-- end -->`` stands what the function NAME below makes of the results, or,
 for NAME = ``script.function``, what that function of that script makes of the script's own result.  Nothing there is
 typed by hand, and a test compares the two.
 """
 
+import argparse
 import importlib
 import json
 import re
@@ -32,6 +33,18 @@ def mean(values: list) -> float:
     """Mean of a list of lists, one a seed, of one number a source."""
     flat = [value for row in values for value in row]
     return sum(flat) / len(flat)
+
+
+def nested(script: str, *names: str) -> dict:
+    """The results of a script's cells, by these entries of the cells, one within another."""
+    found: dict = {}
+    for each in results(script)["cells"]:
+        *path, last = (each["cell"][name] for name in names)
+        group = found
+        for key in path:
+            group = group.setdefault(key, {})
+        group[last] = each["result"]
+    return found
 
 
 def variants() -> str:
@@ -94,13 +107,17 @@ def interference() -> str:
     return "\n".join(lines)
 
 
+def methods_cases() -> dict:
+    return nested("methods", "case", "method")
+
+
 def methods_measured() -> list[str]:
-    return list(next(iter(results("methods")["cases"].values())))
+    return list(next(iter(methods_cases().values())))
 
 
 def told_to(method: str) -> list[str]:
     """What a method was told in any case, the most first."""
-    rows = [figures[method] for figures in results("methods")["cases"].values()]
+    rows = [figures[method] for figures in methods_cases().values()]
     return list(dict.fromkeys(told for row in rows for told in row))
 
 
@@ -110,7 +127,7 @@ def first_told(method: str) -> str:
 
 def gains_of(wanted: Callable[[str, str], bool]) -> str:
     """A table of gains in SDR (in SNR), a row for every method and what it was told."""
-    cases = results("methods")["cases"]
+    cases = methods_cases()
     lines = [f"| method | told | {' | '.join(cases)} |", "|---" * (len(cases) + 2) + "|"]
     for method in methods_measured():
         for told in told_to(method):
@@ -196,7 +213,7 @@ def updates() -> str:
 
 def family() -> str:
     """What choices in the other methods are worth."""
-    cases = results("family_ablation")["cases"]
+    cases = nested("family_ablation", "case", "heading", "idea")
     lines = [f"| idea | {' | '.join(cases)} |", "|---" * (len(cases) + 1) + "|"]
     for heading, ideas in next(iter(cases.values())).items():
         lines.append(f"| **{heading}** |{' |' * len(cases)}")
@@ -205,16 +222,20 @@ def family() -> str:
             cells = []
             for figures in cases.values():
                 found = figures[heading]
-                was = {"delta_sdr": 0.0, "delta_snr": 0.0} if idea == base else found[base]
-                sdr, snr = (found[idea][key] - was[key] for key in ("delta_sdr", "delta_snr"))
-                cells.append(f"{sdr:+.1f} ({snr:+.1f})")
+                cells.append(gained(found[idea], None if idea == base else found[base]))
             lines.append(f"| {idea} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def gained(found: dict, base: dict | None) -> str:
+    """Mean gain in SDR (in SNR), over that of `base` if that is given."""
+    sdr, snr = (mean([found[key]]) - (mean([base[key]]) if base else 0.0) for key in ("delta_sdr", "delta_snr"))
+    return f"{sdr:+.1f} ({snr:+.1f})"
+
+
 def ablation() -> str:
     """What each choice in fixH is worth."""
-    measured = results("fixh_ablation")
+    measured = results("fixh_ablation")["summary"]
     lines = [f"| idea | {' | '.join(measured['cases'])} |", "|---" * (len(measured["cases"]) + 1) + "|"]
     base = measured["delta_sdr"]["as it is"]
     for idea, row in measured["delta_sdr"].items():
@@ -234,42 +255,43 @@ def fastmnmf2_without_solos() -> str:
 
 
 def fastmnmf2_ablation(heading: str) -> str:
-    cases = {name: figures[heading] for name, figures in results("fastmnmf2_ablation")["cases"].items()}
+    cases = {name: told[heading] for name, told in nested("fastmnmf2_ablation", "case", "told", "idea").items()}
     lines = [f"| idea | {' | '.join(cases)} |", "|---" * (len(cases) + 1) + "|"]
     ideas = list(next(iter(cases.values())))
     for idea in ideas:
         cells = []
         for figures in cases.values():
-            base = {"delta_sdr": 0.0, "delta_snr": 0.0} if idea == ideas[0] else figures[ideas[0]]
-            sdr, snr = (figures[idea][key] - base[key] for key in ("delta_sdr", "delta_snr"))
-            cells.append(f"{sdr:+.1f} ({snr:+.1f})")
+            cells.append(gained(figures[idea], None if idea == ideas[0] else figures[ideas[0]]))
         lines.append(f"| {idea} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def pieces() -> str:
     """The default method beside the others on several pieces: gains in SDR, in SNR, and of the worst source."""
-    takes = results("pieces")["takes"]
-    columns = list(takes[0]["figures"])
+    takes: dict[tuple[str, str], dict] = {}  # in the order of the cells
+    for each in results("pieces")["cells"]:
+        cell = each["cell"]
+        takes.setdefault((cell["piece"], f"{cell['room']}, {cell['players']}"), {})[cell["contender"]] = each["result"]
+    columns = list(next(iter(takes.values())))
     lines = [f"| piece | room, players | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
-    for take in takes:
+    for (piece, seats), figures in takes.items():
         cells = []
-        for found in take["figures"].values():
+        for found in figures.values():
             sdr, snr = found["delta_sdr"], found["delta_snr"]
             cells.append(f"{mean([sdr]):+.1f} ({mean([snr]):+.1f}), {min(sdr):+.1f}")
-        lines.append(f"| {take['piece']} | {take['room']}, {take['players']} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", pieces_in_words(takes, columns)])
+        lines.append(f"| {piece} | {seats} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", pieces_in_words(list(takes.values()), columns)])
 
 
 def pieces_in_words(takes: list[dict], columns: list[str]) -> str:
     """How often the first column is the best, and how many sources each column leaves worse than their raw spots."""
 
     def best(rivals: list[str]) -> int:
-        means = [{name: mean([take["figures"][name]["delta_sdr"]]) for name in columns} for take in takes]
+        means = [{name: mean([take[name]["delta_sdr"]]) for name in columns} for take in takes]
         return sum(all(gain[columns[0]] > gain[rival] for rival in rivals) for gain in means)
 
-    below = {name: sum(value < 0 for take in takes for value in take["figures"][name]["delta_sdr"]) for name in columns}
-    sources = sum(take["players"] for take in takes)
+    below = {name: sum(value < 0 for take in takes for value in take[name]["delta_sdr"]) for name in columns}
+    sources = sum(len(take[columns[0]]["delta_sdr"]) for take in takes)
     counts = "; ".join(f"{name}: {count}" for name, count in below.items())
     return (
         f"On {best(columns[2:])} of {len(takes)} takes `{columns[0]}` with solos gains more in SDR than any other, "
@@ -295,12 +317,21 @@ def block(name: str) -> str:
         sys.path.pop(0)
 
 
-def main() -> None:
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="write nothing, only say what is stale")
+    quick = parser.parse_args().quick
+    stale = []
     for name in PAGES:
-        path = ROOT / name
-        path.write_text(fill(path.read_text("utf-8")), "utf-8")
-        print(f"wrote {path}")
+        page = (ROOT / name).read_text("utf-8")
+        filled = fill(page)
+        if filled != page:
+            stale.append(name)
+            if not quick:
+                (ROOT / name).write_text(filled, "utf-8")
+    print(f"{'stale' if quick else 'wrote'}: {', '.join(stale) or 'none'}")
+    return 1 if quick and stale else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,17 +2,18 @@
 
     python benchmarks/speed.py [--quick] [--iterations]
 
-Each method runs as its users run it, `mnmf separate`: once with all kernels to compile, then several times without;
-medians are reported.  The minutes are separated by the default method.
-Then one iteration of FastMNMF2 beside pyroomacoustics' (`_iterations.py`), of the log-determinant model beside numpy's
-and ssspy's if that is installed (`_logdet_iterations.py`), and of NTF and NMF beside numpy's (`_ntf_iterations.py`);
+Each method runs as its users run it, `mnmf separate`: once with all kernels to compile, then up to three times
+without; medians are reported.  The minutes are separated by the default method.
+Then one iteration and the memory of FastMNMF2 beside pyroomacoustics' and ssspy's if that is installed
+(`_iterations.py`), one iteration of the log-determinant model beside numpy's and ssspy's (`_logdet_iterations.py`), of
+NTF and NMF beside numpy's (`_ntf_iterations.py`), and how iterations grow with sizes and threads (`_growth.py`);
 `--iterations` measures these alone.
-Also the time of `import mnmf` over that of an empty program.  Writes benchmarks/results/speed.json and
-docs/images/speed.png.
+Also the time of `import mnmf` over that of an empty program.  Nothing runs at the same time, whatever --jobs says.
+Writes benchmarks/results/speed.json and docs/images/speed.png.
 """
 
-import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -23,13 +24,19 @@ from pathlib import Path
 
 import numpy as np
 from _environment import environment
-from _iterations import draw, growth, side_by_side
+from _growth import AXES, BASES, draw, growth, line
+from _iterations import side_by_side
 from _logdet_iterations import log_det_side_by_side
 from _ntf_iterations import side_by_side as ntf_side_by_side
+from _runner import parser, result_path
 
 from mnmf import METHODS, audio, data, markers, simulate
 
-SECONDS = 15
+SECONDS, QUICK_SECONDS = 15, 3
+RUNS = 3
+PATIENCE = 10.0  # seconds of a command after which it is not run once more
+QUICK_METHODS = ("fastmnmf2", "kamir", "time-domain")
+QUICK_SIZES = [(65, 64, 2, 4)]
 
 
 def write_session(folder: Path, seconds: int, doubled: bool = False) -> list[str]:
@@ -59,38 +66,40 @@ def seconds_of(*command: str, **environment: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one run each")
-    parser.add_argument("--iterations", action="store_true", help="only the single iterations; the rest stays")
-    arguments = parser.parse_args()
-    runs = 1 if arguments.quick else 5
-    path = Path(__file__).parent / "results" / "speed.json"
-    if arguments.iterations:
-        result = json.loads(path.read_text())
+    made = parser(__doc__, data="not used: the takes are of the embedded quartet")
+    made.add_argument("--iterations", action="store_true", help="only the single iterations; the rest stays")
+    options = made.parse_args()
+    quick, runs = options.quick, 1 if options.quick else RUNS
+    path = result_path("speed", quick)
+    if options.iterations:
+        result = json.loads(path.read_text("utf-8"))
     else:
-        result = {"environment": environment(), "take_seconds": SECONDS, "runs": runs, **commands(runs)}
-    result["iterations"] = {"environment": environment(), **side_by_side(runs)}
-    result["iterations"] |= {"log_det": log_det_side_by_side(1), "ntf": ntf_side_by_side(min(runs, 3))}
-    result["iterations"]["growth"] = growth(runs)
-    path.parent.mkdir(exist_ok=True)
+        seconds = QUICK_SECONDS if quick else SECONDS
+        result = {"environment": environment(), "take_seconds": seconds, "runs": runs, **commands(runs, quick)}
+    sizes = {"sizes": QUICK_SIZES} if quick else {}
+    result["iterations"] = {"environment": environment(), **side_by_side(runs, **sizes)}
+    result["iterations"] |= {"log_det": log_det_side_by_side(1, **sizes), "ntf": ntf_side_by_side(1, **sizes)}
+    result["iterations"]["growth"] = growth(runs, quick)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"wrote {path}")
-    draw(result["iterations"]["growth"], Path(__file__).parent.parent / "docs" / "images" / "speed.png")
+    if not quick:
+        draw(result["iterations"]["growth"])
 
 
-def commands(runs: int) -> dict:
+def commands(runs: int, quick: bool) -> dict:
     """Run whole separations; return what they took, and what importing takes."""
     result: dict = {"methods": {}}
     with tempfile.TemporaryDirectory() as folder:
-        arguments = write_session(Path(folder) / "short", SECONDS)
-        for method in METHODS:
+        arguments = write_session(Path(folder) / "short", QUICK_SECONDS if quick else SECONDS)
+        for method in QUICK_METHODS if quick else METHODS:
             out = Path(folder) / method
             command = ["-m", "mnmf", "separate", *arguments, "--method", method, "--out", str(out), "--overwrite"]
-            first = seconds_of(*command, NUMBA_CACHE_DIR=str(Path(folder) / f"{method}-kernels"))
-            seconds_of(*command)
-            records = []
-            for _ in range(runs):
-                seconds = seconds_of(*command)
+            # What it compiles it finds again afterwards; a quick run finds what is there.
+            kernels = {} if quick else {"NUMBA_CACHE_DIR": str(Path(folder) / f"{method}-kernels")}
+            first = seconds_of(*command, **kernels)
+            records: list[dict] = []
+            while len(records) < runs and sum(record["command"] for record in records) < PATIENCE:
+                seconds = seconds_of(*command, **kernels)
                 records.append({"command": seconds, **json.loads((out / "manifest.json").read_text("utf-8"))})
             figures = {
                 "first_command_seconds": first,
@@ -101,25 +110,76 @@ def commands(runs: int) -> dict:
             result["methods"][method] = {key: round(value, 2) for key, value in figures.items()}
             print(f"{method:12} " + ", ".join(f"{k} {v}" for k, v in result["methods"][method].items()), flush=True)
 
-        result["minutes"] = {mics: minute(Path(folder), mics, runs) for mics in (4, 8)}
+        # As strings, which is what JSON makes of them.
+        result["minutes"] = {str(mics): minute(Path(folder), mics, quick) for mics in ((4,) if quick else (4, 8))}
 
-    imports = [seconds_of("-c", "import mnmf") - seconds_of("-c", "pass") for _ in range(max(runs, 3))]
+    imports = [seconds_of("-c", "import mnmf") - seconds_of("-c", "pass") for _ in range(3)]
     result["import_seconds"] = round(statistics.median(imports), 3)
     print(f"import mnmf: {result['import_seconds']} s")
     return result
 
 
-def minute(folder: Path, mics: int, runs: int) -> dict:
+def minute(folder: Path, mics: int, quick: bool) -> dict:
     """Return what the default method takes for a minute of so many microphones, by the whole command."""
-    arguments = write_session(folder / f"minute{mics}", 60, doubled=mics == 8)
+    arguments = write_session(folder / f"minute{mics}", QUICK_SECONDS if quick else 60, doubled=mics == 8)
     out = folder / f"minute{mics}" / "stems"
     command = ["-m", "mnmf", "separate", *arguments, "--out", str(out), "--overwrite"]
-    seconds_of(*command)
-    seconds = statistics.median(seconds_of(*command) for _ in range(runs))
+    seconds = seconds_of(*command)
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     figures = {"command_seconds": round(seconds, 2), "peak_memory_mb": manifest["peak_memory_mb"]}
     print(f"a minute of {mics} mics: {figures}", flush=True)
     return figures
+
+
+def side_by_side_table(document: dict) -> str:
+    """One iteration, and the memory of a fit, beside the other libraries'."""
+    rows = document["iterations"]["side_by_side"]
+    libraries = [name for name in ("mnmf", "pyroomacoustics", "ssspy") if f"{name}_ms" in rows[0]]
+    heads = [f"{name}, ms (MB)" for name in libraries]
+    lines = [f"| F × T, M = N, K | precision, threads | {' | '.join(heads)} | of the peak |"]
+    lines.append("|---" * (len(heads) + 3) + "|")
+    for row in rows:
+        precision = "double" if row["dtype"] == "complex128" else "single"
+        cells = [f"{row[f'{name}_ms']:.0f} ({row[f'{name}_mb']:.0f})" for name in libraries]
+        lines.append(
+            f"| {row['F']} × {row['T']}, {row['M']}, {row['K']} | {precision}, {row['threads']} | "
+            f"{' | '.join(cells)} | {100 * row['fraction_of_peak']:.0f} % |"
+        )
+    for name in libraries[1:]:
+        faster = sorted(row[f"{name}_ms"] / row["mnmf_ms"] for row in rows)
+        smaller = sorted(row[f"{name}_mb"] / max(row["mnmf_mb"], 1) for row in rows)
+        lines += ["", f"Against {name}: time divided by {span(faster)}, memory by {span(smaller)}."]
+    if "ssspy" not in libraries:
+        lines += ["", "ssspy was not installed."]
+    return "\n".join(lines)
+
+
+def span(values: list[float]) -> str:
+    """The least and largest of a sorted list."""
+    return f"{values[0]:.2g}" if len(values) == 1 else f"{values[0]:.2g} to {values[-1]:.2g}"
+
+
+def growth_table(document: dict) -> str:
+    """Milliseconds of an iteration as one thing grows, and with which power of it they do."""
+    records = document["iterations"]["growth"]
+    lines = ["| what grows | " + " | ".join(f"`{model}`, ms | power" for model in BASES) + " |"]
+    lines.append("|---" * (2 * len(BASES) + 1) + "|")
+    for axis, label in AXES.items():
+        cells = []
+        for model in BASES:
+            values, milliseconds = line(records, model, axis)
+            pairs = ", ".join(f"{value}: {ms:.3g}" for value, ms in zip(values, milliseconds))
+            if len(values) > 1:
+                power = math.log(milliseconds[-1] / milliseconds[0]) / math.log(values[-1] / values[0])
+                cells += [pairs, f"{power:.2f}"]
+            else:
+                cells += [pairs, ""]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    bases = {record["model"]: record for record in records if record["axis"] == "threads"}
+    sizes = "; ".join(
+        f"`{model}`: " + ", ".join(f"{name} = {base[name]}" for name in "FTMNK") for model, base in bases.items()
+    )
+    return "\n".join([*lines, "", f"All else stays at {sizes}."])
 
 
 if __name__ == "__main__":

@@ -1,23 +1,19 @@
 """What the time-domain optimisation takes the mixing matrix for, against γ1, on mixtures of known gains.
 
-    python benchmarks/timedomain_curve.py [--quick]
+    python benchmarks/timedomain_curve.py [--quick] [--jobs N]
 
 Four sources, independent noise, are mixed by a matrix with 1 on its diagonal and one number off it.  Writes
 benchmarks/results/timedomain_curve.json and docs/images/timedomain_gamma.png.
 """
 
-import argparse
 import json
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from _environment import environment
+from _runner import arguments, result_path
 
 from mnmf import TimeDomain, priors
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 N = 4
 SAMPLES = 20000
@@ -28,19 +24,17 @@ COLOURS = ("#3b6fb6", "#c8553d", "#4f8a5b")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few values of γ1")
-    gammas = GAMMA1[:: 10 if parser.parse_args().quick else 1]
-    folder = Path(__file__).parent
+    options = arguments(__doc__, data="not used: the mixtures are made up; neither are --jobs: it takes seconds")
+    gammas = GAMMA1[:: 10 if options.quick else 1]
     curves = {str(truth): measure(truth, gammas) for truth in TRUTHS}
     result = {"environment": environment(), "samples": SAMPLES, "gamma1": gammas.tolist(), "truth": curves}
     for truth, curve in curves.items():
         print(f"truth {truth}: " + " ".join(f"{g:g}→{a:.3f}" for g, a in zip(gammas[::5], curve["mean"][::5])))
         print(f"    from solos {curve['solos']:.3f}; largest cost {max(curve['cost']):.1e}")
-    path = folder / "results" / "timedomain_curve.json"
-    path.parent.mkdir(exist_ok=True)
+    path = result_path("timedomain_curve", options.quick)
     path.write_text(json.dumps(result) + "\n")
-    draw(gammas, curves, folder.parent / "docs" / "images" / "timedomain_gamma.png")
+    if not options.quick:
+        draw(gammas, curves, Path(__file__).parent.parent / "docs" / "images" / "timedomain_gamma.png")
     print(f"wrote {path}")
 
 
@@ -63,6 +57,11 @@ def measure(truth: float, gammas: np.ndarray) -> dict:
 
 
 def draw(gammas: np.ndarray, curves: dict, path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
     plt.rcParams.update({"font.size": 10, "font.family": "DejaVu Sans"})
     figure, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     end = gammas[-1]

@@ -1,0 +1,428 @@
+"""What FastMNMF2 makes of a trio in a studio from blind, guided and true starts, and how long a head start lasts.
+
+    python benchmarks/initialisations.py [--data DIR] [--quick] [--jobs N]
+
+After "CLASS-net + FastMNMF2", who recorded piano, saxophone and violin with seven microphones and found, by ear and
+without ground truth, that no guided start beat the blind one.  Here their studio is simulated, with three players of
+different instruments in the places of theirs, so that the truth is known.  Settings are theirs ("published": windows of
+1024 samples at 16 kHz, 8 bases a source, 100 iterations) and those of `mnmf.METHODS` ("ours").  In the place of their
+neural network stands the truth, made worse until it has the SDR that `ESTIMATE_DB` says.  Every seed takes another
+piece, another excerpt of it and other seats.
+
+DIR holds pieces as `_datasets.pieces` reads them; without it there is the embedded quartet only.  Writes
+benchmarks/results/initialisations.json and docs/images/initialisations.png.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _cases import Case, keep_responses
+from _datasets import Piece, _recognise, pieces, quartet, walk
+from _figures import curve, save, subplots
+from _measure import Analysis, analyse, centred, scorer, separate
+from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
+from scipy.signal import resample_poly
+
+from mnmf import METHODS, FastMNMF2, Prior, priors, simulate
+from mnmf.methods import Method
+from mnmf.models import assign_spots
+from mnmf.priors._nmf import nmf
+from mnmf.priors.spot import demixing_start
+
+RATE = 16000
+SECONDS = 8.0
+QUICK_SECONDS, QUICK_WINDOW = 2.0, 0.128
+SEEDS = range(5)
+PLAYERS = 3
+LEAK = 0.05  # their g: the weight of a source outside its own channels
+ESTIMATE_DB = 6.0
+SETTINGS = {
+    "published": replace(
+        METHODS["fastmnmf2"], window=1024 / RATE, hops_per_window=4, components=8, iterations=100, lowest=0.0
+    ),
+    "ours": METHODS["fastmnmf2"],
+}
+CHECKPOINTS = {"published": (0, 10, 30, 60, 100), "ours": (0, 10, 30)}
+QUICK_CHECKPOINTS = {"published": (0, 4), "ours": (0, 2)}
+
+
+@dataclass(frozen=True)
+class Known:
+    """A take as the starts see it: what is recorded, what is told, and, for some, the truth."""
+
+    take: Analysis
+    rng: np.random.Generator
+    S_NFT: np.ndarray  # each player at its own spot
+    images_NFTM: np.ndarray
+
+    @property
+    def X_FTM(self) -> np.ndarray:
+        return self.take.evidence.X_FTM
+
+    @property
+    def spots(self) -> list[tuple[int, ...]]:
+        return self.take.evidence.spots
+
+    @property
+    def components(self) -> int:
+        return self.take.recipe.components
+
+    def blind(self) -> Prior:
+        """Random W and H; Q the identity, and G deals the sources out to the microphones in turn."""
+        return priors.circular(self.X_FTM, PLAYERS, self.components, leak=LEAK, rng=self.rng)
+
+    def at(self, Q_FMM: np.ndarray | None = None) -> Prior:
+        """Q, by default one channel a microphone, the spots first, and G that gives row n to player n."""
+        F, _, M = self.X_FTM.shape
+        G_NM = np.full((PLAYERS, M), LEAK)
+        np.fill_diagonal(G_NM, 1.0)
+        return Prior(Q=demixing_start(self.spots, F, M) if Q_FMM is None else Q_FMM, G=G_NM, spots=self.spots)
+
+    def geometry(self) -> Prior:
+        scene, stft = simulate.studio_scene(), self.take.stft
+        found = priors.geometry(
+            [mic.position_m for mic in scene.microphones],
+            [player.position_m for player in scene.players],
+            RATE,
+            stft.window_length,
+            spots=self.spots,
+            patterns=[mic.pattern for mic in scene.microphones],
+            aims_M3=[mic.aim_m for mic in scene.microphones],
+            gains_M=self.take.gains_M,
+        )
+        return self.at(found.Q[-len(self.X_FTM) :])
+
+    def dictionary(self, W_of: Prior) -> Prior:
+        """Bases from solos, of the level of those in `W_of`."""
+        W_NFK = self.take.evidence.bases(self.components, self.rng, 2.0).W
+        return Prior(W=W_NFK * (W_of.W.mean() / W_NFK.mean()), spots=self.spots)
+
+    def activations(self, prior: Prior) -> Prior:
+        """Activations of the prior's bases, from an estimate of each player alone (their eq. 11)."""
+        estimate_NFT = degraded(self.S_NFT, ESTIMATE_DB, self.rng)
+        return prior | priors.activations(np.abs(estimate_NFT) ** 2, prior.W)
+
+    def true_mixing(self) -> Prior:
+        frames = self.images_NFTM.shape[2]
+        alone_FTM = np.concatenate(list(self.images_NFTM), axis=1)
+        passages = [slice(n * frames, (n + 1) * frames) for n in range(PLAYERS)]
+        return self.at(priors.solo(alone_FTM, passages, self.spots).Q)
+
+    def true_powers(self) -> Prior:
+        powers = (np.abs(S_FT) ** 2 for S_FT in self.S_NFT)
+        found = [nmf(V_FT, self.components, beta=0.5, n_iterations=100, rng=self.rng) for V_FT in powers]
+        return Prior(W=np.stack([W_FK for W_FK, _ in found]), H=np.stack([H_KT for _, H_KT in found]))
+
+
+def degraded(S_NFT: np.ndarray, sdr_db: float, rng: np.random.Generator) -> np.ndarray:
+    """Spoil each source to an SDR: half of the error is what the others play, half its own spectrogram as noise."""
+    spoilt = np.empty_like(S_NFT)
+    for n, S_FT in enumerate(S_NFT):
+        noise_FT = S_FT * (rng.standard_normal(S_FT.shape) + 1j * rng.standard_normal(S_FT.shape))
+        halves = (np.delete(S_NFT, n, axis=0).sum(axis=0), noise_FT)
+        error_FT = sum(half / max(float(np.linalg.norm(half)), np.finfo(float).tiny) for half in halves)
+        spoilt[n] = S_FT + error_FT * (np.linalg.norm(S_FT) / np.linalg.norm(error_FT) * 10 ** (-sdr_db / 20))
+    return spoilt
+
+
+def dictionary_start(known: Known, *, own: bool, held: bool, estimate: bool, geometry: bool = False) -> Prior:
+    start = known.blind()
+    told = known.dictionary(start)
+    if estimate:
+        told = known.activations(told)
+    if held:
+        told = told.hold("W")
+    return start | told | (known.geometry() if geometry else known.at() if own else Prior())
+
+
+BLIND = "blind, circular"
+TRUTH = "truth: W, H and Q"
+OUR_SPOTS, OUR_SOLOS = "our start from the spots", "our start from solos"
+STARTS: dict[str, Callable[[Known], Prior]] = {
+    BLIND: lambda known: known.blind(),
+    "blind, random": lambda known: priors.random(known.X_FTM, PLAYERS, known.components, rng=known.rng),
+    "Q of the geometry": lambda known: known.blind() | known.geometry(),
+    "H of an estimate": partial(dictionary_start, own=False, held=False, estimate=True),
+    "H of an estimate, G of the spots": partial(dictionary_start, own=True, held=False, estimate=True),
+    "W of solos, held": partial(dictionary_start, own=False, held=True, estimate=False),
+    "W of solos, held, G of the spots": partial(dictionary_start, own=True, held=True, estimate=False),
+    "Q, H and W": partial(dictionary_start, own=True, held=False, estimate=True, geometry=True),
+    "Q, H and W, held": partial(dictionary_start, own=True, held=True, estimate=True, geometry=True),
+    OUR_SPOTS: lambda known: priors.spot(known.X_FTM, known.spots, None, known.components, rng=known.rng),
+    OUR_SOLOS: lambda known: METHODS["fastmnmf2"].prior(known.take.evidence, known.components, known.rng),
+    "truth: Q": lambda known: known.blind() | known.true_mixing(),
+    "truth: W and H": lambda known: known.true_powers() | known.at(),
+    TRUTH: lambda known: known.true_powers() | known.true_mixing(),
+}
+# Where G says nothing of the spots, or the wrong thing, energy says whose output is whose.
+ASSIGNED = (BLIND, "blind, random", "H of an estimate", "W of solos, held")
+GUIDED = tuple(name for name in STARTS if not name.startswith(("blind", "truth", "our")))
+SLOWER = {"mnmf-is": None, "mnmf-is, solos": "solo"}
+
+
+def grid(quick: bool) -> list[Cell]:
+    return [
+        {"seed": seed, "settings": settings, "start": start}
+        for seed in (SEEDS[:1] if quick else SEEDS)
+        for settings in SETTINGS
+        for start in (*STARTS, *(SLOWER if settings == "ours" else ()))
+    ]
+
+
+@cache
+def trios(data: Path | None, seconds: float, offset: float) -> list[tuple[Piece, list[list[int]]]]:
+    """Pieces and, of each, the players of every instrument; pieces of at least three, more of them first."""
+    found = [quartet()]
+    if data and any(True for _ in walk(data, _recognise)):
+        found = pieces(data, seconds=seconds, offset=offset, solo_seconds=seconds, borrow_solos=True)
+    playing = []
+    for piece in found:
+        alike: dict[str, list[int]] = {}
+        for n, name in enumerate(piece.names):
+            alike.setdefault(name.rstrip("0123456789"), []).append(n)
+        if len(alike) >= PLAYERS:
+            playing.append((piece, list(alike.values())))
+    if not playing:
+        raise SystemExit(f"{data}: no piece has {PLAYERS} different instruments")
+    return sorted(playing, key=lambda each: -len(each[1]))
+
+
+@cache
+def remember() -> None:
+    keep_responses()
+
+
+@lru_cache(1)  # the cells of a seed follow one another
+def trio(data: Path | None, seed: int, seconds: float) -> tuple[Case, np.ndarray]:
+    """Return a take of the studio and the images (L, M, N) of its players."""
+    remember()
+    rng = np.random.default_rng(seed)
+    offset = round(float(rng.uniform(0.0, 30.0 if data else 5.0)), 1)
+    choices = trios(data, seconds, offset)
+    piece, alike = choices[seed % len(choices)]
+    chosen = [int(rng.choice(alike[i])) for i in rng.permutation(len(alike))[:PLAYERS]]
+    # The folder's pieces are cut already.
+    first = round(offset * piece.sample_rate) if piece.dataset == "embedded" else 0
+    last = first + round(seconds * piece.sample_rate)
+    stems_LN = resampled(piece.stems_LN[first:last, chosen], piece.sample_rate)
+    solos_LN = resampled(piece.solos_LN[: round(seconds * piece.sample_rate), chosen], piece.sample_rate)
+    scene = simulate.studio_scene()
+    images_LMN = simulate.render(scene, stems_LN, RATE)
+    solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), RATE)
+    solos = {"solo": (solo_LM, [(p.start, p.stop) for p in passages])}
+    truth_LN = images_LMN[:, scene.spots, range(PLAYERS)]
+    name = f"{piece.name}: {', '.join(piece.names[n] for n in chosen)}"
+    names = tuple(piece.names[n] for n in chosen)
+    return Case(name, RATE, images_LMN.sum(axis=2), truth_LN, scene.spots, names, solos), images_LMN
+
+
+def resampled(x_LN: np.ndarray, rate: int) -> np.ndarray:
+    common = int(np.gcd(rate, RATE))
+    return resample_poly(x_LN, RATE // common, rate // common, axis=0)
+
+
+def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
+    """Return the gains over the raw figures of eight, one a player, after some numbers of iterations."""
+    case, images_LMN = trio(data, cell["seed"], QUICK_SECONDS if quick else SECONDS)
+    gains = scorer(case)
+    if cell["start"] in SLOWER:
+        recipe = METHODS["mnmf-is"]
+        if quick:
+            recipe = replace(recipe, iterations=2, window=QUICK_WINDOW)
+        stems = {recipe.iterations: separate(case, recipe, SLOWER[cell["start"]], cell["seed"])}
+    else:
+        recipe = SETTINGS[cell["settings"]]
+        if quick:
+            recipe = replace(recipe, window=min(recipe.window, QUICK_WINDOW))
+        checkpoints = (QUICK_CHECKPOINTS if quick else CHECKPOINTS)[cell["settings"]]
+        stems = fits(cell, case, images_LMN, recipe, checkpoints)
+    scores = {done: gains(y_LN) for done, y_LN in stems.items()}
+    *_, last = scores.values()
+    return {
+        "take": case.name,
+        "iterations": list(scores),
+        "delta_sdr": np.round([score["delta_sdr"] for score in scores.values()], 3),
+        "delta_sir": np.round(last["delta_sir"], 3),
+        "sar": np.round(last["sar"], 3),
+    }
+
+
+def fits(
+    cell: Cell, case: Case, images_LMN: np.ndarray, recipe: Method, checkpoints: tuple[int, ...]
+) -> dict[int, np.ndarray]:
+    """Return the stems after each number of iterations."""
+    take = analyse(case, recipe, "solo")
+    X_FTM = take.evidence.X_FTM
+    images_NFTM = np.stack(
+        [take.stft.analyse(centred(images_LMN[..., n]) * take.gains_M)[-len(X_FTM) :] for n in range(PLAYERS)]
+    )
+    S_NFT = np.stack([images_NFTM[n, ..., m] for n, m in enumerate(case.spots)])
+    known = Known(take, np.random.default_rng(cell["seed"]), S_NFT, images_NFTM)
+    start = STARTS[cell["start"]](known)
+    stems = {}
+    for done, model in after(X_FTM, start, checkpoints):
+        if cell["start"] in ASSIGNED:
+            model = assign_spots(model, X_FTM, case.spots)
+        stems[done] = take.stems(model)
+    return stems
+
+
+def after(X_FTM: np.ndarray, start: Prior, checkpoints: tuple[int, ...]) -> Any:
+    """Yield the model after each number of iterations; the first number is 0, the start itself."""
+    K = start.W.shape[2]
+    model = FastMNMF2(K, 1).fit(X_FTM, start.hold("W", "H", "G", "Q"))
+    yield checkpoints[0], model
+    for before, done in pairwise(checkpoints):
+        if start.pulled:  # towards the start, wherever the last fit ended
+            prior, updates = start, done
+        else:
+            learned = Prior(W=model.W_, H=model.H_, G=model.G_, Q=model.Q_, spots=model.spots_)
+            prior, updates = learned.hold(*start.held), done - before
+        model = FastMNMF2(K, updates).fit(X_FTM, prior)
+        yield done, model
+
+
+def summarise(cells: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return of every start the mean over the seeds after each number of iterations, and its margin with 95 %."""
+    table: dict[str, dict[str, dict[str, Any]]] = {}
+    for (settings, start), results in grouped(cells, "settings", "start").items():
+        rows = zip(*(np.mean(result["delta_sdr"], axis=1) for result in results))
+        figures = [both(list(map(float, row))) for row in rows]
+        sir, sar = (both([float(np.mean(result[key])) for result in results]) for key in ("delta_sir", "sar"))
+        row = {"iterations": results[0]["iterations"], "delta_sdr": figures, "delta_sir": sir, "sar": sar}
+        table.setdefault(settings, {})[start] = row
+    return table
+
+
+def both(values: list[float]) -> list[float | None]:
+    mean, margin = mean_and_margin(values)
+    return [round(mean, 4), round(margin, 4) if len(values) > 1 else None]
+
+
+def written(figure: list[float | None], sign: str = "+") -> str:
+    mean, margin = figure
+    return f"{mean:{sign}.1f}" + ("" if margin is None else f" ± {margin:.1f}")
+
+
+def table(document: dict[str, Any]) -> str:
+    """Gains of every start, before the first update and after the last, at both settings."""
+    measured = document["summary"]
+    heads = []
+    for settings, starts in measured.items():
+        heads += [f"{settings}: at the start", f"after {starts[BLIND]['iterations'][-1]} iterations"]
+    lines = [f"| start | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for start in (*STARTS, *SLOWER):
+        cells = []
+        for starts in measured.values():
+            found = starts.get(start, {}).get("delta_sdr", [])
+            cells += [written(found[0]) if len(found) > 1 else "", written(found[-1]) if found else ""]
+        lines.append(f"| {start} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def course(document: dict[str, Any]) -> str:
+    """Gains of every start at the published settings after some numbers of iterations."""
+    starts = document["summary"]["published"]
+    counts = starts[BLIND]["iterations"]
+    lines = [f"| start | {' | '.join(map(str, counts))} |", "|---" * (len(counts) + 1) + "|"]
+    for start, row in starts.items():
+        lines.append(f"| {start} | {' | '.join(written(figure) for figure in row['delta_sdr'])} |")
+    return "\n".join(lines)
+
+
+def differences(document: dict[str, Any], settings: str, start: str, other: str, at: int = -1) -> list[float | None]:
+    """Return by how much a start is ahead of another after the `at`-th number of iterations, seed by seed."""
+    groups = grouped(document["cells"], "settings", "start")
+    pairs = zip(groups[settings, start], groups[settings, other])
+    return both([float(np.mean(a["delta_sdr"][at]) - np.mean(b["delta_sdr"][at])) for a, b in pairs])
+
+
+def ahead(figure: list[float | None]) -> bool:
+    mean, margin = figure
+    return mean - (margin or 0.0) > 0
+
+
+def words(document: dict[str, Any]) -> str:
+    """Whether guided starts help, and how long a true start stays ahead."""
+    measured = document["summary"]
+    lines = []
+    for settings, starts in measured.items():
+        beyond = {start: differences(document, settings, start, BLIND) for start in GUIDED}
+        better = [start for start, figure in beyond.items() if ahead(figure)]
+        worse = [start for start, (mean, margin) in beyond.items() if mean + (margin or 0.0) < 0]
+        most = max(beyond, key=lambda start: beyond[start][0])
+        ours = differences(document, settings, OUR_SPOTS, BLIND)
+        lines.append(
+            f"- Settings “{settings}”: of {len(GUIDED)} guided starts {len(better)} end above the circular blind one "
+            f"by more than the margin and {len(worse)} below it; the best of them, “{most}”, differs from it by "
+            f"{written(beyond[most])} dB, our start from the spots by {written(ours)} dB."
+        )
+        counts = starts[TRUTH]["iterations"]
+        first, last = starts[TRUTH]["delta_sdr"][0], starts[TRUTH]["delta_sdr"][-1]
+        leads = [differences(document, settings, TRUTH, BLIND, at) for at in range(len(counts))]
+        lost = next((n for n, lead in zip(counts, leads) if not ahead(lead)), None)
+        kept = "stays ahead of it all the time" if lost is None else f"is no longer clearly ahead of it after {lost}"
+        lines.append(
+            f"- From the truth itself (“{TRUTH}”) the gain is {written(first)} dB before the first update and "
+            f"{written(last)} dB after {counts[-1]}: the updates {'add to' if last[0] > first[0] else 'take from'} it. "
+            f"Its lead over the blind start is {written(leads[0])} dB at first, {written(leads[-1])} dB in the end; "
+            f"it {kept}."
+        )
+    for start in ("H of an estimate", "W of solos, held"):
+        gained = differences(document, "published", f"{start}, G of the spots", start)
+        lines.append(f"- To start G at the spots, too, changes “{start}” by {written(gained)} dB.")
+    theirs, ours = (measured[settings][OUR_SPOTS]["delta_sdr"][-1][0] for settings in SETTINGS)
+    best = max(measured["published"], key=lambda start: measured["published"][start]["delta_sdr"][-1][0])
+    lines.append(
+        f"- At the published settings “{best}” ends highest. Our start from the spots gains {theirs:+.1f} dB at the "
+        f"published settings and {ours:+.1f} dB at ours."
+    )
+    return "\n".join(lines)
+
+
+def draw(document: dict[str, Any]) -> None:
+    shown = (
+        (BLIND, "Q of the geometry", "H of an estimate", "W of solos, held"),
+        ("H of an estimate, G of the spots", "W of solos, held, G of the spots", "Q, H and W", OUR_SPOTS, OUR_SOLOS),
+        (BLIND, "truth: Q", "truth: W and H", TRUTH),
+    )
+    titles = ("as published", "told the spots", "told the truth")
+    figure, axes = subplots(1, 3, size=(9.6, 4.2), sharey=True)
+    for axis, names, title in zip(axes, shown, titles):
+        for name in names:
+            row = document["summary"]["published"][name]
+            means, margins = zip(*row["delta_sdr"])
+            curve(axis, row["iterations"], means, [margin or 0.0 for margin in margins], name)
+        axis.axhline(0, color="#888888", linewidth=0.8)
+        axis.set_title(title, loc="left")
+        axis.set_xlabel("iterations")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=8)
+    axes[0].set_ylabel("gain in SDR over the raw spots, dB")
+    save(figure, "initialisations")
+
+
+def main() -> None:
+    options = arguments(__doc__, data="folder of pieces")
+    measured = run(
+        "initialisations",
+        grid(options.quick),
+        partial(measure, data=options.data, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+        summarise=summarise,
+    )
+    print(table(measured))
+    print(course(measured))
+    print(words(measured))
+    if not options.quick:
+        draw(measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,454 @@
+"""What other libraries make of the same takes: pyroomacoustics, ssspy and scikit-learn beside mnmf.
+
+    python benchmarks/peers.py [--data DIR] [--quick] [--jobs N]
+
+All hear the same excerpts at 16 kHz, through the same analysis windows: every method that has windows is run with each
+of `WINDOWS`, and its best one by mean gain in SDR is what counts for it, beside its gain at `COMMON`, like with like.
+The others know nothing of whose output is whose.  So their outputs are projected onto every spot and dealt out to the
+players as raises the SDR most, by the truth.  The very slow ones run with few iterations, at one window, or on few
+takes; `PEERS` says so.  The mixture of plain gains has no room, as in Rajesh R, "Interference Reduction in Music Source
+Separation for Live Recordings", 2023, who compares with ICA there.
+
+DIR holds ready takes as `_cases.folder_cases` reads them; without it there is the embedded quartet only.  Libraries
+that are not installed are left out.  Writes benchmarks/results/peers.json and docs/images/peers.png; seconds are of a
+thread each and comparable only within a run.
+"""
+
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _cases import Case, folder_cases, simulated
+from _datasets import is_case, quartet, walk
+from _figures import COLOURS, save, subplots
+from _measure import centred, scorer, separate
+from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
+from scipy.optimize import linear_sum_assignment
+from scipy.signal import resample_poly
+
+from mnmf import METHODS, STFT, metrics, simulate
+from mnmf.separate import Evidence, Method, calibration
+from mnmf.stft import window_samples
+
+RATE = 16000
+SECONDS, QUICK_SECONDS = 6.0, 1.5
+SOLO_SECONDS = 6.0
+WARM_SECONDS = 1.5
+WINDOWS = {f"{1000 * length / 44100:.0f} ms": length / 44100 for length in (2048, 8192, 32768)}
+SHORT, COMMON, _ = WINDOWS
+GAINS = "plain gains"
+SCENES = {"quartet, chamber": simulate.chamber_scene, "quartet, hall": simulate.hall_scene}
+BASES = 8
+BLEED = 0.1  # off the diagonal of the plain gains, as in the seminar
+
+Unmix = Callable[[np.ndarray, float, int, int], np.ndarray]
+
+
+# The others.  Each takes a recording (L, M), a window in seconds, iterations and a seed, and returns the image of each
+# output at each microphone, (L, N, M).
+
+
+def pra_fastmnmf2(x_LM: np.ndarray, window: float, iterations: int, seed: int) -> np.ndarray:
+    from pyroomacoustics.bss import fastmnmf2
+
+    stft, X_FTM = analysed(x_LM, window)
+    np.random.seed(seed)  # noqa: NPY002 (it draws from there)
+    X_TFM = np.ascontiguousarray(X_FTM.swapaxes(0, 1))
+    Y_MTFN = fastmnmf2(X_TFM, X_TFM.shape[2], iterations, BASES, mic_index="all")
+    return synthesised(stft, np.transpose(Y_MTFN, (2, 1, 3, 0)), len(x_LM))
+
+
+def pra_demixing(name: str, x_LM: np.ndarray, window: float, iterations: int, seed: int) -> np.ndarray:
+    from pyroomacoustics import bss
+
+    stft, X_FTM = analysed(x_LM, window)
+    np.random.seed(seed)  # noqa: NPY002
+    X_TFM = np.ascontiguousarray(X_FTM.swapaxes(0, 1))
+    Y_TFN = getattr(bss, name)(X_TFM, n_iter=iterations, proj_back=False)
+    return projected(stft, X_FTM, Y_TFN.swapaxes(0, 1), len(x_LM))
+
+
+def ssspy_mnmf(name: str, x_LM: np.ndarray, window: float, iterations: int, seed: int) -> np.ndarray:
+    from ssspy.bss import mnmf
+
+    stft, X_FTM = analysed(x_LM, window)
+    X_MFT = np.ascontiguousarray(np.moveaxis(X_FTM, 2, 0))
+    rng = np.random.default_rng(seed)
+    model = getattr(mnmf, name)(n_basis=BASES, n_sources=len(X_MFT), record_loss=False, rng=rng)
+    model(X_MFT, n_iter=iterations)
+    images = []
+    for m in range(len(X_MFT)):
+        model.reference_id = m
+        images.append(np.moveaxis(model.separate(X_MFT), 0, 2))
+    return synthesised(stft, np.stack(images, axis=3), len(x_LM))
+
+
+def ssspy_ilrma(x_LM: np.ndarray, window: float, iterations: int, seed: int) -> np.ndarray:
+    from ssspy.bss.ilrma import GaussILRMA
+
+    stft, X_FTM = analysed(x_LM, window)
+    model = GaussILRMA(n_basis=BASES, record_loss=False, rng=np.random.default_rng(seed))
+    Y_NFT = model(np.ascontiguousarray(np.moveaxis(X_FTM, 2, 0)), n_iter=iterations)
+    return projected(stft, X_FTM, np.moveaxis(Y_NFT, 0, 2), len(x_LM))
+
+
+def fastica(x_LM: np.ndarray, window: float, iterations: int, seed: int) -> np.ndarray:
+    from sklearn.decomposition import FastICA
+
+    ica = FastICA(whiten="unit-variance", max_iter=iterations, random_state=seed)
+    y_LN = ica.fit_transform(x_LM)
+    return y_LN[:, :, None] * ica.mixing_.T
+
+
+def analysed(x_LM: np.ndarray, window: float) -> tuple[STFT, np.ndarray]:
+    length = window_samples(window, RATE)
+    stft = STFT(length, length // 4)
+    return stft, stft.analyse(x_LM.astype(float))
+
+
+def synthesised(stft: STFT, Y_FTNM: np.ndarray, samples: int) -> np.ndarray:
+    F, T, *sizes = Y_FTNM.shape
+    return stft.synthesise(Y_FTNM.reshape(F, T, -1), samples).reshape(samples, *sizes)
+
+
+def projected(stft: STFT, X_FTM: np.ndarray, Y_FTN: np.ndarray, samples: int) -> np.ndarray:
+    """Scale each output at each frequency to what of it is in each microphone."""
+    power_FN = np.maximum(np.sum(np.abs(Y_FTN) ** 2, axis=1), np.finfo(float).tiny)
+    gains_FNM = np.einsum("ftn,ftm->fnm", Y_FTN.conj(), X_FTM) / power_FN[..., None]
+    return synthesised(stft, Y_FTN[..., None] * gains_FNM[:, None], samples)
+
+
+def matched(truth_LN: np.ndarray, images_LJN: np.ndarray) -> np.ndarray:
+    """Return the outputs (L, N) in the order that has the largest SDR, each at the spot of its player."""
+    N = truth_LN.shape[1]
+    sdr_JN = np.empty((N, N))
+    for shift in range(N):
+        outputs = (np.arange(N) + shift) % N
+        sdr_JN[outputs, range(N)] = metrics.bss_eval(truth_LN, images_LJN[:, outputs, range(N)]).sdr
+    outputs, players = linear_sum_assignment(np.nan_to_num(sdr_JN, nan=-1e3, posinf=1e3, neginf=-1e3), maximize=True)
+    return images_LJN[:, outputs[np.argsort(players)], range(N)]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another library's method: `windows` by which it is run, none for waveforms, and `takes`, all if not given."""
+
+    package: str
+    unmix: Unmix
+    iterations: int
+    windows: tuple[str, ...] = tuple(WINDOWS)
+    takes: tuple[str, ...] | None = None
+
+
+PEERS = {
+    "pyroomacoustics FastMNMF2": Peer("pyroomacoustics", pra_fastmnmf2, 50),
+    "pyroomacoustics ILRMA": Peer("pyroomacoustics", partial(pra_demixing, "ilrma"), 100),
+    "pyroomacoustics AuxIVA": Peer("pyroomacoustics", partial(pra_demixing, "auxiva"), 50),
+    "ssspy FastMNMF": Peer("ssspy", partial(ssspy_mnmf, "FastGaussMNMF"), 30, (COMMON,)),
+    "ssspy MNMF": Peer("ssspy", partial(ssspy_mnmf, "GaussMNMF"), 8, (SHORT,), (GAINS, *SCENES)),
+    "ssspy ILRMA": Peer("ssspy", ssspy_ilrma, 50),
+    "scikit-learn FastICA": Peer("sklearn", fastica, 200, ()),
+}
+LIBRARIES = tuple(dict.fromkeys(name.split()[0] for name in PEERS))
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+# Of ours the method and the kind of solos it is told.
+OURS = {
+    "fastmnmf2": ("fastmnmf2", None),
+    "fastmnmf2, solos": ("fastmnmf2", "solo"),
+    "fastmnmf2-blind": ("fastmnmf2-blind", None),
+    "mnmf-is": ("mnmf-is", None),
+    "mnmf-is, solos": ("mnmf-is", "solo"),
+    "ntf-panning, solos": ("ntf-panning", "solo"),
+    "kamir, solos": ("kamir", "solo"),
+    "time-domain": ("time-domain", None),
+    "time-domain, solos": ("time-domain", "solo"),
+}
+DEFAULT, DEFAULT_SOLOS = "fastmnmf2", "fastmnmf2, solos"
+
+
+def installed() -> tuple[list[str], list[str]]:
+    """Return the peers that can be run, and the packages that lack."""
+    there = {peer.package: importlib.util.find_spec(peer.package) is not None for peer in PEERS.values()}
+    return [name for name, peer in PEERS.items() if there[peer.package]], [name for name in there if not there[name]]
+
+
+def grid(takes: list[str], quick: bool) -> list[Cell]:
+    cells = []
+    for take in takes[:2] if quick else takes:
+        for method in (*OURS, *installed()[0]):
+            chosen = windows(method, quick)
+            if quick and take == GAINS and None not in chosen and method not in (DEFAULT, DEFAULT_SOLOS):
+                continue
+            if method in OURS or PEERS[method].takes is None or take in PEERS[method].takes:
+                cells += [{"take": take, "method": method, "window": window, "seed": 0} for window in chosen]
+    return cells
+
+
+def windows(method: str, quick: bool) -> tuple[str | None, ...]:
+    waveform = method in OURS and METHODS[OURS[method][0]].waveform
+    chosen = (() if waveform else tuple(WINDOWS)) if method in OURS else PEERS[method].windows
+    return (chosen[:1] if quick else chosen) or (None,)
+
+
+@cache
+def folder_takes(data: Path | None) -> dict[str, Case]:
+    """Read the ready takes with a spot for each player and nothing else, as those that demix need."""
+    if data is None or not any(True for _ in walk(data, is_case)):
+        return {}
+    found = (case for case in folder_cases(data) if "solo" in case.solos)
+    return {case.name: case for case in found if case.mixture_LM.shape[1] == len(case.spots)}
+
+
+@lru_cache(1)  # the cells of a take follow one another
+def prepared(data: Path | None, take: str, seconds: float) -> Case:
+    """Return the first seconds of a take and its solos at the rate of this benchmark."""
+    found = folder_takes(data).get(take)
+    if found is not None:
+        samples = round(seconds * found.sample_rate)
+        return replace(
+            found,
+            sample_rate=RATE,
+            mixture_LM=resampled(found.mixture_LM[:samples], found.sample_rate),
+            truth_LN=resampled(found.truth_LN[:samples], found.sample_rate),
+            solos={kind: (resampled(x_LM, found.sample_rate), times) for kind, (x_LM, times) in found.solos.items()},
+        )
+    piece = quartet()
+    stems_LN = resampled(piece.stems_LN[: round(seconds * piece.sample_rate)], piece.sample_rate)
+    solos_LN = resampled(piece.solos_LN[: round(SOLO_SECONDS * piece.sample_rate)], piece.sample_rate)
+    if take in SCENES:
+        return simulated(take, SCENES[take](piece.names), stems_LN, list(solos_LN.T), RATE, kinds=("solo",))
+    players = len(piece.names)
+    mixing_MN = np.where(np.eye(players, dtype=bool), 1.0, BLEED)
+    solo_LM = np.concatenate([solos_LN[:, [n]] * mixing_MN[:, n] for n in range(players)])
+    length = len(solos_LN) / RATE
+    times = [(n * length, (n + 1) * length) for n in range(players)]
+    return Case(
+        take, RATE, stems_LN @ mixing_MN.T, stems_LN, tuple(range(players)), piece.names, {"solo": (solo_LM, times)}
+    )
+
+
+def resampled(x_LN: np.ndarray, rate: int) -> np.ndarray:
+    common = int(np.gcd(rate, RATE))
+    return resample_poly(x_LN, RATE // common, rate // common, axis=0)
+
+
+def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
+    """Return the gains over the raw spots, one a player, and the seconds it took."""
+    case = prepared(data, cell["take"], QUICK_SECONDS if quick else SECONDS)
+    method, window = cell["method"], WINDOWS.get(cell["window"], 0.0)
+    about: dict[str, str] = {}
+    if method in OURS:
+        if not quick:
+            warm(method)
+        start = time.perf_counter()
+        y_LN = by_ours(case, method, window, cell["seed"])
+        seconds = time.perf_counter() - start
+        iterations = METHODS[OURS[method][0]].iterations
+    else:
+        peer = PEERS[method]
+        iterations = 1 if quick and peer.windows else peer.iterations
+        start = time.perf_counter()
+        images_LJM = peer.unmix(centred(case.mixture_LM).astype(float), window, iterations, cell["seed"])
+        seconds = time.perf_counter() - start
+        y_LN = matched(case.truth_LN, images_LJM[:, :, list(case.spots)])
+        about = {"version": version(DISTRIBUTIONS.get(peer.package, peer.package))}
+    gains = scorer(case)(y_LN)
+    return {
+        **{key: np.round(gains[key], 3) for key in ("delta_sdr", "delta_sir", "sar")},
+        "iterations": iterations,
+        "seconds": round(seconds, 3),
+        **about,
+    }
+
+
+def by_ours(case: Case, method: str, window: float, seed: int) -> np.ndarray:
+    name, kind = OURS[method]
+    if METHODS[name].waveform:
+        return unmixed(case, METHODS[name], kind)
+    return separate(case, replace(METHODS[name], window=window), kind, seed)
+
+
+def unmixed(case: Case, recipe: Method, kind: str | None) -> np.ndarray:
+    """Separate by a method of the waveform, which takes it for a spectrogram of one frequency."""
+    x_LM = centred(case.mixture_LM)
+    gains_M, _ = calibration(x_LM)
+    solo = None
+    if kind is not None:
+        solo_LM, times = case.solos[kind]
+        passages = [[slice(round(first * case.sample_rate), round(last * case.sample_rate))] for first, last in times]
+        solo = (centred(solo_LM) * gains_M)[None].astype(np.complex64), passages
+    x_LM = x_LM * gains_M
+    evidence = Evidence(x_LM[None].astype(np.complex64), [(m,) for m in case.spots], solo)
+    rng = np.random.default_rng(0)
+    model = recipe.model(recipe.components, recipe.iterations)
+    model.fit(x_LM, recipe.prior(evidence, recipe.components, rng), rng=rng)
+    own = list(case.spots)
+    return model.separate(x_LM) / gains_M[own] + case.mixture_LM.mean(axis=0)[own]
+
+
+@cache
+def warm(method: str) -> None:
+    """Compile whatever one of our methods needs, for its first take is not to pay for that."""
+    by_ours(prepared.__wrapped__(None, GAINS, WARM_SECONDS), method, WINDOWS[SHORT], 0)
+
+
+# Figures
+
+ROOMS = "rooms"  # beside GAINS
+
+
+def best(document: dict[str, Any], method: str, of: str, window: str | None = None) -> dict[str, Any] | None:
+    """Return the figures of a method over the takes in rooms or the one without, at a window or its best; None: none.
+
+    Best is the largest mean gain in SDR.
+    """
+    choices: dict[str | None, list[tuple[str, Result]]] = {}
+    for each in document["cells"]:
+        cell = each["cell"]
+        if cell["method"] == method and (cell["take"] == GAINS) == (of == GAINS):
+            choices.setdefault(cell["window"], []).append((cell["take"], each["result"]))
+    if window is not None:
+        choices = {name: found for name, found in choices.items() if name in (window, None)}
+    made = []
+    for name, found in choices.items():
+        gains = {take: float(np.mean(result["delta_sdr"])) for take, result in found}
+        figures = {
+            key: mean_and_margin([float(np.mean(result[key])) for _, result in found])
+            for key in ("delta_sdr", "delta_sir", "sar", "seconds")
+        }
+        made.append({"window": name, "gains": gains, "iterations": found[0][1]["iterations"], **figures})
+    return max(made, key=lambda row: row["delta_sdr"][0], default=None)
+
+
+def methods(document: dict[str, Any]) -> list[str]:
+    measured = grouped(document["cells"], "method")
+    return [method for method in (*OURS, *PEERS) if (method,) in measured]
+
+
+def shown(figure: tuple[float, float], sign: str = "+") -> str:
+    mean, margin = figure
+    return f"{mean:{sign}.1f}" + (f" ± {margin:.1f}" if np.isfinite(margin) else "")
+
+
+def table(document: dict[str, Any]) -> str:
+    """Gains of every method in rooms, at one window for all and at its best, and without a room."""
+    heads = (
+        "method",
+        f"SDR in rooms, {COMMON}",
+        "SDR in rooms, its best window",
+        "SIR",
+        "SAR",
+        "takes",
+        f"SDR, {GAINS}",
+        "iterations",
+        "s a take",
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for method in methods(document):
+        common, rooms, plain = (best(document, method, *what) for what in ((ROOMS, COMMON), (ROOMS,), (GAINS,)))
+        cells = [method, shown(common["delta_sdr"]) if common else ""]
+        if rooms:
+            window = f" ({rooms['window']})" if rooms["window"] else ""
+            cells += [f"{shown(rooms['delta_sdr'])}{window}", shown(rooms["delta_sir"]), shown(rooms["sar"], "")]
+            cells += [str(len(rooms["gains"]))]
+        else:
+            cells += [""] * 4
+        window = f" ({plain['window']})" if plain and plain["window"] else ""
+        cells += [f"{shown(plain['delta_sdr'])}{window}" if plain else ""]
+        told = rooms or plain
+        cells += [str(told["iterations"]), f"{told['seconds'][0]:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def words(document: dict[str, Any]) -> str:
+    """Where others beat ours, and how much longer they take."""
+    by_method = grouped(document["cells"], "method").items()
+    there = [method for method in methods(document) if method in PEERS]
+    lines = []
+    for own in (DEFAULT, DEFAULT_SOLOS):
+        for of in (ROOMS, GAINS):
+            ours = best(document, own, of)
+            if ours is None:
+                continue
+            figures = {method: best(document, method, of) for method in there}
+            rivals = {method: figure for method, figure in figures.items() if figure}
+            ahead = []
+            for method, found in rivals.items():
+                takes = sum(found["gains"][take] > ours["gains"][take] for take in found["gains"])
+                if takes:
+                    mean = np.mean([found["gains"][take] - ours["gains"][take] for take in found["gains"]])
+                    ahead.append(
+                        f"{method} ({mean:+.1f} dB on average, ahead on {takes} of {len(found['gains'])} takes)"
+                    )
+            where = "In rooms" if of == ROOMS else "Without a room, in plain gains,"
+            beaten = "; ".join(ahead) if ahead else "none of the others on any take"
+            lines.append(f"- {where} ahead of `{own}` by SDR: {beaten}.")
+    plain = {method: best(document, method, GAINS) for method in methods(document)}
+    first = max(
+        (method for method in plain if plain[method]), key=lambda name: plain[name]["delta_sdr"][0], default=None
+    )
+    if first:
+        lines.append(f"- In plain gains {first} gains most, {plain[first]['delta_sdr'][0]:+.1f} dB.")
+    fast = best(document, DEFAULT, ROOMS) or best(document, DEFAULT, GAINS)
+    slow = {method: best(document, method, ROOMS) or best(document, method, GAINS) for method in there}
+    times = ", ".join(f"{method} {found['seconds'][0] / fast['seconds'][0]:.2g}" for method, found in slow.items())
+    lines.append(f"- Seconds a take as multiples of `{DEFAULT}`'s, each at its best window: {times}.")
+    packages = {name.split()[0]: result["version"] for (name,), (result, *_) in by_method if "version" in result}
+    lines.append(f"- Versions: {', '.join(f'{name} {number}' for name, number in packages.items())}.")
+    missing = [package for package in LIBRARIES if package not in packages]
+    if missing:
+        lines.append(f"- Left out, as they were not installed: {', '.join(missing)}.")
+    return "\n".join(lines)
+
+
+def draw(document: dict[str, Any]) -> None:
+    rows = [(method, best(document, method, ROOMS), best(document, method, GAINS)) for method in methods(document)]
+    figure, axes = subplots(1, 2, size=(8.6, 4.4), sharey=True)
+    for axis, which, title in zip(axes, (1, 2), ("in rooms, mean over the takes", "plain gains, no room")):
+        for place, row in enumerate(rows):
+            found = row[which]
+            if found is not None:
+                mean, margin = found["delta_sdr"]
+                colour = COLOURS[0] if row[0] in OURS else COLOURS[1]
+                error = margin if np.isfinite(margin) else None
+                axis.barh(place, mean, color=colour, xerr=error, error_kw={"linewidth": 0.8})
+        axis.axvline(0, color="#888888", linewidth=0.8)
+        axis.set_xlabel("gain in SDR over the raw spots, dB")
+        axis.set_title(title, loc="left")
+    axes[0].set_yticks(range(len(rows)), [method for method, *_ in rows])
+    axes[0].invert_yaxis()
+    for colour, label in zip(COLOURS, ("mnmf", "other libraries")):
+        axes[1].barh(0, 0, color=colour, label=label)
+    axes[1].legend(loc="lower right")
+    save(figure, "peers")
+
+
+def main() -> None:
+    options = arguments(__doc__, data="folder of takes")
+    missing = installed()[1]
+    if missing:
+        print(f"left out, as they are not installed: {', '.join(missing)}")
+    takes = [GAINS, *SCENES, *folder_takes(options.data)]
+    measured = run(
+        "peers",
+        grid(takes, options.quick),
+        partial(measure, data=options.data, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+    )
+    print(table(measured))
+    print(words(measured))
+    if not options.quick:
+        draw(measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+"""How much rooms, seating plans and the distance of the spots matter: the scenes of a network for the same task.
+
+    python benchmarks/rooms_and_layouts.py [--data DIR] [--quick] [--jobs N]
+
+After R. Pandey, J. Garcia-Martinez, P. Cabañas-Molero, D. Diaz-Guerra, R. Falcón Pérez, T. Virtanen, J. J.
+Carabias-Orti and P. Vera-Candeas, "Learning input-channel permutation equivariance for multi-channel source separation:
+reducing bleeding in small music ensembles", 2026: their rooms R1 to R6, layouts L1 to L6, and cardioid spots 20 to
+50 cm from the players.  Four players sit where theirs are five.  Each scene has an excerpt of one piece, in turn from
+the embedded quartet and DIR (`_datasets.py`), L6 one without strings if there is any; R6/L5 has several.
+
+Gains are given as theirs are, of the median over frames of 1 s of the plain ratio of signal to error, and of SDR.
+Writes benchmarks/results/rooms_and_layouts.json.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _cases import Case, keep_responses, simulated
+from _datasets import Piece, pieces, quartet
+from _figures import COLOURS, curve, save, subplots
+from _measure import median_snr, scorer, separate
+from _runner import Cell, Result, arguments, mean_and_margin, run
+from scipy.signal import resample_poly
+
+from mnmf import simulate
+from mnmf.methods import METHODS
+from mnmf.simulate import LAYOUTS, ROOMS, Room
+
+N = 4
+SECONDS, SOLO_SECONDS = 10.0, 8.0
+STARTS = (5.0, 22.0)  # of the excerpts of a piece
+NEAR = 25
+DISTANCES = (20, 25, 30, 40, 50)
+HOME = ("R6", "L5")  # where they have a curve
+EXCERPTS = 5  # there
+CURVES = (HOME, ("R6", "L6"), ("R5", "L4"), ("R1", "L1"))
+QUICK = ((HOME, NEAR), (HOME, 50), (("R6", "L6"), NEAR))
+STRINGS = ("violin", "viola", "cello", "double bass")
+FAST = (("fastmnmf2", None), ("fastmnmf2", "solo"))
+SLOW = (("mnmf-is", None), ("mnmf-is", "solo"))
+
+# Pandey et al. 2026, Tables III and IV: SDR at the spots, and what the best of their four networks adds, in dB.
+Theirs = tuple[float, float]
+THEIR_SCENES: dict[tuple[str, str, int], Theirs] = {
+    ("R1", "L2", 25): (16.1, 7.2),
+    ("R6", "L2", 25): (16.1, 6.4),
+    ("R6", "L5", 20): (19.1, 4.7),
+    ("R6", "L5", 25): (17.0, 5.3),
+    ("R6", "L5", 30): (15.2, 5.5),
+    ("R6", "L5", 40): (12.7, 4.9),
+    ("R6", "L5", 50): (10.9, 4.2),
+    ("R6", "L6", 25): (19.0, 5.7),
+}
+THEIR_PLAYERS: dict[str, Theirs] = {
+    "violin1": (16.9, 8.4),
+    "violin2": (15.7, 7.6),
+    "viola": (17.6, 6.0),
+    "cello": (16.2, 3.1),
+    "bass": (18.8, 1.2),
+}
+
+
+@cache
+def excerpts(data: Path | None) -> dict[str, Piece]:
+    """Return the excerpts by name: one of every piece, then another one of every piece in the folder."""
+    found = {"quartet": quartet()}
+    for start in STARTS if data else ():
+        cut = pieces(data, seconds=SECONDS, offset=start, solo_seconds=SOLO_SECONDS, borrow_solos=True)
+        found |= {f"{piece.name} at {start:g} s": piece for piece in cut if len(piece.names) >= N}
+    return found
+
+
+def of_strings(piece: Piece) -> bool:
+    return all(name.startswith(STRINGS) for name in piece.names)
+
+
+def grid(data: Path | None, quick: bool) -> list[Cell]:
+    found = excerpts(data)
+    strings = [name for name, piece in found.items() if of_strings(piece)]
+    others = [name for name in found if name not in strings] or strings
+
+    def cell(scene: tuple[str, str], distance_cm: int, piece: str) -> Cell:
+        slow = quick or scene == HOME or (scene[0] == HOME[0] and distance_cm == NEAR)
+        return {"room": scene[0], "layout": scene[1], "distance_cm": distance_cm, "piece": piece, "slow": slow}
+
+    if quick:
+        return [cell(scene, distance_cm, strings[0]) for scene, distance_cm in QUICK]
+    cells = []
+    for distance_cm in DISTANCES:
+        for index, scene in enumerate((room, layout) for room in ROOMS for layout in LAYOUTS):
+            if distance_cm != NEAR and scene not in CURVES:
+                continue
+            # No scene has all its layouts, or all its rooms, from one piece.
+            fit = others if scene[1] == "L6" else strings
+            played = strings[:EXCERPTS] if scene == HOME else [fit[(index + index // len(LAYOUTS)) % len(fit)]]
+            cells += [cell(scene, distance_cm, piece) for piece in played]
+    return cells
+
+
+remember = cache(keep_responses)  # once a process
+
+
+def simulate_take(data: Path | None, quick: bool, cell: Cell) -> Case:
+    remember()
+    piece = excerpts(data)[cell["piece"]]
+    names, rate = piece.names[:N], piece.sample_rate
+    scene = simulate.orchestral_scene(cell["room"], cell["layout"], names, cell["distance_cm"] / 100)
+    assert piece.solos_LN is not None
+    stems_LN = piece.stems_LN[: round(SECONDS * rate), :N]
+    solos_LN = piece.solos_LN[: round(SOLO_SECONDS * rate), :N]
+    if quick:
+        scene = replace(scene, room=Room(scene.room.size_m, 0.5))
+        rate //= 4
+        stems_LN, solos_LN = (resample_poly(x_LN, 1, 4)[: 2 * rate] for x_LN in (stems_LN, solos_LN))
+    return simulated(cell["piece"], scene, stems_LN, list(solos_LN.T), rate, kinds=["solo"])
+
+
+def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
+    """Return the level of every source at its spot, by their metric, and what each method gains."""
+    case = simulate_take(data, quick, cell)
+    gains = scorer(case)
+    result: Result = {"players": list(case.names)}
+    result["spot_snr"] = np.round(median_snr(case, case.mixture_LM[:, list(case.spots)]), 3)
+    for method, told in (*FAST, *(SLOW if cell["slow"] else ())):
+        found = gains(separate(case, METHODS[method], told))
+        result[key(method, told)] = {figure: np.round(values, 3) for figure, values in found.items()}
+    return result
+
+
+def key(method: str, told: str | None) -> str:
+    return method + (", solos" if told else "")
+
+
+# The tables: margins are over the excerpts
+
+
+def gains_at(
+    cells: Sequence[dict[str, Any]], room: str, layout: str, distance_cm: int, name: str, figure: str = "delta_snr"
+) -> list[float]:
+    """Return the mean figure over the players of every excerpt of a scene."""
+    wanted = {"room": room, "layout": layout, "distance_cm": distance_cm}
+    results = [each["result"] for each in cells if wanted.items() <= each["cell"].items()]
+    if name == "spot_snr":
+        return [float(np.mean(result[name])) for result in results]
+    return [float(np.mean(result[name][figure])) for result in results if name in result]
+
+
+def signed(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    mean, margin = mean_and_margin(values)
+    return f"{mean:+.1f}" + (f" ± {margin:.1f}" if len(values) > 1 else "")
+
+
+SHOWN = tuple(key(*each) for each in (*FAST, *SLOW))
+
+
+def summarise(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return of every scene the means and margins, with 95 % confidence, over its excerpts."""
+    rows = []
+    for scene in dict.fromkeys(tuple(each["cell"][k] for k in ("room", "layout", "distance_cm")) for each in cells):
+        row: dict[str, Any] = dict(zip(("room", "layout", "distance_cm"), scene))
+        for name in ("spot_snr", *SHOWN):
+            for figure in ("delta_snr", "delta_sdr") if name != "spot_snr" else ("",):
+                values = gains_at(cells, *scene, name, figure)
+                if values:
+                    mean, margin = mean_and_margin(values)
+                    row[f"{name} {figure}".strip()] = [round(mean, 3), round(margin, 3) if len(values) > 1 else None]
+        rows.append(row)
+    return rows
+
+
+def grid_table(document: dict[str, Any]) -> str:
+    """Gains by their metric at 25 cm, rooms by layouts: without solos / with solos."""
+    cells = document["cells"]
+    layouts = [layout for layout in LAYOUTS if any(each["cell"]["layout"] == layout for each in cells)]
+    lines = [f"| | {' | '.join(layouts)} |", "|---" * (len(layouts) + 1) + "|"]
+    gains: dict[str, list[float]] = {SHOWN[0]: [], SHOWN[1]: []}
+    for room in ROOMS:
+        found = [[gains_at(cells, room, layout, NEAR, name) for name in SHOWN[:2]] for layout in layouts]
+        if not any(values for both in found for values in both):
+            continue
+        lines.append(
+            f"| {room} | " + " | ".join(" / ".join(f"{np.mean(v):+.1f}" for v in both if v) for both in found) + " |"
+        )
+        for both in found:
+            for name, values in zip(SHOWN[:2], both):
+                gains[name] += [float(np.mean(values))] if values else []
+    without, told = gains[SHOWN[0]], gains[SHOWN[1]]
+    helped = sum(a > b for a, b in zip(told, without))
+    players = [
+        value
+        for each in cells
+        if each["cell"]["distance_cm"] == NEAR
+        for value in each["result"][SHOWN[1]]["delta_snr"]
+    ]
+    lines += [
+        "",
+        f"Without solos the gain is {min(without):+.1f} to {max(without):+.1f} dB, with solos {min(told):+.1f} to "
+        f"{max(told):+.1f}; solos helped in {helped} of {len(told)} scenes. With solos "
+        f"{sum(value < 0 for value in players)} of {len(players)} players ended below their raw spots.",
+    ]
+    return "\n".join(lines)
+
+
+def distance_table(document: dict[str, Any]) -> str:
+    """Gains by distance beside theirs: by their metric, in brackets in SDR."""
+    cells = document["cells"]
+    lines = [
+        f"| scene | spots, cm | at the spots | {' | '.join(f'`{n}`{c}{k}' for n, c, k in map(split, SHOWN))} | "
+        "at theirs | their best network |",
+        "|---" * (len(SHOWN) + 5) + "|",
+    ]
+    for scene in scenes(document):
+        room, layout, distance_cm = scene
+        if (room, layout) not in CURVES and scene not in THEIR_SCENES:
+            continue
+        gains = []
+        for name in SHOWN:
+            snr, sdr = (gains_at(cells, *scene, name, figure) for figure in ("delta_snr", "delta_sdr"))
+            gains.append(f"{signed(snr)} ({np.mean(sdr):+.1f})" if snr else "")
+        theirs = "{:.1f} | {:+.1f}".format(*THEIR_SCENES[scene]) if scene in THEIR_SCENES else " | "
+        spot = float(np.mean(gains_at(cells, *scene, "spot_snr")))
+        lines.append(f"| {room}/{layout} | {distance_cm} | {spot:.1f} | {' | '.join(gains)} | {theirs} |")
+    return "\n".join([*lines, "", distance_in_words(document)])
+
+
+def split(name: str) -> tuple[str, str, str]:
+    return name.partition(",")
+
+
+def scenes(document: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """Return the scenes in the order of rooms, layouts and distances."""
+    cells = [each["cell"] for each in document["cells"]]
+    return sorted({(cell["room"], cell["layout"], cell["distance_cm"]) for cell in cells})
+
+
+def distance_in_words(document: dict[str, Any]) -> str:
+    cells = document["cells"]
+    common = [scene for scene in scenes(document) if scene in THEIR_SCENES]
+    parts = []
+    for name in SHOWN:
+        gaps = {}
+        for scene in common:
+            gains = gains_at(cells, *scene, name)
+            if gains:
+                gaps[scene] = float(np.mean(gains)) - THEIR_SCENES[scene][1]
+        method, comma, told = split(name)
+        parts.append(f"`{method}`{comma}{told} on {sum(gap > 0 for gap in gaps.values())} of {len(gaps)}")
+    spots = [abs(float(np.mean(gains_at(cells, *scene, "spot_snr"))) - THEIR_SCENES[scene][0]) for scene in common]
+    return (
+        f"More than their best network in the same scene gain {'; '.join(parts)}. The spots themselves differ from "
+        f"theirs by at most {max(spots):.1f} dB: the music is another, and a chair is empty."
+    )
+
+
+def players_table(document: dict[str, Any]) -> str:
+    """Gains of each player in R6/L5 at 25 cm, beside theirs."""
+    wanted = {"room": HOME[0], "layout": HOME[1], "distance_cm": NEAR}
+    results = [each["result"] for each in document["cells"] if wanted.items() <= each["cell"].items()]
+    lines = [
+        f"| player | at the spot | {' | '.join(f'`{n}`{c}{k}' for n, c, k in map(split, SHOWN))} | "
+        "at theirs | their best network |",
+        "|---" * (len(SHOWN) + 4) + "|",
+    ]
+    for player in dict.fromkeys([*(name for result in results for name in result["players"]), *THEIR_PLAYERS]):
+        found = [(result, result["players"].index(player)) for result in results if player in result["players"]]
+        spot = f"{np.mean([result['spot_snr'][n] for result, n in found]):.1f}" if found else ""
+        gains = [signed([result[name]["delta_snr"][n] for result, n in found if name in result]) for name in SHOWN]
+        theirs = "{:.1f} | {:+.1f}".format(*THEIR_PLAYERS[player]) if player in THEIR_PLAYERS else " | "
+        lines.append(f"| {player} | {spot} | {' | '.join(gains)} | {theirs} |")
+    return "\n".join(lines)
+
+
+def draw(document: dict[str, Any]) -> None:
+    cells = document["cells"]
+    figure, (left, right) = subplots(1, 2, size=(9.0, 3.8), sharey=True, width_ratios=(1, 1.15))
+    for name in SHOWN:
+        there = [d for d in DISTANCES if gains_at(cells, *HOME, d, name)]
+        means, margins = zip(*(mean_and_margin(gains_at(cells, *HOME, d, name)) for d in there))
+        curve(left, there, means, np.nan_to_num(margins).tolist(), name)
+    theirs = [THEIR_SCENES[(*HOME, d)][1] for d in DISTANCES]
+    left.plot(DISTANCES, theirs, "x--", color=COLOURS[6], label="Pandey et al. 2026, best network")
+    left.set_xlabel("from player to spot, cm (R6/L5)")
+    left.set_ylabel("gain over the raw spot, dB\n(median over 1-s frames, no filter)")
+    for column, room in enumerate(ROOMS):
+        for name, colour, shift in ((SHOWN[0], COLOURS[0], -0.12), (SHOWN[1], COLOURS[1], 0.12)):
+            gains = [values for layout in LAYOUTS if (values := gains_at(cells, room, layout, NEAR, name))]
+            means = [float(np.mean(values)) for values in gains]
+            right.plot([column + shift] * len(means), means, "o", markersize=4, color=colour)
+    right.set_xticks(range(len(ROOMS)), list(ROOMS))
+    right.set_xlabel(f"room, a dot for each layout ({NEAR} cm)")
+    right.set_xlim(-0.5, len(ROOMS) - 0.5)
+    left.set_ylim(bottom=min(0, left.get_ylim()[0]))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    save(figure, "rooms_and_layouts")
+
+
+def main() -> None:
+    options = arguments(__doc__, data="folder of pieces")
+    document = run(
+        "rooms_and_layouts",
+        grid(options.data, options.quick),
+        partial(measure, data=options.data, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+        summarise=summarise,
+    )
+    for part in (grid_table, distance_table, players_table):
+        print(part(document), end="\n\n")
+    if not options.quick:
+        draw(document)
+
+
+if __name__ == "__main__":
+    main()
