@@ -1,0 +1,340 @@
+"""What estimates of the sources are worth to start from, by how good they are.
+
+    python benchmarks/neural_prior.py [--data DIR] [--quick] [--jobs N]
+
+In the place of a network stands the truth, spoilt to a given ratio of signal to error, so that its quality is known.
+The error is half the other players, by random gains that change with time and frequency, as of a network that lets
+others through, and half the player's own spectrum with random phases, as of one that garbles (`degraded`).  Estimates
+go through `priors.estimate` to the default method as those of `mnmf separate --prior-stems` do.  Takes are the embedded
+quartet in a chamber, and with DIR its ready takes, and two pieces in the hall of Cabañas-Molero et al. 2023.  A seed
+draws the errors, and the random starts.  Writes benchmarks/results/neural_prior.json and docs/images/neural_prior.png.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _cases import Case, folder_cases, keep_responses, simulated
+from _datasets import has_pieces, pieces, quartet
+from _figures import COLOURS, curve, save, subplots
+from _measure import Analysis, analyse, centred, fitted, scorer
+from _runner import Cell, Result, arguments, mean_and_margin, run
+
+from mnmf import METHODS, STFT, Prior, priors, simulate
+from mnmf.priors import estimate
+
+SECONDS, SOLO_SECONDS = 10, 8
+QUALITIES = (0, 3, 6, 9, 12)
+SEEDS = range(5)
+OF_PIECES = range(2)
+ERRORS = ("leaks", "artefacts", "both")
+BLOB = (16, 8)  # frequencies and frames over which the gains of a leak hardly change
+DEFAULT, HELPED = "default", "default, estimates"
+READY, PLAYED = "ready", "simulated"
+
+
+# --- the ways to start: what is made of the estimates, to be compared with what the library makes of them
+
+
+def as_the_library(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
+    return take.recipe.prior(replace(take.evidence, estimates=E_FTN), take.recipe.components, rng)
+
+
+def believed_blindly(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
+    """As the library, but without judging how good the estimates are."""
+    X_FTM, spots = take.evidence.X_FTM, take.evidence.spots
+    shares_NFT = priors.stem_shares(X_FTM, E_FTN, spots)
+    return priors.spot(X_FTM, spots, None, take.recipe.components, shares_NFT=shares_NFT, trust=1.0, rng=rng)
+
+
+def spectra_themselves(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator, exponent: float = 2.0) -> Prior:
+    """W and H factorise the powers of the estimates themselves, not their share of the spots."""
+    spots = take.evidence.spots
+    shown_FTM = np.zeros_like(take.evidence.X_FTM)
+    for n, (own, *_) in enumerate(spots):
+        shown_FTM[..., own] = np.abs(E_FTN[..., n]) ** (exponent / 2)
+    whole_NFT = np.ones((len(spots), *shown_FTM.shape[:2]), np.float32)
+    return priors.spot(shown_FTM, spots, None, take.recipe.components, shares_NFT=whole_NFT, trust=1.0, rng=rng)
+
+
+def at_any_level(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
+    """The same of a tool that brings every stem to another level, up to 20 dB off."""
+    return spectra_themselves(take, E_FTN * 10 ** rng.uniform(-1, 1, E_FTN.shape[2]), rng)
+
+
+def magnitudes_for_powers(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
+    """The same with magnitudes where the model wants powers."""
+    return spectra_themselves(take, E_FTN, rng, exponent=1.0)
+
+
+STARTS: dict[str, Callable[[Analysis, np.ndarray, np.random.Generator], Prior]] = {
+    HELPED: as_the_library,
+    "believed blindly": believed_blindly,
+    "their spectra themselves": spectra_themselves,
+    "their spectra, levels lost": at_any_level,
+    "magnitudes for powers": magnitudes_for_powers,
+}
+
+
+def grid(quick: bool, data: Path | None) -> list[Cell]:
+    """Return the cells, those of one take after another."""
+    ready_takes = [] if quick else list(ready(data))
+    cells: list[Cell] = []
+
+    def add(kind: str, take: str, seed: int, start: str, method: str = "fastmnmf2", **more: Any) -> None:
+        cell = {"kind": kind, "take": take, "method": method, "start": start, "sdr": None, "errors": "both"}
+        cells.append({**cell, "solos": False, "seed": seed, **more})
+
+    for take in ready_takes:
+        for seed in SEEDS:
+            add(READY, take, seed, DEFAULT)
+            for sdr in QUALITIES:
+                add(READY, take, seed, HELPED, sdr=sdr)
+        for seed in list(SEEDS)[:2]:
+            for errors in ERRORS[:2]:
+                add(READY, take, seed, HELPED, sdr=6, errors=errors)
+            for start in list(STARTS)[1:]:
+                add(READY, take, seed, start, sdr=6)
+        add(READY, take, 0, DEFAULT, solos=True)
+        add(READY, take, 0, HELPED, solos=True, sdr=6)
+        for method in ("mnmf-is",):
+            add(READY, take, 0, DEFAULT, method)
+            add(READY, take, 0, HELPED, method, sdr=6)
+    for take in players(data)[: 1 if quick else None]:
+        for seed in list(OF_PIECES)[: 1 if quick else None]:
+            add(PLAYED, take, seed, DEFAULT)
+            for sdr in QUALITIES[2:3] if quick else QUALITIES:
+                add(PLAYED, take, seed, HELPED, sdr=sdr)
+        if quick:
+            for start in list(STARTS)[1:]:
+                add(PLAYED, take, 0, start, sdr=6)
+            add(PLAYED, take, 0, HELPED, sdr=6, errors="leaks")
+            add(PLAYED, take, 0, HELPED, "mnmf-is", sdr=6, solos=True)
+    return [{**cell, "quick": True} for cell in cells] if quick else cells
+
+
+# --- the takes
+
+
+@cache
+def ready(data: Path | None) -> dict[str, Case]:
+    if data is None:
+        return {}
+    try:
+        return {case.name: case for case in folder_cases(data)}
+    except SystemExit:  # a folder of pieces only
+        return {}
+
+
+def players(data: Path | None) -> list[str]:
+    found = pieces(data, seconds=SECONDS, solo_seconds=SOLO_SECONDS) if data and has_pieces(data) else []
+    return [quartet().name, *(piece.name for piece in found if len(piece.names) >= 4)][:: max(1, len(found) // 2)][:3]
+
+
+@cache
+def played(data: Path | None, name: str, quick: bool) -> Case:
+    """Return a piece in the hall; the embedded quartet in the chamber."""
+    keep_responses()
+    if name == quartet().name:
+        piece, scene_of = quartet(), simulate.chamber_scene
+    else:
+        (piece,) = (p for p in pieces(data, seconds=SECONDS, solo_seconds=SOLO_SECONDS) if p.name == name)
+        scene_of = simulate.hall_scene
+    count = 2 if quick else 4
+    length, alone = (round(s * piece.sample_rate) for s in ((2, 2) if quick else (SECONDS, SOLO_SECONDS)))
+    solos = [solo_L[:alone] for solo_L in piece.solos_LN.T[:count]]
+    scene = scene_of(piece.names[:count])
+    return simulated(name, scene, piece.stems_LN[:length, :count], solos, piece.sample_rate, kinds=["solo"])
+
+
+def degraded(truth_LN: np.ndarray, sdr_db: float, errors: str, rng: np.random.Generator) -> np.ndarray:
+    """Return the truth with errors of a level that leaves this ratio of signal to error."""
+    stft = STFT(2048, 1024)
+    others_LN = truth_LN.sum(axis=1, keepdims=True) - truth_LN
+    spoilt_LN = np.empty_like(truth_LN)
+    for n in range(truth_LN.shape[1]):
+        parts = []
+        if errors != "artefacts":
+            S_FT = stft.analyse(others_LN[:, [n]])[..., 0]
+            parts.append(S_FT * np.exp(blobs(S_FT.shape, rng)))
+        if errors != "leaks":
+            S_FT = stft.analyse(truth_LN[:, [n]])[..., 0]
+            parts.append(S_FT * np.exp(2j * np.pi * rng.random(S_FT.shape)))
+        error_L = np.zeros(len(truth_LN))
+        for S_FT in parts:
+            part_L = stft.synthesise(S_FT[..., None], len(truth_LN))[:, 0]
+            error_L += part_L / (np.std(part_L) or 1.0)
+        level = np.std(truth_LN[:, n]) * 10 ** (-sdr_db / 20)
+        spoilt_LN[:, n] = truth_LN[:, n] + error_L * level / (np.std(error_L) or 1.0)
+    return spoilt_LN
+
+
+def blobs(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Return noise that changes slowly with frequency and time, standard deviation about 1 where it does not."""
+    from scipy.ndimage import zoom
+
+    coarse = rng.standard_normal([-(-size // step) + 1 for size, step in zip(shape, BLOB)])
+    return zoom(coarse, BLOB, order=1)[: shape[0], : shape[1]]
+
+
+def measure(cell: Cell, data: Path | None = None) -> Result:
+    """Return the gains of the stems over the raw spots, one a source, and those of the estimates."""
+    quick = "quick" in cell
+    case = ready(data)[cell["take"]] if cell["kind"] == READY else played(data, cell["take"], quick)
+    recipe = METHODS[cell["method"]]
+    if quick:
+        recipe = replace(recipe, window=8192 / 44100, components=8, iterations=3)
+    gains = scorer(case)
+    take = analyse(case, recipe, "solo" if cell["solos"] else None)
+    rng = np.random.default_rng(cell["seed"])
+    result: Result = {}
+    if cell["sdr"] is None:
+        prior = recipe.prior(take.evidence, recipe.components, rng)
+    else:
+        wanted = degraded(case.truth_LN, cell["sdr"], cell["errors"], np.random.default_rng((cell["seed"], 1)))
+        guessed_LN, _ = estimate(
+            lambda audio_LM, rate: dict(zip(case.names, wanted.T)),
+            case.mixture_LM,
+            case.sample_rate,
+            case.names,
+            case.spots,
+        )
+        result["of_estimate"] = np.round(gains(guessed_LN.astype(float))["delta_sdr"], 3)
+        E_FTN = take.stft.analyse(centred(guessed_LN) * take.gains_M[take.own])
+        prior = STARTS[cell["start"]](take, E_FTN[len(E_FTN) - len(take.evidence.X_FTM) :], rng)
+    found = gains(take.stems(fitted(take, prior, rng)))
+    return result | {key: np.round(values, 3) for key, values in found.items()}
+
+
+# --- what came out
+
+
+def gained(cells: list[dict[str, Any]], key: str = "delta_sdr", **wanted: Any) -> list[float]:
+    """Return the mean gain over takes and sources, one a seed, of the cells with these entries."""
+    seeds: dict[int, list[float]] = {}
+    for each in cells:
+        if all(each["cell"][name] == value for name, value in wanted.items()):
+            seeds.setdefault(each["cell"]["seed"], []).append(float(np.mean(each["result"][key])))
+    return [float(np.mean(values)) for _, values in sorted(seeds.items())]
+
+
+def shown(values: list[float]) -> str:
+    mean, margin = mean_and_margin(values)
+    return f"{mean:+.2f}" + (f" ± {margin:.2f}" if len(values) > 1 else "")
+
+
+PLAIN = {"method": "fastmnmf2", "errors": "both", "solos": False}
+
+
+def table(document: dict[str, Any]) -> str:
+    """Gains by the quality of the estimates: of the estimates, of the default, and of the default with them."""
+    cells = document["cells"]
+    kinds = [kind for kind in (READY, PLAYED) if gained(cells, kind=kind, start=DEFAULT, **PLAIN)]
+    names = {READY: "recorded players", PLAYED: "simulated pieces"}
+    heads = [f"{names[kind]}: {what}" for kind in kinds for what in ("estimates", "default", "default from estimates")]
+    lines = [f"| estimates of | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for sdr in QUALITIES:
+        row = []
+        for kind in kinds:
+            known = {"kind": kind, "start": HELPED, "sdr": sdr, **PLAIN}
+            if not gained(cells, **known):
+                break
+            row += [
+                shown(gained(cells, "of_estimate", **known)),
+                shown(gained(cells, kind=kind, start=DEFAULT, **PLAIN)),
+            ]
+            row += [shown(gained(cells, **known))]
+        if row:
+            lines.append(f"| {sdr} dB | {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def words(document: dict[str, Any]) -> str:
+    """Say where estimates help, and whether they ever harm, by the means over takes and seeds."""
+    cells = document["cells"]
+    sentences = []
+    for kind, where in ((READY, "On the recorded players"), (PLAYED, "On the simulated pieces")):
+        alone = gained(cells, kind=kind, start=DEFAULT, **PLAIN)
+        more = {}
+        for sdr in QUALITIES:
+            known = {"kind": kind, "start": HELPED, "sdr": sdr, **PLAIN}
+            if values := gained(cells, **known):
+                better = max(np.mean(alone), np.mean(gained(cells, "of_estimate", **known)))
+                more[sdr] = float(np.mean(values) - better)
+        if more:
+            least = min(more, key=lambda sdr: more[sdr])
+            helped = [f"{sdr}" for sdr, gain in more.items() if gain > 0]
+            sentences.append(
+                f"{where} the start from estimates ends above both the estimates and the default without them for "
+                f"estimates of {', '.join(helped) or 'no'} dB; the least difference to the better of the two is "
+                f"{more[least]:+.2f} dB, at {least} dB."
+            )
+    return " ".join(sentences)
+
+
+def starts(document: dict[str, Any]) -> str:
+    """What different things made of the same estimates of 6 dB gain, beside the default without them."""
+    cells = document["cells"]
+    lines = ["| start | ΔSDR | over the default |", "|---|---|---|"]
+    kind = READY if any(each["cell"]["kind"] == READY for each in cells) else PLAYED
+    alone = gained(cells, kind=kind, start=DEFAULT, **PLAIN)
+    lines.append(f"| {DEFAULT} | {np.mean(alone):+.2f} | |")
+    for start in STARTS:
+        values = gained(cells, kind=kind, start=start, sdr=6, **PLAIN)
+        if values:
+            lines.append(f"| {start} | {np.mean(values):+.2f} | {np.mean(values) - np.mean(alone):+.2f} |")
+    for errors in ERRORS[:2]:
+        values = gained(cells, kind=kind, start=HELPED, sdr=6, **{**PLAIN, "errors": errors})
+        if values:
+            lines.append(
+                f"| {HELPED}, all errors {errors} | {np.mean(values):+.2f} | {np.mean(values) - np.mean(alone):+.2f} |"
+            )
+    for name, known in (("default, solos", {**PLAIN, "solos": True}), ("`mnmf-is`", {**PLAIN, "method": "mnmf-is"})):
+        before = gained(cells, kind=kind, start=DEFAULT, **known)
+        after = gained(cells, kind=kind, start=HELPED, sdr=6, **known)
+        if before and after:
+            lines.append(f"| {name} | {np.mean(before):+.2f} | |")
+            lines.append(
+                f"| {name}, estimates | {np.mean(after):+.2f} | {np.mean(after) - np.mean(before):+.2f} over it |"
+            )
+    return "\n".join(lines)
+
+
+def draw(document: dict[str, Any]) -> None:
+    cells = document["cells"]
+    kinds = [kind for kind in (READY, PLAYED) if gained(cells, kind=kind, start=DEFAULT, **PLAIN)]
+    figure, axes = subplots(1, len(kinds), size=(4.2 * len(kinds), 3.2), squeeze=False)
+    for axis, kind in zip(axes[0], kinds):
+        known = {"kind": kind, "start": HELPED, **PLAIN}
+        tried = [sdr for sdr in QUALITIES if gained(cells, sdr=sdr, **known)]
+        alone = float(np.mean(gained(cells, kind=kind, start=DEFAULT, **PLAIN)))
+        axis.axhline(alone, color=COLOURS[-1], label="default")
+        for key, label in (("delta_sdr", "default from estimates"), ("of_estimate", "estimates")):
+            curve(axis, tried, *zip(*(mean_and_margin(gained(cells, key, sdr=sdr, **known)) for sdr in tried)), label)
+        axis.set_xlabel("quality of the estimates, dB")
+        axis.set_title({READY: "recorded players", PLAYED: "simulated pieces"}[kind], fontsize=10)
+    axes[0, 0].set_ylabel("gain in SDR, dB")
+    axes[0, 0].legend()
+    save(figure, "neural_prior")
+
+
+def main() -> None:
+    options = arguments(__doc__, data="folder of ready takes and pieces")
+    document = run(
+        "neural_prior",
+        grid(options.quick, options.data),
+        partial(measure, data=options.data),
+        jobs=options.jobs,
+        quick=options.quick,
+        inputs=[options.data] if options.data else [],
+    )
+    print(table(document), words(document), starts(document), sep="\n\n")
+    if not options.quick:
+        draw(document)
+
+
+if __name__ == "__main__":
+    main()
