@@ -47,20 +47,6 @@ def nested(script: str, *names: str) -> dict:
     return found
 
 
-def variants() -> str:
-    """Gains of the three variants in every case."""
-    measured = results("solo_priors")
-    columns = ("default", "default, claps", "default, no solos", "fixH", "fixH, claps", "updtH", "blind")
-    lines = [f"| take | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for case, figures in measured["cases"].items():
-        cells = []
-        for variant in columns:
-            found = figures.get(variant)
-            cells.append(f"{mean(found['delta_sdr']):+.1f} ({mean(found['delta_snr']):+.1f})" if found else "")
-        lines.append(f"| {case} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def methods() -> str:
     """Gains of every method with the most it can be told, and of the best ones with less."""
     return gains_of(lambda method, told: told == first_told(method) or method in ("fastmnmf2", "mnmf-is"))

@@ -56,6 +56,7 @@ CONTENDERS = {
 }
 CHEAP = ("mnmf-fixh, solos", "kamir, solos")
 FLAWLESS = "none"
+MANY = 12  # players: the default method alone
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,18 @@ class Axis:
 BOTH = ", solos as well"
 WINDOWS = (0.09, 0.19, 0.37, 0.74, 1.49)
 AXES = {
-    "noise": Axis("noise of the microphones, dB re the peak of the take", (-80, -60, -40, -20), "none", (-40,)),
-    "markers": Axis("solo passages marked too early or late, s", (0.5, 1, 2, 4, "swap"), 0, ("swap",), FLAWLESS),
-    "delay": Axis("one microphone late in the take, ms", (5, 20, 50, 200), 0, (5,)),
+    "noise": Axis("noise of the microphones, dB re the peak of the take", (-80, -60, -40, -20), "none"),
+    "markers": Axis("solo passages marked too early or late, s", (0.5, 1, 2, 4, "swap"), 0, (), FLAWLESS),
+    "delay": Axis("one microphone late in the take, ms", (5, 20, 50, 200), 0),
     "delay" + BOTH: Axis("one microphone late in take and solos, ms", (20, 200), 0, (), "delay"),
     "gain": Axis("gain of one microphone changed since the solos, ± dB", (6, 12), 0, (), FLAWLESS),
-    "gains": Axis("gains of all microphones changed since the solos, ± dB", (3, 6, 9, 12), 0, (12,), FLAWLESS),
-    "polarity": Axis("polarity of one microphone flipped", ("take", "both"), "no", ("take",)),
+    "gains": Axis("gains of all microphones changed since the solos, ± dB", (3, 6, 9, 12), 0, (), FLAWLESS),
+    "polarity": Axis("polarity of one microphone flipped", ("take", "both"), "no"),
     "length": Axis("solo of each player, s", (1, 2, 3, 5, 20), "solo_seconds", (1,), FLAWLESS),
     "moved": Axis("players moved since the solos, cm", (2, 5, 10, 20, 30), 0, (5, 20), FLAWLESS),
     "unison": Axis("two players in unison, % of the take", (50, 100), 0, (100,)),
-    "distance": Axis("from player to microphone, cm", (10, 20, 60, 100), DISTANCE_CM, (10, 100)),
-    "players": Axis("players", (2, 6, 12), "players", (2,)),
+    "distance": Axis("from player to microphone, cm", (10, 20, 60, 100), DISTANCE_CM, (100,)),
+    "players": Axis("players", (2, 6, 12), "players"),
     "window, close": Axis("window, s; cardioids at 25 cm, R6/L5", WINDOWS, None),
     "window, hall": Axis("window, s; omnis at 50 cm, hall", WINDOWS, None),
 }
@@ -116,7 +117,7 @@ def grid(quick: bool, data: Path | None) -> list[Cell]:
                 methods: tuple[str, ...] = (SOLOS,)
                 methods += (NO_SOLOS,) if source(name, value, NO_SOLOS) == (name, value) else ()
                 methods += (FULL_RANK,) if value in axis.full_rank and not quick else ()
-                add(name, value, methods + (CHEAP if name == "players" else ()))
+                add(name, value, methods + (CHEAP if name == "players" and value < MANY else ()))
     return cells
 
 

@@ -396,8 +396,16 @@ def main_pair(document: dict[str, Any]) -> str:
         (better_off if np.mean(gaps) > 0 else worse_off).append(named(told))
         better = f"{sum(gap > 0 for gap in gaps)} of {len(gaps)}"
         lines.append(f"| {shown_as(told[0])} | {WORDS[told[1]]} | {' | '.join(cells)} | {signed(gaps)} | {better} |")
-    helped, not_helped = ("; ".join(names) or "nobody" for names in (better_off, worse_off))
-    return "\n".join([*lines, "", f"In the mean the pair helps {helped}; it does not help {not_helped}."])
+    verdict = (
+        "The pair helps in the mean, whatever is told."
+        if not worse_off
+        else (
+            f"In the mean the pair does not help {'; '.join(worse_off)}."
+            if better_off
+            else "In the mean it never helps."
+        )
+    )
+    return "\n".join([*lines, "", verdict])
 
 
 def takes(document: dict[str, Any]) -> str:
