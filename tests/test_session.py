@@ -258,6 +258,15 @@ def test_instruments_are_the_names_until_told(room, tmp_path):
     assert Session.from_toml(tmp_path / "session.toml").instruments[:2] == ("violin", "horn")
 
 
+def test_queries_are_the_instruments_until_told(room, tmp_path):
+    room()
+    (tmp_path / "session.toml").write_text(
+        'take = "take.wav"\nsolos = "solo.txt"\nsolo-take = "solo.wav"\n'
+        '[instruments]\nviola = "horn"\n[queries]\ncello = "a cello, bowed"\n'
+    )
+    assert Session.from_toml(tmp_path / "session.toml").queries == ("violin", "horn", "a cello, bowed")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -271,6 +280,8 @@ def test_instruments_are_the_names_until_told(room, tmp_path):
         ("take = 'take.wav'\nsolos = ['a', 'b']", "'solos' must be one marker file"),
         ("take = 'take.wav'\ninstruments = ['violin']", "'instruments' must be a table of source = instrument"),
         ("take = 'take.wav'\n[instruments]\ncello = 'cello'", "'cello', which is not among the sources"),
+        ("take = 'take.wav'\n[queries]\ncello = 'cello'", "queries name 'cello', which is not among the sources"),
+        ("take = 'take.wav'\nqueries = ['cello']", "'queries' must be a table of source = text"),
         ("take = 'nothing.wav'", "nothing.wav cannot be opened"),
         ("take = 'take.wav'\nsources = ['../x', 'b', 'c']", "cannot be a file name"),
     ],
