@@ -85,7 +85,14 @@ def grid(data: Path | None, quick: bool) -> list[Cell]:
 
     def cell(scene: tuple[str, str], distance_cm: int, piece: str) -> Cell:
         slow = quick or scene == HOME or (scene[0] == HOME[0] and distance_cm == NEAR)
-        return {"room": scene[0], "layout": scene[1], "distance_cm": distance_cm, "piece": piece, "slow": slow}
+        return {
+            "room": scene[0],
+            "layout": scene[1],
+            "distance_cm": distance_cm,
+            "piece": piece,
+            "slow": slow,
+            "seed": 0,
+        }
 
     if quick:
         return [cell(scene, distance_cm, strings[0]) for scene, distance_cm in QUICK]
@@ -126,7 +133,7 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
     result: Result = {"players": list(case.names)}
     result["spot_snr"] = np.round(median_snr(case, case.mixture_LM[:, list(case.spots)]), 3)
     for method, told in (*FAST, *(SLOW if cell["slow"] else ())):
-        found = gains(separate(case, METHODS[method], told))
+        found = gains(separate(case, METHODS[method], told, cell["seed"]))
         result[key(method, told)] = {figure: np.round(values, 3) for figure, values in found.items()}
     return result
 

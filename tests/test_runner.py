@@ -142,7 +142,9 @@ def test_any_number_of_jobs_gives_the_same_figures_in_the_same_order(runner, toy
     assert [each["result"] for each in one["cells"]] == [toy.draw(cell) for cell in toy.CELLS]
     assert one["seeds"] == [0, 1, 2]
     assert json.loads((tmp_path / "results" / "three.json").read_text()) == three
-    assert {"python", "numpy", "mnmf", "cpu", "date"} <= set(three["environment"])
+    assert {"python", "numpy", "pyroomacoustics", "mnmf", "cpu", "date"} <= set(three["environment"])
+    assert three["environment"]["threads"] == three["runs"][0]["threads"]
+    assert 0 < three["seconds"] < 60
     assert not (tmp_path / ".unfinished").exists()
 
 
@@ -231,6 +233,42 @@ def test_cells_of_other_code_or_data_are_not_reused(runner, toy, tmp_path, monke
         assert print_of() in seen
     (package / "file").rename(package / "renamed")
     assert print_of() not in seen
+
+
+def test_cells_are_not_reused_when_what_the_script_imports_or_links_to_has_changed(runner, toy, tmp_path, monkeypatch):
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere" / "piece"
+    for folder in (data, elsewhere):
+        folder.mkdir(parents=True)
+    (data / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(data)  # ends all the same
+    (tmp_path / "toy.py").write_text("from second import play\n" + TOY)
+    (tmp_path / "second.py").write_text("import third, numpy\n")
+    changing = [tmp_path / "second.py", tmp_path / "third.py", elsewhere / "1_violin.flac"]
+    for path in changing[1:]:
+        path.touch()
+    (tmp_path / "other.py").touch()
+    before = runner.fingerprint(toy.draw, [data])
+    for path in changing:
+        kept = path.read_text()
+        path.write_text(kept + "\n")
+        assert runner.fingerprint(toy.draw, [data]) != before, path.name
+        path.write_text(kept)
+    (tmp_path / "other.py").write_text("\n")
+    assert runner.fingerprint(toy.draw, [data]) == before
+    environment = importlib.import_module("_environment")
+    monkeypatch.setattr(environment, "LIBRARIES", (*environment.LIBRARIES, "pytest", "there-is-no-such-library"))
+    assert runner.fingerprint(toy.draw, [data]) != before
+
+
+def test_seconds_are_those_of_all_starts(runner, toy, tmp_path):
+    cells = [{"case": "slow", "seed": seed} for seed in range(3)]
+    with pytest.raises(SystemExit):
+        runner.run("toy", cells, toy.fail, jobs=1, folder=tmp_path)
+    (unfinished,) = (tmp_path / ".unfinished").iterdir()
+    line = json.loads(unfinished.read_text())
+    assert 0 < line["seconds"] < 60
+    unfinished.write_text(json.dumps(line | {"seconds": 1000.0}) + "\n")
+    assert 1000 < runner.run("toy", cells, toy.fail, jobs=1, folder=tmp_path)["seconds"] < 1060
 
 
 def test_a_stale_cell_is_measured_again(runner, toy, tmp_path):
