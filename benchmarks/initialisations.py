@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, keep_responses
-from _datasets import Piece, _recognise, pieces, quartet, walk
+from _datasets import Piece, pieces, quartet
 from _figures import curve, save, subplots
 from _measure import Analysis, analyse, centred, scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
@@ -165,7 +165,8 @@ GUIDED = tuple(name for name in STARTS if not name.startswith(("blind", "truth",
 SLOWER = {"mnmf-is": None, "mnmf-is, solos": "solo"}
 
 
-def grid(quick: bool) -> list[Cell]:
+def grid(quick: bool, data: Path | None = None) -> list[Cell]:
+    trios(data, QUICK_SECONDS if quick else SECONDS, 0.0)  # says what it cannot use
     return [
         {"seed": seed, "settings": settings, "start": start}
         for seed in (SEEDS[:1] if quick else SEEDS)
@@ -178,7 +179,7 @@ def grid(quick: bool) -> list[Cell]:
 def trios(data: Path | None, seconds: float, offset: float) -> list[tuple[Piece, list[list[int]]]]:
     """Pieces and, of each, the players of every instrument; pieces of at least three, more of them first."""
     found = [quartet()]
-    if data and any(True for _ in walk(data, _recognise)):
+    if data:
         found = pieces(data, seconds=seconds, offset=offset, solo_seconds=seconds, borrow_solos=True)
     playing = []
     for piece in found:
@@ -410,7 +411,7 @@ def main() -> None:
     options = arguments(__doc__, data="folder of pieces")
     measured = run(
         "initialisations",
-        grid(options.quick),
+        grid(options.quick, options.data),
         partial(measure, data=options.data, quick=options.quick),
         jobs=options.jobs,
         quick=options.quick,

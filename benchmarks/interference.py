@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, keep_responses
-from _datasets import Piece, quartet
+from _datasets import Piece, fitting, quartet
 from _datasets import pieces as read_pieces
 from _measure import centred, scorer
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
@@ -75,7 +75,8 @@ CONTENDERS = {
 }
 
 
-def grid(quick: bool) -> list[Cell]:
+def grid(quick: bool, data: Path | None = None) -> list[Cell]:
+    pieces(data)  # says what it cannot use
     mixtures, seeds = (MIXTURES[:1], SEEDS[:1]) if quick else (MIXTURES, SEEDS)
     return [
         {"mixture": mixture, "seed": seed, "method": method}
@@ -90,7 +91,7 @@ def pieces(data: Path | None) -> list[Piece]:
     if data is None:
         return [quartet()]
     found = read_pieces(data, seconds=12.0, offset=5.0, solo_seconds=10.0, borrow_solos=True)
-    return [piece for piece in found if len(piece.names) >= N]
+    return fitting(data, found, N, SECONDS)
 
 
 @lru_cache(1)  # the cells of one mixture follow each other
@@ -250,7 +251,7 @@ def main() -> None:
     options = arguments(__doc__, data="folder of pieces")
     measured = run(
         "interference",
-        grid(options.quick),
+        grid(options.quick, options.data),
         partial(measure, data=options.data, timed=not options.quick),
         jobs=options.jobs,
         quick=options.quick,

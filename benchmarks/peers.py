@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, folder_cases, simulated
-from _datasets import is_case, quartet, walk
+from _datasets import free, quartet
 from _figures import COLOURS, save, subplots
 from _measure import centred, scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
@@ -178,9 +178,10 @@ def installed() -> tuple[list[str], list[str]]:
     return [name for name, peer in PEERS.items() if there[peer.package]], [name for name in there if not there[name]]
 
 
-def grid(takes: list[str], quick: bool) -> list[Cell]:
+def grid(quick: bool, data: Path | None = None) -> list[Cell]:
     cells = []
-    for take in takes[:2] if quick else takes:
+    embedded, own = [GAINS, *SCENES], list(folder_takes(data))
+    for take in [*embedded[:2], *own[:1]] if quick else [*embedded, *own]:
         for method in (*OURS, *installed()[0]):
             chosen = windows(method, quick)
             if quick and take == GAINS and None not in chosen and method not in (DEFAULT, DEFAULT_SOLOS):
@@ -199,10 +200,14 @@ def windows(method: str, quick: bool) -> tuple[str | None, ...]:
 @cache
 def folder_takes(data: Path | None) -> dict[str, Case]:
     """Read the ready takes with a spot for each player and nothing else, as those that demix need."""
-    if data is None or not any(True for _ in walk(data, is_case)):
+    if data is None:
         return {}
-    found = (case for case in folder_cases(data) if "solo" in case.solos)
-    return {case.name: case for case in found if case.mixture_LM.shape[1] == len(case.spots)}
+    cases = list(folder_cases(data))
+    found = [case for case in cases if "solo" in case.solos and case.mixture_LM.shape[1] == len(case.spots)]
+    if not found:
+        raise SystemExit(f"{data}: none of {len(cases)} takes has solos, and no microphones but the spots")
+    free(data, [case.name for case in found], [GAINS, *SCENES])
+    return {case.name: case for case in found}
 
 
 @lru_cache(1)  # the cells of a take follow one another
@@ -435,10 +440,9 @@ def main() -> None:
     missing = installed()[1]
     if missing:
         print(f"left out, as they are not installed: {', '.join(missing)}")
-    takes = [GAINS, *SCENES, *folder_takes(options.data)]
     measured = run(
         "peers",
-        grid(takes, options.quick),
+        grid(options.quick, options.data),
         partial(measure, data=options.data, quick=options.quick),
         jobs=options.jobs,
         quick=options.quick,

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, keep_responses, simulated
-from _datasets import Piece, pieces, quartet
+from _datasets import Piece, fitting, pieces, quartet
 from _figures import COLOURS, curve, save, subplots
 from _measure import median_snr, scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
@@ -70,7 +70,7 @@ def excerpts(data: Path | None) -> dict[str, Piece]:
     found = {"quartet": quartet()}
     for start in STARTS if data else ():
         cut = pieces(data, seconds=SECONDS, offset=start, solo_seconds=SOLO_SECONDS, borrow_solos=True)
-        found |= {f"{piece.name} at {start:g} s": piece for piece in cut if len(piece.names) >= N}
+        found |= {f"{piece.name} at {start:g} s": piece for piece in fitting(data, cut, N)}
     return found
 
 
@@ -95,7 +95,9 @@ def grid(data: Path | None, quick: bool) -> list[Cell]:
         }
 
     if quick:
-        return [cell(scene, distance_cm, strings[0]) for scene, distance_cm in QUICK]
+        embedded, *own = found
+        played = (embedded, own[0] if own else embedded, embedded)
+        return [cell(scene, distance_cm, piece) for (scene, distance_cm), piece in zip(QUICK, played, strict=True)]
     cells = []
     for distance_cm in DISTANCES:
         for index, scene in enumerate((room, layout) for room in ROOMS for layout in LAYOUTS):

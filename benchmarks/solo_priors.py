@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from _cases import KINDS, Case, folder_cases, keep_responses, simulated
-from _datasets import Piece, has_pieces, is_case, pieces, quartet, walk
+from _datasets import Piece, fitting, free, has_pieces, is_case, nothing_found, pieces, quartet, walk
 from _figures import COLOURS, save, subplots
 from _measure import Analysis, analyse, fitted, scorer
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
@@ -79,8 +79,9 @@ AS_THEIRS = {method: "clap" if "clap" in TOLD[method] else TOLD[method][0] for m
 def grid(data: Path | None, quick: bool) -> list[Cell]:
     kinds: dict[tuple[str, str], set[str | None]] = {(HALL, name): {None, *KINDS} for name in players(data)}
     kinds |= {(READY, name): {None, *case.solos} for name, case in ready(data).items()}
-    if quick:
-        kinds = dict(list(kinds.items())[:1])
+    if quick:  # the quartet, and a piece and a take of DIR if there are any
+        chosen = [*[(HALL, name) for name in players(data)][:2], *[(READY, name) for name in ready(data)][:1]]
+        kinds = {place: kinds[place] for place in chosen}
     cells = []
     for (room, take), there in kinds.items():
         for method, tellings in TOLD.items():
@@ -89,7 +90,8 @@ def grid(data: Path | None, quick: bool) -> list[Cell]:
                 if told not in there or (told == "clap" and recipes()[method].bases and "solo" not in there):
                     continue
                 seeds = SEEDS if room == HALL and told == AS_THEIRS.get(method, "") and not quick else 1
-                cells += [cell(room, take, N, method, told, seed) for seed in range(seeds)]
+                mics = N if room == HALL else ready(data)[take].mixture_LM.shape[1]
+                cells += [cell(room, take, mics, method, told, seed) for seed in range(seeds)]
         if room == HALL:
             cells += [cell(room, take, N + 2, method, told, 0) for method, told in WITH_PAIR]
     return cells
@@ -110,8 +112,12 @@ def recipes() -> dict[str, Method]:
 def players(data: Path | None) -> dict[str, Piece]:
     found = [quartet()]
     if data and has_pieces(data):
-        found += pieces(data, seconds=SECONDS, offset=START, solo_seconds=SOLO_SECONDS, borrow_solos=True)
-    return {piece.name: piece for piece in found if len(piece.names) >= N}
+        cut_out = pieces(data, seconds=SECONDS, offset=START, solo_seconds=SOLO_SECONDS, borrow_solos=True)
+        free(data, [piece.name for piece in cut_out], [found[0].name])
+        found += fitting(data, cut_out, N)
+    elif data and not ready(data):
+        nothing_found(data, takes=True)
+    return {piece.name: piece for piece in found}
 
 
 @cache
@@ -124,6 +130,13 @@ def ready(data: Path | None) -> dict[str, Case]:
 def cut(case: Case) -> Case:
     length = round(SECONDS * case.sample_rate)
     return replace(case, mixture_LM=case.mixture_LM[:length], truth_LN=case.truth_LN[:length])
+
+
+def hurried(case: Case) -> Case:
+    rate = case.sample_rate // 4
+    mixture_LM, truth_LN = (resample_poly(x_LN, 1, 4)[: 2 * rate] for x_LN in (case.mixture_LM, case.truth_LN))
+    solos = {kind: (resample_poly(x_LM, 1, 4), passages) for kind, (x_LM, passages) in case.solos.items()}
+    return replace(case, sample_rate=rate, mixture_LM=mixture_LM, truth_LN=truth_LN, solos=solos)
 
 
 def stage(quick: bool) -> Scene:
@@ -146,7 +159,7 @@ remember = cache(keep_responses)  # once a process
 def everything(data: Path | None, quick: bool, room: str, take: str) -> Case:
     """Return a take with all its microphones."""
     if room == READY:
-        return ready(data)[take]
+        return hurried(ready(data)[take]) if quick else ready(data)[take]
     remember()
     piece = players(data)[take]
     stems_LN, solos_LN, rate = piece.stems_LN[:, :N], piece.solos_LN, piece.sample_rate
@@ -268,7 +281,8 @@ def by_take(
         document["cells"], "room", "take", "mics", "method", "told"
     ).items():
         ways = [way or own_way(told[0])]
-        if (where, heard_by, tuple(each)) == (room, mics, told) and ways[0] in results[0]:
+        # Ready takes have as many microphones as they have.
+        if (where, tuple(each)) == (room, told) and (heard_by == mics or room == READY) and ways[0] in results[0]:
             found[take] = float(np.mean([np.mean(result[ways[0]][figure]) for result in results]))
     return found
 
