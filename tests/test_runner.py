@@ -124,7 +124,8 @@ def log(folder):
 
 def started(folder, what):
     """Start the toy as from a terminal, in which it and its processes are one group."""
-    paths = os.pathsep.join([str(BENCHMARKS), str(BENCHMARKS.parent)])
+    # What is installed must be found there as it is here, for kept cells to be worth keeping.
+    paths = os.pathsep.join([str(BENCHMARKS), str(BENCHMARKS.parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, str(folder / "toy.py"), what],
         env=os.environ | {"PYTHONPATH": paths},
@@ -158,6 +159,20 @@ def test_cells_run_at_the_same_time_on_their_share_of_the_cores(runner, toy, tmp
     limited = runner.run("threads", cells[:1], toy.threads, jobs=5, folder=tmp_path)
     assert limited["cells"][0]["result"] == dict.fromkeys(runner.THREADS, "7")  # one cell, so one job
     assert dict(os.environ) == before
+
+
+def test_any_number_of_jobs_and_threads_gives_the_same_figures_of_a_real_take(runner, tmp_path):
+    robustness = importlib.import_module("robustness")
+    cells = [
+        {"axis": axis, "value": value, "players": 2, "seconds": 1, "solo_seconds": 1, "iterations": 2, "seed": 0}
+        | {"method": robustness.SOLOS}
+        for axis, value in (("none", 0), ("polarity", "take"))
+    ]
+    two = runner.run("two", cells, robustness.measure, jobs=2, folder=tmp_path)
+    assert two["runs"] == [{"jobs": 2, "threads": max(1, runner.cores() // 2)}]
+    # Here all cores serve one cell.
+    assert [each["result"] for each in two["cells"]] == [runner._plain(robustness.measure(cell)) for cell in cells]
+    assert two["cells"][0]["result"] != two["cells"][1]["result"]
 
 
 def test_a_killed_run_is_resumed(runner, toy, tmp_path, capsys):
