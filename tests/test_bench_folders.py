@@ -1,6 +1,8 @@
 """What the benchmarks make of folders of one's own: the right ones are measured, the wrong ones are not passed over."""
 
 import importlib
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,14 +114,22 @@ def test_pieces_without_solos_and_at_other_rates_take_turns(load, tmp_path):
     assert own.solos_LN.shape == (20 * own.sample_rate, 4)
 
 
-def test_ready_takes_keep_all_their_microphones(load, tmp_path):
-    plant_take(tmp_path / "quintet", sources=5, rate=4000)
+def test_ready_takes_keep_all_their_microphones(load, tmp_path, monkeypatch):
+    plant_take(tmp_path / "quintet", sources=5)
     script = load("solo_priors")
     cells = [cell for cell in script.grid(quick=True, data=tmp_path) if cell["take"] == "quintet"]
     assert {cell["mics"] for cell in cells} == {5}
+    heard = []
+
+    def told(case, *_):
+        heard.append((case.mixture_LM.shape[1], case.spots))
+        raise InterruptedError
+
+    monkeypatch.setattr(script, "told", told)
+    with pytest.raises(InterruptedError):
+        script.measure(cells[0], tmp_path, quick=True)
+    assert heard == [(5, (0, 1, 2, 3, 4))]
     cell = next(cell for cell in cells if (cell["method"], cell["told"]) == ("ntf-panning", "solo"))
-    result = script.measure(cell, tmp_path, quick=True)
-    assert len(result["mask"]["delta_sdr"]) == 5
     document = {"cells": [{"cell": cell, "result": {"mask": {"delta_sdr": [1.0, 2.0]}}}]}
     assert script.by_take(document, script.READY, script.N, ("ntf-panning", "solo")) == {"quintet": 1.5}
 
@@ -135,3 +145,16 @@ def test_takes_and_pieces_of_one_name_do_not_replace_each_other(load, tmp_path):
     plant_take(tmp_path / "quartet, hall")
     assert "rename" in complaint(load("peers").grid, quick=False, data=tmp_path)
     assert "rename" in complaint(load("_cases").named_cases, folder=tmp_path)
+
+
+def test_iterations_alone_can_be_timed_in_a_clean_checkout(load, tmp_path, monkeypatch):
+    speed = load("speed")
+    for name in ("side_by_side", "log_det_side_by_side", "ntf_side_by_side", "growth"):
+        monkeypatch.setattr(speed, name, lambda *_, **__: {})
+    path = tmp_path / "speed.quick.json"
+    monkeypatch.setattr(speed, "result_path", lambda *_: path)
+    monkeypatch.setattr(sys, "argv", ["speed.py", "--quick", "--iterations"])
+    speed.main()
+    path.write_text(json.dumps({"methods": 1} | json.loads(path.read_text())))
+    speed.main()  # the rest stays
+    assert set(json.loads(path.read_text())) == {"methods", "iterations"}

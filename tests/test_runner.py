@@ -161,18 +161,14 @@ def test_cells_run_at_the_same_time_on_their_share_of_the_cores(runner, toy, tmp
     assert dict(os.environ) == before
 
 
-def test_any_number_of_jobs_and_threads_gives_the_same_figures_of_a_real_take(runner, tmp_path):
+def test_jobs_and_threads_do_not_change_the_figures_of_a_real_take(runner, tmp_path):
     robustness = importlib.import_module("robustness")
-    cells = [
-        {"axis": axis, "value": value, "players": 2, "seconds": 1, "solo_seconds": 1, "iterations": 2, "seed": 0}
-        | {"method": robustness.SOLOS}
-        for axis, value in (("none", 0), ("polarity", "take"))
-    ]
+    cell = {"axis": "none", "value": 0, "players": 2, "seconds": 0.5, "solo_seconds": 0.5, "iterations": 2}
+    cells = [cell | {"method": robustness.NO_SOLOS, "seed": seed} for seed in range(2)]
     two = runner.run("two", cells, robustness.measure, jobs=2, folder=tmp_path)
     assert two["runs"] == [{"jobs": 2, "threads": max(1, runner.cores() // 2)}]
-    # Here all cores serve one cell.
-    assert [each["result"] for each in two["cells"]] == [runner._plain(robustness.measure(cell)) for cell in cells]
-    assert two["cells"][0]["result"] != two["cells"][1]["result"]
+    here = runner._plain(robustness.measure(cells[0]))  # in one process with all cores
+    assert here == two["cells"][0]["result"] != two["cells"][1]["result"]
 
 
 def test_a_killed_run_is_resumed(runner, toy, tmp_path, capsys):
