@@ -253,11 +253,16 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
     else:
         peer = PEERS[method]
         iterations = 1 if quick and peer.windows else peer.iterations
-        start = time.perf_counter()
-        images_LJM = peer.unmix(centred(case.mixture_LM).astype(float), window, iterations, cell["seed"])
-        seconds = time.perf_counter() - start
-        y_LN = matched(case.truth_LN, images_LJM[:, :, list(case.spots)])
         about = {"version": version(DISTRIBUTIONS.get(peer.package, peer.package))}
+        own = list(case.spots)
+        start = time.perf_counter()
+        try:
+            images_LJM = peer.unmix(centred(case.mixture_LM).astype(float), window, iterations, cell["seed"])
+            y_LN = matched(case.truth_LN, images_LJM[:, :, own])
+        except np.linalg.LinAlgError as error:  # it counts as if it had left the spots alone
+            about["failed"] = str(error)
+            y_LN = case.mixture_LM[:, own]
+        seconds = time.perf_counter() - start
     gains = scorer(case)(y_LN)
     return {
         **{key: np.round(gains[key], 3) for key in ("delta_sdr", "delta_sir", "sar")},
@@ -402,6 +407,11 @@ def words(document: dict[str, Any]) -> str:
     slow = {method: best(document, method, ROOMS) or best(document, method, GAINS) for method in there}
     times = ", ".join(f"{method} {found['seconds'] / fast['seconds']:.2g}" for method, found in slow.items())
     lines.append(f"- Seconds a take as multiples of `{DEFAULT}`'s, each at its best window: {times}.")
+    failed = [
+        f"{method} ({result['failed']})" for (method,), found in by_method for result in found if "failed" in result
+    ]
+    if failed:
+        lines.append(f"- Ended in an error, which counts as no gain: {', '.join(failed)}.")
     packages = {name.split()[0]: result["version"] for (name,), (result, *_) in by_method if "version" in result}
     lines.append(f"- Versions: {', '.join(f'{name} {number}' for name, number in packages.items())}.")
     missing = [package for package in LIBRARIES if package not in packages]
