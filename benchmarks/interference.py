@@ -290,7 +290,7 @@ def draw(document: dict[str, Any]) -> None:
         axis.errorbar(means, range(len(means)), xerr=[margin or 0.0 for margin in margins], fmt="o", color=colour)
         axis.axvline(0, color=COLOURS[7], linewidth=1)
         axis.set_title(mixture, loc="left")
-        axis.set_xlabel("gain in SDR over the raw spots, dB")
+        axis.set_xlabel("gain in SDR, dB")
     axes[0].set_yticks(range(len(methods)), list(methods))
     axes[0].invert_yaxis()
     save(figure, "interference")

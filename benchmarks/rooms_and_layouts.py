@@ -268,7 +268,7 @@ def distance_in_words(document: dict[str, Any]) -> str:
         parts.append(f"`{method}`{comma}{told} on {sum(gap > 0 for gap in gaps.values())} of {len(gaps)}")
     spots = [abs(float(np.mean(gains_at(cells, *scene, "spot_snr"))) - THEIR_SCENES[scene][0]) for scene in common]
     return (
-        f"More than their best network in the same scene (of strings theirs is with a bass, which ours have not) gain "
+        f"More than their best network in the same scene (with strings, theirs has a bass in it, ours has not) gain "
         f"{'; '.join(parts)}. The spots themselves differ from theirs by at most {max(spots):.1f} dB: the music is "
         f"another, and a chair is empty."
     )
@@ -334,7 +334,7 @@ def draw(document: dict[str, Any]) -> None:
         means, margins = zip(*(mean_and_margin(gains_at(cells, *HOME, d, name)) for d in there))
         curve(left, there, means, np.nan_to_num(margins).tolist(), name)
     theirs = [THEIR_SCENES[(*HOME, d)][1] for d in DISTANCES]
-    left.plot(DISTANCES, theirs, "x--", color=COLOURS[6], label="Pandey et al. 2026, best network")
+    left.plot(DISTANCES, theirs, "x--", color=COLOURS[6], label="Pandey et al. 2026, best network (mean with a bass)")
     left.set_xlabel("from player to spot, cm (R6/L5)")
     left.set_ylabel("gain over the raw spot, dB\n(median over 1-s frames, no filter)")
     for column, room in enumerate(ROOMS):

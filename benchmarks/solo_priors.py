@@ -458,7 +458,7 @@ def takes_in_words(document: dict[str, Any]) -> str:
     ends = ", ".join(f"{name} on {count}" for name, count in below.items())
     return (
         f"The quartet and the piece it is from counted as one, fixH beats updtH on {first} of {len(fixh)} and updtH "
-        f"beats blind on {second}; in the paper both hold. In the mean over the players, below the raw spot end "
+        f"beats blind on {second}; in the paper both hold. In the mean over the players, below the raw spot end: "
         f"{ends}."
     )
 
