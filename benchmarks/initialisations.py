@@ -359,7 +359,7 @@ def sign(values: list[float]) -> int:
 
 def told(values: list[float], above: str, below: str) -> str:
     """Write a difference and what it says."""
-    unclear = f"the seeds do not tell, {sum(value > 0 for value in values)} of {len(values)} are above 0"
+    unclear = f"the seeds do not tell, {sum(value > 0 for value in values)} of {len(values)} above 0"
     return f"{written(both(values))} dB ({(unclear, above, below)[sign(values)]})"
 
 

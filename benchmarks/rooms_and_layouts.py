@@ -320,10 +320,16 @@ def players_in_words(document: dict[str, Any]) -> str:
                 clear = abs(mean) > margin
                 places["no telling" if not clear else "ahead" if mean > 0 else "behind"].append(player)
         said = "; ".join(f"{place} with {', '.join(players)}" for place, players in places.items() if players)
-        lines.append(f"- `{method}`{comma}{told}: {signed(gains)} dB, theirs {theirs:+.1f}; {said}.")
-    return "\n".join(
-        ["Mean over the players that both have, and with whom ours is beyond its margin from theirs:", "", *lines]
-    )
+        lines.append(
+            f"- `{method}`{comma}{told}: {signed(gains)} dB over {len(gains)} pieces, theirs {theirs:+.1f}, which is "
+            f"{beyond(gains, theirs)}; {said}."
+        )
+    return "\n".join(["Mean over the players that both have, and with whom the pieces tell them apart:", "", *lines])
+
+
+def beyond(gains: Sequence[float], theirs: float) -> str:
+    mean, margin = mean_and_margin(gains)
+    return "beyond the margin" if abs(mean - theirs) > margin else "within the margin"
 
 
 def draw(document: dict[str, Any]) -> None:
