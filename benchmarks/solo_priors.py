@@ -444,23 +444,24 @@ def takes(document: dict[str, Any]) -> str:
 
 
 def takes_in_words(document: dict[str, Any]) -> str:
-    rooms = [room for room in (HALL, READY) if by_take(document, room, N, ("fastmnmf2", None))]
-    fixh, updth, blind = (
-        {(room, take): gain for room in rooms for take, gain in by_work(document, room, N, (method, "solo")).items()}
-        for method in ("mnmf-fixh", "mnmf-updth", "mnmf-blind")
-    )
-    first = sum(fixh[take] > updth[take] for take in fixh)
-    second = sum(updth[take] > blind[take] for take in fixh)
-    below = {
-        name: f"{sum(gain < 0 for gain in gains.values())}"
-        for name, gains in (("fixH", fixh), ("updtH", updth), ("blind", blind))
-    }
-    ends = ", ".join(f"{name} on {count}" for name, count in below.items())
-    return (
-        f"The quartet and the piece it is from counted as one, fixH beats updtH on {first} of {len(fixh)} and updtH "
-        f"beats blind on {second}; in the paper both hold. In the mean over the players, below the raw spot end: "
-        f"{ends}."
-    )
+    said = []
+    for room, where in ((HALL, "pieces in the hall"), (READY, "ready takes")):
+        fixh, updth, blind = (
+            by_work(document, room, N, (method, "solo")) for method in ("mnmf-fixh", "mnmf-updth", "mnmf-blind")
+        )
+        if not fixh:
+            continue
+        first = sum(fixh[piece] > updth[piece] for piece in fixh)
+        second = sum(updth[piece] > blind[piece] for piece in fixh)
+        below = ", ".join(
+            f"{name} on {sum(gain < 0 for gain in gains.values())}"
+            for name, gains in (("fixH", fixh), ("updtH", updth), ("blind", blind))
+        )
+        said.append(
+            f"Of {len(fixh)} {where} fixH beats updtH on {first} and updtH beats blind on {second}; in the mean over "
+            f"the players, below the raw spot end: {below}."
+        )
+    return f"{' '.join(said)} In the paper fixH beats updtH, and updtH blind."
 
 
 def draw(document: dict[str, Any]) -> None:
