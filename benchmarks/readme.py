@@ -310,9 +310,11 @@ def in_short() -> str:
     }
     rival = max(pairs, key=lambda method: mean([[theirs - ours for theirs, ours in pairs[method]]]))
     theirs, ours = (mean([gains]) for gains in zip(*pairs[rival]))
-    plain = {method: peers.best(measured["peers"], method, peers.GAINS) for method in (*peers.PEERS, peers.DEFAULT)}
+    plain = {method: peers.best(measured["peers"], method, peers.GAINS) for method in peers.methods(measured["peers"])}
     gains = {method: figures["delta_sdr"][0] for method, figures in plain.items() if figures}
-    ahead = [f"{method} ({gains[method]:+.1f} dB)" for method in gains if gains[method] > gains[peers.DEFAULT]]
+    like = {method: peers.DEFAULT_SOLOS if method.endswith(", solos") else peers.DEFAULT for method in gains}
+    ahead = [f"{method} ({gains[method]:+.1f} dB)" for method, own in like.items() if gains[method] > gains[own]]
+    libraries = sum(method in peers.PEERS and gains[method] > gains[own] for method, own in like.items())
     harm = [
         f"{wrong.AXES[row['axis']].label}: {row['value']}"
         for row in measured["robustness"]["summary"]
@@ -330,8 +332,9 @@ def in_short() -> str:
         "of recorded players.",
         f"- In rooms the method of another library that comes nearest, {rival}, gains {theirs:+.1f} dB on "
         f"{len(pairs[rival])} takes, and there the default without solos {ours:+.1f}.",
-        f"- **Where it loses.** Without a room, in plain gains, {' and '.join(ahead) or 'no other library'} "
-        f"{'gain' if len(ahead) > 1 else 'gains'} more than the default without solos ({gains[peers.DEFAULT]:+.1f}).",
+        f"- **Where it loses.** Without a room, in plain gains, more than the default told the same "
+        f"({gains[peers.DEFAULT]:+.1f} dB, with solos {gains[peers.DEFAULT_SOLOS]:+.1f}) gain: "
+        f"{', '.join(ahead) or 'none'}; {libraries or 'none'} of them of other libraries.",
         f"- Solos do harm, with 95 % confidence, by: {'; '.join(harm) or 'nothing that was tried'}.",
         f"- In the studio of “CLASS-net + FastMNMF2”, at the settings of that paper, “{first}” ends highest, in the "
         f"mean, of the guided starts and ours from the spots ({guided[first]:+.1f} dB; ours "
