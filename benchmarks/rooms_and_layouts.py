@@ -303,8 +303,15 @@ def gains_of_players(document: dict[str, Any], name: str) -> dict[str, list[floa
 
 def shared(document: dict[str, Any], name: str) -> tuple[list[float], float]:
     """Return the gain of every piece at home over the players that theirs have, too, and what theirs gain there."""
-    gains = {player: found for player, found in gains_of_players(document, name).items() if player in THEIR_PLAYERS}
-    return list(np.mean(list(gains.values()), axis=0)), float(np.mean([THEIR_PLAYERS[player][1] for player in gains]))
+    ours, theirs = [], []
+    for piece, result in in_scene(document["cells"], *HOME, NEAR):
+        gains = zip(result["players"], result.get(name, {}).get("delta_snr", ()))
+        common = [(gain, THEIR_PLAYERS[player][1]) for player, gain in gains if player in THEIR_PLAYERS]
+        if common:
+            means = np.mean(common, axis=0)
+            ours.append((piece, float(means[0])))
+            theirs.append((piece, float(means[1])))
+    return of_pieces(ours), float(np.mean(of_pieces(theirs))) if theirs else np.nan
 
 
 def players_in_words(document: dict[str, Any]) -> str:
@@ -312,6 +319,8 @@ def players_in_words(document: dict[str, Any]) -> str:
     lines = []
     for name in SHOWN:
         gains, theirs = shared(document, name)
+        if not gains:
+            continue
         method, comma, told = split(name)
         places: dict[str, list[str]] = {"ahead": [], "behind": [], "no telling": []}
         for player, found in gains_of_players(document, name).items():
@@ -324,6 +333,8 @@ def players_in_words(document: dict[str, Any]) -> str:
             f"- `{method}`{comma}{told}: {signed(gains)} dB over {len(gains)} pieces, theirs {theirs:+.1f}, which is "
             f"{beyond(gains, theirs)}; {said}."
         )
+    if not lines:
+        return "No player is in both."
     return "\n".join(["Mean over the players that both have, and with whom the pieces tell them apart:", "", *lines])
 
 
