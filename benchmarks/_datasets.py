@@ -32,6 +32,7 @@ from mnmf.errors import check_number
 
 DEPTH = 2  # a piece lies at most so many folders below the one given
 SHOWN = 5  # names or problems spelled out in a message
+EMBEDDED, EMBEDDED_WORK = "quartet", "q2_mozart_k458_iii"  # the embedded quartet is an excerpt of that piece
 HOP = 0.1  # seconds of the levels by which passages are chosen
 SHORTEST_SOLO = 1.0  # seconds; a shorter borrowed one says too little of an instrument
 
@@ -109,7 +110,13 @@ def quartet() -> Piece:
     """The embedded quartet, all of it."""
     embedded = data.quartet()
     audio = embedded.stems_LN, embedded.solos_LN
-    return Piece("quartet", "embedded", embedded.sample_rate, tuple(embedded.names), lambda: audio)
+    return Piece(EMBEDDED, "embedded", embedded.sample_rate, tuple(embedded.names), lambda: audio)
+
+
+def work(name: str) -> str:
+    """Return which piece an excerpt, "NAME at 5 s", is of: margins are over pieces, for two of one tell less."""
+    name = name.partition(" at ")[0]
+    return EMBEDDED_WORK if name == EMBEDDED else name
 
 
 def pieces(
