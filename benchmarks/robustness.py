@@ -78,12 +78,12 @@ class Axis:
 
 
 BOTH = ", solos as well"
-WINDOWS = (0.09, 0.19, 0.37, 0.74, 1.49)
+WINDOWS = (0.19, 0.37, 0.74, 1.49)
 AXES = {
-    "noise": Axis("noise of the microphones, dB re the peak of the take", (-80, -60, -40, -20), "none"),
+    "noise": Axis("noise of the microphones, dB re the peak of the take", (-60, -40, -20), "none"),
     "markers": Axis("solo passages marked too early or late, s", (0.5, 1, 2, 4, "swap"), 0, (), FLAWLESS),
-    "delay": Axis("one microphone late in the take, ms", (5, 20, 50, 200), 0),
-    "delay" + BOTH: Axis("one microphone late in take and solos, ms", (20, 200), 0, (), "delay"),
+    "delay": Axis("one microphone late in the take, ms", (5, 20, 50), 0),
+    "delay" + BOTH: Axis("one microphone late in take and solos, ms", (20, 50), 0, (), "delay"),
     "gain": Axis("gain of one microphone changed since the solos, ± dB", (6, 12), 0, (), FLAWLESS),
     "gains": Axis("gains of all microphones changed since the solos, ± dB", (3, 6, 9, 12), 0, (), FLAWLESS),
     "polarity": Axis("polarity of one microphone flipped", ("take", "both"), "no"),
