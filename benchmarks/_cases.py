@@ -1,5 +1,6 @@
 """Takes with known truth: the embedded quartet in simulated rooms, and folders of one's own."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from _datasets import DEPTH, check_folder, complain, contents, is_case, walk
+from _datasets import DEPTH, check_folder, complain, contents, free, is_case, walk
 
 from mnmf import data, markers, simulate
 from mnmf.errors import MarkerError
@@ -75,8 +76,9 @@ def named_cases(folder: Path | None, quick: bool = False) -> dict[str, Callable[
     made: dict[str, Callable[[], Case]]
     made = {"duet, chamber": duet_case} if quick else {name: partial(_quartet_case, name) for name in QUARTET_SCENES}
     if folder:
-        paths = _takes(folder)[: 1 if quick else None]
-        made |= {path.name: partial(_read_case, path) for path in paths}
+        paths = _takes(folder)
+        free(folder, paths, made)
+        made |= {name: partial(_read_case, paths[name], name) for name in list(paths)[: 1 if quick else None]}
     return made
 
 
@@ -117,12 +119,13 @@ def folder_cases(folder: Path) -> Iterator[Case]:
     """Read each folder that holds mix.flac, reference.flac, solo.flac and solo.txt (and maybe clap.*).
 
     Channel i of the mix is source i's spot, channel i of the reference its true image there, label i its name.  The
-    folders lie in the one given or up to two below; whether they are complete is looked at before any is read.
+    folders lie in the one given or up to two below; whether they are complete is looked at before any is read.  Takes
+    of the same name are told apart by where they lie.
     """
-    return (_read_case(path) for path in _takes(folder))
+    return (_read_case(path, name) for name, path in _takes(folder).items())
 
 
-def _takes(folder: Path) -> list[Path]:
+def _takes(folder: Path) -> dict[str, Path]:
     check_folder(folder)
     found = [path for path, _ in walk(folder, is_case)]
     if not found:
@@ -134,7 +137,8 @@ def _takes(folder: Path) -> list[Path]:
     problems = [f"{path.name} lacks {', '.join(names)}" for path, names in lacking.items() if names]
     if problems:
         complain(f"{folder}: {len(problems)} of {len(found)} takes are incomplete; complete or move them", problems)
-    return found
+    alike = Counter(path.name for path in found)
+    return {path.name if alike[path.name] == 1 else path.relative_to(folder).as_posix(): path for path in found}
 
 
 def _lacking(folder: Path) -> list[str]:
@@ -143,7 +147,7 @@ def _lacking(folder: Path) -> list[str]:
     return [name for name in wanted if not (folder / name).exists()]
 
 
-def _read_case(folder: Path) -> Case:
+def _read_case(folder: Path, name: str) -> Case:
     try:
         mixture_LM, rate = soundfile.read(folder / "mix.flac", always_2d=True)
         truth_LN, _ = soundfile.read(folder / "reference.flac", always_2d=True)
@@ -156,4 +160,4 @@ def _read_case(folder: Path) -> Case:
                 names = tuple(p.source for p in passages)
     except (soundfile.LibsndfileError, OSError, MarkerError) as error:
         raise SystemExit(f"{folder}: cannot be read: {error}") from error
-    return Case(folder.name, rate, mixture_LM, truth_LN, tuple(range(truth_LN.shape[1])), names, solos)
+    return Case(name, rate, mixture_LM, truth_LN, tuple(range(truth_LN.shape[1])), names, solos)

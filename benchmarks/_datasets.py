@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import soundfile
@@ -32,8 +32,11 @@ from mnmf.errors import check_number
 
 DEPTH = 2  # a piece lies at most so many folders below the one given
 SHOWN = 5  # names or problems spelled out in a message
+EMBEDDED, EMBEDDED_WORK = "quartet", "q2_mozart_k458_iii"  # the embedded quartet is an excerpt of that piece
 HOP = 0.1  # seconds of the levels by which passages are chosen
 SHORTEST_SOLO = 1.0  # seconds; a shorter borrowed one says too little of an instrument
+
+TAKE = "take/mix.flac, reference.flac, solo.flac, solo.txt"
 
 Found = TypeVar("Found")
 
@@ -64,6 +67,7 @@ class Piece:
     """Stems that play together and, where there are any, a solo of each player; read when first asked for.
 
     All players are mono: of stereo files, the mean of both channels.  `names` are unique ("violin1", "violin2").
+    `seconds` is the length of the stems, where that matters.
     """
 
     name: str
@@ -71,6 +75,8 @@ class Piece:
     sample_rate: int
     names: tuple[str, ...]
     read: Callable[[], tuple[np.ndarray, np.ndarray | None]] = field(repr=False)
+    seconds: float = np.inf
+    has_solos: bool = True
 
     @property
     def stems_LN(self) -> np.ndarray:
@@ -104,7 +110,13 @@ def quartet() -> Piece:
     """The embedded quartet, all of it."""
     embedded = data.quartet()
     audio = embedded.stems_LN, embedded.solos_LN
-    return Piece("quartet", "embedded", embedded.sample_rate, tuple(embedded.names), lambda: audio)
+    return Piece(EMBEDDED, "embedded", embedded.sample_rate, tuple(embedded.names), lambda: audio)
+
+
+def work(name: str) -> str:
+    """Return which piece an excerpt, "NAME at 5 s", is of: margins are over pieces, for two of one tell less."""
+    name = name.partition(" at ")[0]
+    return EMBEDDED_WORK if name == EMBEDDED else name
 
 
 def pieces(
@@ -147,7 +159,7 @@ def pieces(
     check_folder(root)
     found = [(path, *recognised) for path, recognised in walk(root, _recognise)]
     if not found:
-        _nothing_found(root)
+        nothing_found(root)
     cut = Cut(seconds, offset, solo_seconds, borrow_solos)
     alike = Counter(path.name for path, _, _ in found)
     opened, problems = [], []
@@ -155,17 +167,42 @@ def pieces(
         name = _name(path) if alike[path.name] == 1 else path.relative_to(root).as_posix()
         wrong = list(parts.problems)
         stems = tuple(stem for _, stem in parts.stems)
-        rates = {_header(stem, wrong) for stem in (*stems, *parts.solos)} - {None}
+        headers = {file: _header(file, wrong) for file in (*stems, *parts.solos)}
+        rates = {header.samplerate for header in headers.values() if header}
         if len(rates) > 1:
             wrong.append(f"its files have different sample rates: {', '.join(f'{rate} Hz' for rate in sorted(rates))}")
         if wrong:
             problems.append(f"{dataset} piece {name}: {'; '.join(wrong)}")
         else:
             names = numbered([instrument for instrument, _ in parts.stems])
-            opened.append(Piece(name, dataset, rates.pop(), names, partial(_read, path, stems, parts.solos, cut)))
+            length = min(headers[stem].duration for stem in stems)
+            length = length if seconds is None else min(length, seconds)
+            read = partial(_read, path, stems, parts.solos, cut)
+            has_solos = borrow_solos or bool(parts.solos)
+            opened.append(Piece(name, dataset, rates.pop(), names, read, length, has_solos))
     if problems:
         complain(f"{root}: {len(problems)} of {len(found)} pieces cannot be used; complete or move them", problems)
     return opened
+
+
+def fitting(folder: Path, found: Sequence[Piece], players: int, seconds: float = 0.0) -> list[Piece]:
+    """Return the pieces with that many players or more; there must be one, and none may be too short."""
+    enough = [piece for piece in found if len(piece.names) >= players]
+    if not enough:
+        most = max(len(piece.names) for piece in found)
+        raise SystemExit(f"{folder}: none of {len(found)} pieces has {players} players; the most are {most}")
+    short = [f"{piece.name}: {piece.seconds:.1f} s" for piece in enough if piece.seconds < seconds]
+    if short:
+        wanted = f"shorter than the excerpt of {seconds:g} s"
+        complain(f"{folder}: {len(short)} of {len(enough)} pieces are {wanted}; move them", short)
+    return enough
+
+
+def free(folder: Path, names: Iterable[str], embedded: Iterable[str]) -> None:
+    """Refuse names that what is embedded has, too: one would replace the other."""
+    twice = sorted(set(names) & set(embedded))
+    if twice:
+        raise SystemExit(f"{folder}: {listed(twice)} is the name of what is embedded; rename the folder")
 
 
 def numbered(instruments: Sequence[str]) -> tuple[str, ...]:
@@ -333,8 +370,10 @@ def complain(message: str, lines: Sequence[str]) -> NoReturn:
     raise SystemExit("\n  ".join([message, *lines[:SHOWN], *([f"and {rest} more"] if rest > 0 else [])]))
 
 
-def _nothing_found(root: Path) -> NoReturn:
+def nothing_found(root: Path, takes: bool = False) -> NoReturn:
+    """Say what was expected and what is there; `takes`: they would have done, too."""
     expected = "".join(f"\n    {dataset}: {example}" for dataset, (example, _) in LAYOUTS.items())
+    expected += f"\n    ready takes: {TAKE}" if takes else ""
     names = [path.name for folder in (root, *_entries(root)) for path in _entries(folder)]
     hint = ""
     if any(True for _ in walk(root, is_case)):
@@ -343,7 +382,8 @@ def _nothing_found(root: Path) -> NoReturn:
         hint = "; .stem.mp4 is MUSDB18, of which only the HQ version (.wav) can be read"
     elif any(name.endswith((".zip", ".tar", ".gz", ".7z", ".rar")) for name in names):
         hint = "; unpack the archives first"
-    message = f"{root}: no pieces in it or up to {DEPTH} folders below\n  expected one of"
+    what = "neither pieces nor takes" if takes else "no pieces"
+    message = f"{root}: {what} in it or up to {DEPTH} folders below\n  expected one of"
     raise SystemExit(f"{message}{expected}\n  found {contents(root)}{hint}")
 
 
@@ -368,8 +408,8 @@ def _audio_files(folder: Path) -> dict[str, Path]:
 # --- audio
 
 
-def _header(path: Path, problems: list[str]) -> int | None:
-    """Return the sample rate, or say what is wrong."""
+def _header(path: Path, problems: list[str]) -> Any:
+    """Return what soundfile tells of a file, or say what is wrong."""
     try:
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, OSError) as error:
@@ -377,7 +417,7 @@ def _header(path: Path, problems: list[str]) -> int | None:
         return None
     if info.frames == 0:
         problems.append(f"{path.name} is empty")
-    return info.samplerate
+    return info
 
 
 @lru_cache(maxsize=4)  # enough for a take of several pieces, little enough for a large dataset

@@ -84,7 +84,7 @@ def by_mnmf(X_FTM: np.ndarray, K: int, n_iterations: int) -> None:
 
 def by_pyroomacoustics(X_FTM: np.ndarray, K: int, n_iterations: int) -> None:
     pyroomacoustics.bss.fastmnmf2(
-        np.ascontiguousarray(X_FTM.transpose(1, 0, 2)), n_iter=n_iterations, n_components=K, mic_index="all"
+        np.ascontiguousarray(X_FTM.transpose(1, 0, 2)), n_iter=n_iterations, n_components=K, mic_index=0
     )
 
 

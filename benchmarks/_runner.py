@@ -15,6 +15,7 @@ recorded.
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import inspect
 import json
@@ -24,12 +25,12 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from importlib.metadata import version
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,6 @@ Result = dict[str, Any]
 
 FOLDER = Path(__file__).parent
 PACKAGE = Path(mnmf.__file__).parent
-# What may change figures without any source file changing.
-LIBRARIES = ("numpy", "scipy", "numba", "pyroomacoustics")
 THREADS = (
     "NUMBA_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -104,7 +103,8 @@ def run(
     Returns
     -------
     dict
-        What was written: "environment", "runs" (jobs and threads, more than one pair if they changed in between),
+        What was written: "environment", "seconds" (from start to end; of an interrupted run, to the last cell that it
+        finished), "runs" (jobs and threads, more than one pair if they changed in between),
         "seeds", "cells" in their order and, if asked for, "summary".
 
     Raises
@@ -116,6 +116,7 @@ def run(
     """
     from _environment import environment
 
+    started, start = time.time(), time.monotonic()
     path = result_path(name, quick, folder)
     stem = path.stem
     todo = list(cells)
@@ -141,7 +142,14 @@ def run(
                     failed.append(index)
                     progress.fail(f"{shown(todo[index])} failed:\n{error}")
                     continue
-                line = {"key": keys[index], "result": result, "jobs": jobs, "threads": threads}
+                line = {
+                    "key": keys[index],
+                    "result": result,
+                    "jobs": jobs,
+                    "threads": threads,
+                    "started": started,
+                    "seconds": time.monotonic() - start,
+                }
                 file.write(json.dumps(line).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -158,7 +166,8 @@ def run(
 
     lines = [done[key] for key in keys]
     document: dict[str, Any] = {
-        "environment": environment(),
+        "environment": environment(threads),
+        "seconds": round(time.monotonic() - start + _earlier(lines, started), 1),
         "runs": [{"jobs": j, "threads": t} for j, t in sorted({(line["jobs"], line["threads"]) for line in lines})],
         "seeds": sorted({cell["seed"] for cell in todo if "seed" in cell}),
         "cells": [{"cell": cell, "result": line["result"]} for cell, line in zip(todo, lines)],
@@ -220,11 +229,11 @@ def cores() -> int:
 def fingerprint(measure: Callable[..., Any], inputs: Iterable[Path] = ()) -> str:
     """Return a digest of all that figures depend on but the cell: the package, the libraries, the script, the inputs.
 
-    Of the script's folder count the script and what scripts share, ``_*.py``.
+    Of the script's folder count the script, the scripts that it imports, and what scripts share, ``_*.py``.
     """
-    digest = hashlib.sha256()
-    for library in LIBRARIES:
-        digest.update(f"{library} {version(library)}\n".encode())
+    from _environment import versions
+
+    digest = hashlib.sha256(json.dumps(versions()).encode())
     while isinstance(measure, partial):
         measure = measure.func
     digest.update(measure.__qualname__.encode())
@@ -232,7 +241,7 @@ def fingerprint(measure: Callable[..., Any], inputs: Iterable[Path] = ()) -> str
     for root, paths in (
         (PACKAGE, _files(PACKAGE)),
         (FOLDER, sorted(FOLDER.glob("_*.py"))),
-        (script.parent, [script]),
+        (script.parent, _scripts(script)),
         *((path.parent, _files(path)) for path in inputs),
     ):
         for path in paths:
@@ -245,7 +254,40 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     compiled = {".pyc", ".nbi", ".nbc"}
-    return sorted(found for found in path.rglob("*") if found.is_file() and found.suffix not in compiled)
+    found, seen = [], set()
+    for folder, below, names in os.walk(path, followlinks=True):
+        below.sort()
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back
+            below.clear()
+            continue
+        seen.add(real)
+        found += [file for name in names if (file := Path(folder, name)).is_file() and file.suffix not in compiled]
+    return sorted(found)
+
+
+def _scripts(script: Path) -> list[Path]:
+    """Return a script and those beside it that it imports, directly or not."""
+    found = [script]
+    for each in found:
+        for node in ast.walk(ast.parse(each.read_bytes())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            beside = [script.parent / f"{name.partition('.')[0]}.py" for name in names]
+            found += [path for path in dict.fromkeys(beside) if path.is_file() and path not in found]
+    return sorted(found)
+
+
+def _earlier(lines: Iterable[dict[str, Any]], started: float) -> float:
+    """Return the seconds that earlier, interrupted runs took until their last cell."""
+    last: dict[float, float] = {}
+    for line in lines:
+        if line["started"] != started:
+            last[line["started"]] = max(last.get(line["started"], 0.0), line["seconds"])
+    return sum(last.values())
 
 
 def _keys(cells: list[Cell], context: str) -> list[str]:

@@ -22,12 +22,12 @@ FLOOR_DB = -70
 
 
 def main() -> None:
+    options = arguments(__doc__, data="not used: it is the embedded quartet; neither are --jobs")
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    options = arguments(__doc__, data="not used: it is the embedded quartet; neither are --jobs")
     quartet = data.quartet()
     rate = quartet.sample_rate
     scene = simulate.chamber_scene(quartet.names)

@@ -11,7 +11,8 @@ turns; without it the embedded quartet is the only one.
 The true Λ of a room has the level of each player's image at each microphone relative to that at its own spot.  Of a
 method it has what the model expects there: Λ itself of the time-domain optimisation, the gains of KAMIR and the
 covariances of FastMNMF2 over all frequencies, each weighted by what the player plays.  Writes
-benchmarks/results/interference.json; seconds are comparable only if it ran with --jobs 1.
+benchmarks/results/interference.json and docs/images/interference.png; seconds are comparable only if it ran with
+--jobs 1.
 """
 
 import tempfile
@@ -24,8 +25,9 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, keep_responses
-from _datasets import Piece, quartet
+from _datasets import Piece, fitting, quartet
 from _datasets import pieces as read_pieces
+from _figures import COLOURS, save, subplots
 from _measure import centred, scorer
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from methods import session, write_case
@@ -75,7 +77,8 @@ CONTENDERS = {
 }
 
 
-def grid(quick: bool) -> list[Cell]:
+def grid(quick: bool, data: Path | None = None) -> list[Cell]:
+    pieces(data)  # says what it cannot use
     mixtures, seeds = (MIXTURES[:1], SEEDS[:1]) if quick else (MIXTURES, SEEDS)
     return [
         {"mixture": mixture, "seed": seed, "method": method}
@@ -90,7 +93,7 @@ def pieces(data: Path | None) -> list[Piece]:
     if data is None:
         return [quartet()]
     found = read_pieces(data, seconds=12.0, offset=5.0, solo_seconds=10.0, borrow_solos=True)
-    return [piece for piece in found if len(piece.names) >= N]
+    return fitting(data, found, N, SECONDS)
 
 
 @lru_cache(1)  # the cells of one mixture follow each other
@@ -246,11 +249,59 @@ def show(table: dict[str, dict[str, dict[str, Any]]]) -> None:
             print(f"{mixture:10} {method:34} {figures}")
 
 
+def words(document: dict[str, Any]) -> str:
+    """Say of each mixture what gains most, what finds Λ best, and what ends below the raw spots."""
+    cells = grouped(document["cells"], "mixture", "method")
+    lines = []
+    for mixture, methods in document["summary"].items():
+        gains, errors = (
+            {method: [float(np.mean(result[key])) for result in cells[mixture, method]] for method in methods}
+            for key in ("delta_sdr", "error")
+        )
+        nearness = {method: [-error for error in found] for method, found in errors.items()}
+        lost = [
+            f"`{method}` ({mean:+.1f} ± {margin:.1f} dB)"
+            for method, (mean, margin) in ((method, mean_and_margin(found)) for method, found in gains.items())
+            if mean + margin < 0
+        ]
+        lines.append(
+            f"- {mixture}: most is gained by {first(gains)}; nearest to the true matrix comes {first(nearness)}; "
+            f"clearly below the raw spots {'end ' + ', '.join(lost) if lost else 'ends none'}."
+        )
+    return "\n".join(lines)
+
+
+def first(figures: dict[str, list[float]]) -> str:
+    """Name the method with the largest mean over the seeds, and those that the seeds do not tell from it."""
+    best = max(figures, key=lambda method: sum(figures[method]))
+    others = []
+    for method, found in figures.items():
+        mean, margin = mean_and_margin([a - b for a, b in zip(figures[best], found)])
+        if method != best and not mean > margin:
+            others.append(f"`{method}`")
+    return f"`{best}`" + (f" (the seeds do not tell it from {' and '.join(others)})" if others else "")
+
+
+def draw(document: dict[str, Any]) -> None:
+    """Draw what each method gains in each mixture."""
+    table = document["summary"]
+    figure, axes = subplots(1, len(table), size=(9.0, 3.2), sharey=True)
+    for axis, (mixture, methods), colour in zip(axes, table.items(), COLOURS):
+        means, margins = zip(*(row["delta_sdr"] for row in methods.values()))
+        axis.errorbar(means, range(len(means)), xerr=[margin or 0.0 for margin in margins], fmt="o", color=colour)
+        axis.axvline(0, color=COLOURS[7], linewidth=1)
+        axis.set_title(mixture, loc="left")
+        axis.set_xlabel("gain in SDR, dB")
+    axes[0].set_yticks(range(len(methods)), list(methods))
+    axes[0].invert_yaxis()
+    save(figure, "interference")
+
+
 def main() -> None:
     options = arguments(__doc__, data="folder of pieces")
     measured = run(
         "interference",
-        grid(options.quick),
+        grid(options.quick, options.data),
         partial(measure, data=options.data, timed=not options.quick),
         jobs=options.jobs,
         quick=options.quick,
@@ -258,6 +309,9 @@ def main() -> None:
         summarise=summarise,
     )
     show(measured["summary"])
+    print(words(measured))
+    if not options.quick:
+        draw(measured)
 
 
 if __name__ == "__main__":

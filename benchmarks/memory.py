@@ -120,6 +120,7 @@ def main() -> None:
     existing = arrays(F, T)
     result = {
         "environment": environment(),
+        "seeds": [0],
         "shape": {"F": F, "T": T, "M": M, "N": N, "K": K, "dtype": "complex64"},
         "arrays_mb": {name: round(size, 1) for name, size in existing.items()},
         "predicted_growth_mb": {name: round(size, 1) for name, size in predicted(F, T).items()},

@@ -65,6 +65,7 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
             done = separate(
                 session(case, folder, kind),
                 cell["method"],
+                seed=cell["seed"],
                 iterations=hurried(METHODS[cell["method"]], quick).iterations,
                 dictionary=dictionary() if notes else None,
             )
@@ -91,7 +92,9 @@ def show(cells: list[dict]) -> None:
 def main() -> None:
     options = arguments(__doc__)
     cells = [
-        {"case": case, "method": method} for case in named_cases(options.data, options.quick) for method in METHODS
+        {"case": case, "method": method, "seed": 0}
+        for case in named_cases(options.data, options.quick)
+        for method in METHODS
     ]
     measured = run(
         "methods",

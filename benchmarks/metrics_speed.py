@@ -105,6 +105,7 @@ def main() -> None:
     name, reference_LN, estimate_LN = signals(options.data, seconds)
     result: dict = {
         "environment": environment(),
+        "seeds": [] if options.data else [0],
         "signals": name,
         "samples": len(reference_LN),
         "sources": reference_LN.shape[1],

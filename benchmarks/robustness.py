@@ -6,9 +6,10 @@ Every axis of `AXES` changes one thing by and by, all else being as in the take 
 rehearsal room (RT60 0.6 s, `simulate.chamber_scene`), each with an omni 40 cm in front, who sit where they sat when
 they played their solos.  A seed draws the take: an excerpt, the seat of every player, and up to 10 cm by which each
 seat and its microphone lie elsewhere; and what an axis leaves open, such as the microphone that is late.  DIR holds
-pieces as `_datasets.pieces` finds them, and those with solos and at the quartet's sample rate take turns, the embedded
-quartet last; a solo that is shorter than wanted is played again.  Without DIR there is the quartet alone, and solos are
-as long as its own.  More players than a piece has come from the next one; the quartet meets itself at another place.
+pieces as `_datasets.pieces` finds them, which take turns, the embedded quartet last; where there are no solos, other
+passages of the stems serve, and a solo that is shorter than wanted is played again.  Without DIR there is the quartet
+alone, and solos are as long as its own.  More players than a piece has come from the next one; the quartet meets itself
+at another place.
 
 What the command would refuse or warn of, such as two players at one spot or markers in silence, is beside the point
 here: everything is given to the method as it is.  With gains that change, or with a microphone that is late or flipped,
@@ -27,16 +28,18 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, keep_responses, simulated
-from _datasets import Piece, numbered, pieces, quartet
+from _datasets import Piece, fitting, numbered, pieces, quartet
 from _figures import COLOURS, save, subplots
 from _measure import scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
+from scipy.signal import resample_poly
 
 from mnmf import METHODS, simulate
 
 SEEDS = range(5)
 SIZE: dict[str, Any] = {"players": 4, "seconds": 8, "solo_seconds": 8}
 QUICK_SIZE: dict[str, Any] = {"players": 2, "seconds": 1.5, "solo_seconds": 1.2, "iterations": 8}
+BORROWED: dict[str, Any] = {"seconds": 12, "offset": 5.0, "solo_seconds": 20}  # of a piece without solos
 LONGEST_EMBEDDED = 6  # seconds of solos that the quartet has
 DISTANCE_CM = 40
 JITTER_M = 0.1
@@ -75,12 +78,12 @@ class Axis:
 
 
 BOTH = ", solos as well"
-WINDOWS = (0.09, 0.19, 0.37, 0.74, 1.49)
+WINDOWS = (0.19, 0.37, 0.74, 1.49)
 AXES = {
-    "noise": Axis("noise of the microphones, dB re the peak of the take", (-80, -60, -40, -20), "none"),
+    "noise": Axis("noise of the microphones, dB re the peak of the take", (-60, -40, -20), "none"),
     "markers": Axis("solo passages marked too early or late, s", (0.5, 1, 2, 4, "swap"), 0, (), FLAWLESS),
-    "delay": Axis("one microphone late in the take, ms", (5, 20, 50, 200), 0),
-    "delay" + BOTH: Axis("one microphone late in take and solos, ms", (20, 200), 0, (), "delay"),
+    "delay": Axis("one microphone late in the take, ms", (5, 20, 50), 0),
+    "delay" + BOTH: Axis("one microphone late in take and solos, ms", (20, 50), 0, (), "delay"),
     "gain": Axis("gain of one microphone changed since the solos, ± dB", (6, 12), 0, (), FLAWLESS),
     "gains": Axis("gains of all microphones changed since the solos, ± dB", (3, 6, 9, 12), 0, (), FLAWLESS),
     "polarity": Axis("polarity of one microphone flipped", ("take", "both"), "no"),
@@ -102,6 +105,8 @@ def grid(quick: bool, data: Path | None) -> list[Cell]:
     size = dict(QUICK_SIZE if quick else SIZE)
     if not data:
         size["solo_seconds"] = min(size["solo_seconds"], LONGEST_EMBEDDED)
+    else:
+        fitting(data, choices(data)[:-1], 1, size["seconds"])
     cells = []
     for seed in SEEDS[:1] if quick else SEEDS:
 
@@ -138,8 +143,24 @@ def source(axis: str, value: Any, method: str) -> tuple[str, Any]:
 def choices(data: Path | None) -> list[Piece]:
     """Return the pieces that take turns."""
     embedded = quartet()
-    found = pieces(data) if data else []
-    return [p for p in found if p.sample_rate == embedded.sample_rate and p.solos_LN is not None] + [embedded]
+    if data is None:
+        return [embedded]
+    borrowed = pieces(data, **BORROWED, borrow_solos=True)
+    found = [piece if piece.has_solos else cut for piece, cut in zip(pieces(data), borrowed, strict=True)]
+    return [*(at_rate(piece, embedded.sample_rate) for piece in found), embedded]
+
+
+def at_rate(piece: Piece, rate: int) -> Piece:
+    if piece.sample_rate == rate:
+        return piece
+    common = math.gcd(rate, piece.sample_rate)
+
+    @cache
+    def read() -> tuple[np.ndarray, np.ndarray]:
+        stems_LN, solos_LN = (resample_poly(x, rate // common, piece.sample_rate // common) for x in piece.read())
+        return stems_LN, solos_LN
+
+    return replace(piece, sample_rate=rate, read=read)
 
 
 def ensemble(

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from _cases import KINDS, Case, folder_cases, keep_responses, simulated
-from _datasets import Piece, has_pieces, is_case, pieces, quartet, walk
+from _datasets import Piece, fitting, free, has_pieces, is_case, nothing_found, pieces, quartet, walk, work
 from _figures import COLOURS, save, subplots
 from _measure import Analysis, analyse, fitted, scorer
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
@@ -79,8 +79,9 @@ AS_THEIRS = {method: "clap" if "clap" in TOLD[method] else TOLD[method][0] for m
 def grid(data: Path | None, quick: bool) -> list[Cell]:
     kinds: dict[tuple[str, str], set[str | None]] = {(HALL, name): {None, *KINDS} for name in players(data)}
     kinds |= {(READY, name): {None, *case.solos} for name, case in ready(data).items()}
-    if quick:
-        kinds = dict(list(kinds.items())[:1])
+    if quick:  # the quartet, and a piece and a take of DIR if there are any
+        chosen = [*[(HALL, name) for name in players(data)][:2], *[(READY, name) for name in ready(data)][:1]]
+        kinds = {place: kinds[place] for place in chosen}
     cells = []
     for (room, take), there in kinds.items():
         for method, tellings in TOLD.items():
@@ -89,7 +90,8 @@ def grid(data: Path | None, quick: bool) -> list[Cell]:
                 if told not in there or (told == "clap" and recipes()[method].bases and "solo" not in there):
                     continue
                 seeds = SEEDS if room == HALL and told == AS_THEIRS.get(method, "") and not quick else 1
-                cells += [cell(room, take, N, method, told, seed) for seed in range(seeds)]
+                mics = N if room == HALL else ready(data)[take].mixture_LM.shape[1]
+                cells += [cell(room, take, mics, method, told, seed) for seed in range(seeds)]
         if room == HALL:
             cells += [cell(room, take, N + 2, method, told, 0) for method, told in WITH_PAIR]
     return cells
@@ -110,8 +112,12 @@ def recipes() -> dict[str, Method]:
 def players(data: Path | None) -> dict[str, Piece]:
     found = [quartet()]
     if data and has_pieces(data):
-        found += pieces(data, seconds=SECONDS, offset=START, solo_seconds=SOLO_SECONDS, borrow_solos=True)
-    return {piece.name: piece for piece in found if len(piece.names) >= N}
+        cut_out = pieces(data, seconds=SECONDS, offset=START, solo_seconds=SOLO_SECONDS, borrow_solos=True)
+        free(data, [piece.name for piece in cut_out], [found[0].name])
+        found += fitting(data, cut_out, N)
+    elif data and not ready(data):
+        nothing_found(data, takes=True)
+    return {piece.name: piece for piece in found}
 
 
 @cache
@@ -124,6 +130,13 @@ def ready(data: Path | None) -> dict[str, Case]:
 def cut(case: Case) -> Case:
     length = round(SECONDS * case.sample_rate)
     return replace(case, mixture_LM=case.mixture_LM[:length], truth_LN=case.truth_LN[:length])
+
+
+def hurried(case: Case) -> Case:
+    rate = case.sample_rate // 4
+    mixture_LM, truth_LN = (resample_poly(x_LN, 1, 4)[: 2 * rate] for x_LN in (case.mixture_LM, case.truth_LN))
+    solos = {kind: (resample_poly(x_LM, 1, 4), passages) for kind, (x_LM, passages) in case.solos.items()}
+    return replace(case, sample_rate=rate, mixture_LM=mixture_LM, truth_LN=truth_LN, solos=solos)
 
 
 def stage(quick: bool) -> Scene:
@@ -146,7 +159,7 @@ remember = cache(keep_responses)  # once a process
 def everything(data: Path | None, quick: bool, room: str, take: str) -> Case:
     """Return a take with all its microphones."""
     if room == READY:
-        return ready(data)[take]
+        return hurried(ready(data)[take]) if quick else ready(data)[take]
     remember()
     piece = players(data)[take]
     stems_LN, solos_LN, rate = piece.stems_LN[:, :N], piece.solos_LN, piece.sample_rate
@@ -253,7 +266,7 @@ def filtered(model: FullRankMNMF, X_FTM: np.ndarray) -> np.ndarray:
     return S_FTN
 
 
-# The tables: of each take the mean over the seeds, and the margins are over the takes
+# The tables: of each piece the mean over its takes and their seeds, and the margins are over the pieces
 
 
 Told = tuple[str, str | None]
@@ -268,18 +281,27 @@ def by_take(
         document["cells"], "room", "take", "mics", "method", "told"
     ).items():
         ways = [way or own_way(told[0])]
-        if (where, heard_by, tuple(each)) == (room, mics, told) and ways[0] in results[0]:
+        # Ready takes have as many microphones as they have.
+        if (where, tuple(each)) == (room, told) and (heard_by == mics or room == READY) and ways[0] in results[0]:
             found[take] = float(np.mean([np.mean(result[ways[0]][figure]) for result in results]))
     return found
 
 
+def by_work(*which: Any, **options: Any) -> dict[str, float]:
+    """Return what `by_take` does, but of every piece: the embedded quartet is an excerpt of another one."""
+    found: dict[str, list[float]] = {}
+    for take, figure in by_take(*which, **options).items():
+        found.setdefault(work(take), []).append(figure)
+    return {piece: float(np.mean(figures)) for piece, figures in found.items()}
+
+
 def summarise(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return of every figure its mean over the takes of the hall and the margin of that, with 95 % confidence."""
+    """Return of every figure its mean over the pieces in the hall and the margin of that, with 95 % confidence."""
     rows = []
     for mics, told in [(N, told) for told in tellings()] + [(N + 2, told) for told in WITH_PAIR]:
         for way in ("mask", "filter"):
             found = {
-                figure: list(by_take({"cells": cells}, HALL, mics, told, way, figure).values()) for figure in GAINS
+                figure: list(by_work({"cells": cells}, HALL, mics, told, way, figure).values()) for figure in GAINS
             }
             if not found["sar"]:
                 continue
@@ -300,10 +322,6 @@ def tellings() -> list[Told]:
     return [(method, kind) for method, kinds in TOLD.items() for kind in kinds]
 
 
-def hall_takes(document: dict[str, Any]) -> list[str]:
-    return list(by_take(document, HALL, N, ("fastmnmf2", None)))
-
-
 def signed(values: Sequence[float]) -> str:
     mean, margin = mean_and_margin(values)
     return f"{mean:+.1f}" + (f" ± {margin:.1f}" if len(values) > 1 else "")
@@ -322,7 +340,7 @@ def table(document: dict[str, Any]) -> str:
     ]
     for told in tellings():
         method, kind = told
-        figures = [list(by_take(document, HALL, N, told, figure=figure).values()) for figure in GAINS]
+        figures = [list(by_work(document, HALL, N, told, figure=figure).values()) for figure in GAINS]
         sdr, sir, sar, snr = figures
         simulated_ = kind == AS_THEIRS.get(method, "")
         real = method in THEIRS["real"] and kind == ("solo" if "solo" in TOLD[method] else None)
@@ -338,23 +356,32 @@ def table(document: dict[str, Any]) -> str:
 
 
 def table_in_words(document: dict[str, Any]) -> str:
-    ours = {method: by_take(document, HALL, N, (method, kind)) for method, kind in AS_THEIRS.items()}
+    ours = {method: by_work(document, HALL, N, (method, kind)) for method, kind in AS_THEIRS.items()}
     means = {method: float(np.mean(list(found.values()))) for method, found in ours.items()}
     orders = [
         sorted(gains, key=lambda method: -gains[method])
         for gains in ({method: figures[0] for method, figures in THEIRS["simulated"].items()}, means)
     ]
-    same = "the same" if orders[0] == orders[1] else f"this one: {', '.join(map(shown_as, orders[1]))}"
-    nearer = [means[method] - THEIRS["simulated"][method][0] for method in means]
-    best = max(tellings(), key=lambda told: np.mean(list(by_take(document, HALL, N, told).values())))
-    fixh, leading = ours["mnmf-fixh"], by_take(document, HALL, N, best)
-    ahead = [leading[take] - fixh[take] for take in fixh]
-    order, wins = ", ".join(map(shown_as, orders[0])), sum(gap > 0 for gap in ahead)
+    order, here = (", ".join(map(shown_as, each)) for each in orders)
+    gaps = {method: means[method] - THEIRS["simulated"][method][0] for method in means}
+    least, *_, most = (
+        f"{gap:+.1f} ({shown_as(method)})" for method, gap in sorted(gaps.items(), key=lambda each: each[1])
+    )
     return (
-        f"In brackets ΔSIR and SAR. The paper's order on simulated mixtures is {order}; "
-        f"here it is {same}. Its five methods differ from there by {min(nearer):+.1f} to {max(nearer):+.1f} dB. "
-        f"Of all, {shown_as(best[0])} told of {WORDS[best[1]]} gains most, {signed(ahead)} dB on the paper's own "
-        f"method, `mnmf-fixh` with claps, and it is ahead of that on {wins} of {len(ahead)} takes."
+        f"In brackets ΔSIR and SAR. From most to least gained, the paper's order on simulated mixtures is {order}; "
+        f"here it is {'the same' if order == here else here}. What its five methods gain here less what they gain "
+        f"there goes from {least} to {most} dB. {' '.join(leading(document, kind) for kind in KINDS)}"
+    )
+
+
+def leading(document: dict[str, Any], kind: str) -> str:
+    """Say which method gains most of those told alike, and by how much more than the paper's own method."""
+    gains = {method: by_work(document, HALL, N, (method, kind)) for method, kinds in TOLD.items() if kind in kinds}
+    best = max(gains, key=lambda method: np.mean(list(gains[method].values())))
+    ahead = [gain - gains["mnmf-fixh"][piece] for piece, gain in gains[best].items()]
+    return (
+        f"Told of {WORDS[kind]}, {shown_as(best)} gains most, {signed(ahead)} dB over the paper's own method, "
+        f"`mnmf-fixh`, told the same, and is ahead of it on {sum(gap > 0 for gap in ahead)} of {len(ahead)} pieces."
     )
 
 
@@ -366,10 +393,10 @@ def reconstruction(document: dict[str, Any]) -> str:
     ]
     behind = []
     for told in tellings():
-        both = [by_take(document, HALL, N, told, way) for way in ("mask", "filter")]
+        both = [by_work(document, HALL, N, told, way) for way in ("mask", "filter")]
         if not both[1]:
             continue
-        snr = [np.mean(list(by_take(document, HALL, N, told, way, "delta_snr").values())) for way in ("mask", "filter")]
+        snr = [np.mean(list(by_work(document, HALL, N, told, way, "delta_snr").values())) for way in ("mask", "filter")]
         gaps = [both[1][take] - both[0][take] for take in both[0]]
         if np.mean(gaps) < 0:
             behind.append(named(told))
@@ -389,8 +416,8 @@ def main_pair(document: dict[str, Any]) -> str:
     lines = ["| method | told | four spots | with a main pair | gained | better |", "|---|---|---|---|---|---|"]
     better_off, worse_off = [], []
     for told in WITH_PAIR:
-        without, beside = (by_take(document, HALL, mics, told) for mics in (N, N + 2))
-        snr = [np.mean(list(by_take(document, HALL, mics, told, None, "delta_snr").values())) for mics in (N, N + 2)]
+        without, beside = (by_work(document, HALL, mics, told) for mics in (N, N + 2))
+        snr = [np.mean(list(by_work(document, HALL, mics, told, None, "delta_snr").values())) for mics in (N, N + 2)]
         gaps = [beside[take] - without[take] for take in beside]
         cells = [f"{np.mean(list(found.values())):+.1f} ({more:+.1f})" for found, more in zip((without, beside), snr)]
         (better_off if np.mean(gaps) > 0 else worse_off).append(named(told))
@@ -431,19 +458,24 @@ def takes(document: dict[str, Any]) -> str:
 
 
 def takes_in_words(document: dict[str, Any]) -> str:
-    rooms = [room for room in (HALL, READY) if by_take(document, room, N, ("fastmnmf2", None))]
-    fixh, updth, blind = (
-        {(room, take): gain for room in rooms for take, gain in by_take(document, room, N, (method, "solo")).items()}
-        for method in ("mnmf-fixh", "mnmf-updth", "mnmf-blind")
-    )
-    first = sum(fixh[take] > updth[take] for take in fixh)
-    second = sum(updth[take] > blind[take] for take in fixh)
-    lost = {"updtH": sum(gain < 0 for gain in updth.values()), "blind": sum(gain < 0 for gain in blind.values())}
-    losses = ", ".join(f"{name} on {count}" for name, count in lost.items())
-    return (
-        f"fixH beats updtH on {first} of {len(fixh)} takes and updtH beats blind on {second}; in the paper both hold. "
-        f"Worse than the raw spot ends, in the mean over the players, {losses}."
-    )
+    said = []
+    for room, where in ((HALL, "pieces in the hall"), (READY, "ready takes")):
+        fixh, updth, blind = (
+            by_work(document, room, N, (method, "solo")) for method in ("mnmf-fixh", "mnmf-updth", "mnmf-blind")
+        )
+        if not fixh:
+            continue
+        first = sum(fixh[piece] > updth[piece] for piece in fixh)
+        second = sum(updth[piece] > blind[piece] for piece in fixh)
+        below = ", ".join(
+            f"{name} on {sum(gain < 0 for gain in gains.values())}"
+            for name, gains in (("fixH", fixh), ("updtH", updth), ("blind", blind))
+        )
+        said.append(
+            f"Of {len(fixh)} {where} fixH beats updtH on {first} and updtH beats blind on {second}; in the mean over "
+            f"the players, below the raw spot end: {below}."
+        )
+    return f"{' '.join(said)} In the paper fixH beats updtH, and updtH blind."
 
 
 def draw(document: dict[str, Any]) -> None:
@@ -454,7 +486,8 @@ def draw(document: dict[str, Any]) -> None:
             gains = list(by_take(document, HALL, N, each, way).values())
             if gains:
                 axis.plot(gains, [row] * len(gains), "o", markersize=3, color=colour, alpha=0.4)
-                axis.plot(np.mean(gains), row, "D", markersize=7, color=colour)
+                mean = np.mean(list(by_work(document, HALL, N, each, way).values()))
+                axis.plot(mean, row, "D", markersize=7, color=colour)
         if each[1] == AS_THEIRS.get(each[0], ""):
             axis.plot(THEIRS["simulated"][each[0]][0], row, "x", markersize=8, markeredgewidth=2, color=COLOURS[6])
     for marker, colour, label in (
@@ -466,7 +499,7 @@ def draw(document: dict[str, Any]) -> None:
     axis.axvline(0, color=COLOURS[7], linewidth=1)
     axis.set_yticks(range(len(told)), [f"{method}: {WORDS[kind]}" for method, kind in told])
     axis.invert_yaxis()
-    axis.set_xlabel("gain in SDR over the raw spot, dB (dots: takes, diamonds: means)")
+    axis.set_xlabel("gain in SDR over the raw spot, dB (dots: takes, diamonds: means of pieces)")
     figure.legend(loc="outside upper center", ncols=3)
     save(figure, "solo_priors")
 

@@ -72,10 +72,17 @@ def main() -> None:
     quick, runs = options.quick, 1 if options.quick else RUNS
     path = result_path("speed", quick)
     if options.iterations:
-        result = json.loads(path.read_text("utf-8"))
+        # In a clean checkout there is nothing of the rest yet.
+        result = json.loads(path.read_text("utf-8")) if path.exists() else {}
     else:
         seconds = QUICK_SECONDS if quick else SECONDS
-        result = {"environment": environment(), "take_seconds": seconds, "runs": runs, **commands(runs, quick)}
+        result = {
+            "environment": environment(),
+            "seeds": [0],
+            "take_seconds": seconds,
+            "runs": runs,
+            **commands(runs, quick),
+        }
     sizes = {"sizes": QUICK_SIZES} if quick else {}
     result["iterations"] = {"environment": environment(), **side_by_side(runs, **sizes)}
     result["iterations"] |= {"log_det": log_det_side_by_side(1, **sizes), "ntf": ntf_side_by_side(1, **sizes)}

@@ -27,7 +27,13 @@ def main() -> None:
     options = arguments(__doc__, data="not used: the mixtures are made up; neither are --jobs: it takes seconds")
     gammas = GAMMA1[:: 10 if options.quick else 1]
     curves = {str(truth): measure(truth, gammas) for truth in TRUTHS}
-    result = {"environment": environment(), "samples": SAMPLES, "gamma1": gammas.tolist(), "truth": curves}
+    result = {
+        "environment": environment(),
+        "seeds": [0],
+        "samples": SAMPLES,
+        "gamma1": gammas.tolist(),
+        "truth": curves,
+    }
     for truth, curve in curves.items():
         print(f"truth {truth}: " + " ".join(f"{g:g}→{a:.3f}" for g, a in zip(gammas[::5], curve["mean"][::5])))
         print(f"    from solos {curve['solos']:.3f}; largest cost {max(curve['cost']):.1e}")

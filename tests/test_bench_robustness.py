@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BENCHMARKS = str(Path(__file__).parent.parent / "benchmarks")
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = str(FOLDER)
+
+pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the benchmarks are not part of this distribution")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,8 @@ def test_twelve_seats_are_apart_and_shaken_with_their_microphones(script):
     assert 0 < np.linalg.norm(steps, axis=1).max() <= script.JITTER_M
 
 
-def test_figures_without_solos_stand_in_where_nothing_changes(script):
+def test_figures_without_solos_stand_in_where_nothing_changes(script, monkeypatch):
+    monkeypatch.setattr(script, "choices", lambda data: [script.quartet(), script.quartet()])
     assert script.source("moved", 10, script.NO_SOLOS) == (script.FLAWLESS, 0)
     assert script.source("moved", 10, script.SOLOS) == ("moved", 10)
     assert script.source("delay, solos as well", 20, script.NO_SOLOS) == ("delay", 20)

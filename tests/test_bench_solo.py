@@ -53,3 +53,13 @@ def test_the_mask_is_the_share_of_the_covariances_that_the_model_has_there(scrip
     for n in range(N):
         wanted_FT = X_FTM[..., n] * power_NFTM[n, ..., n] / power_NFTM[..., n].sum(axis=0)
         np.testing.assert_allclose(script.masked(model, X_FTM)[..., n], wanted_FT, rtol=1e-6)
+
+
+def test_the_quartet_and_its_piece_count_as_one(script):
+    gains = {"quartet": 1.0, script.work("quartet"): 3.0, "another": 8.0}
+    cells = [
+        {"cell": script.cell("hall", take, 4, "mnmf-fixh", "solo", 0), "result": {"mask": {"delta_sdr": [gain]}}}
+        for take, gain in gains.items()
+    ]
+    assert list(script.by_work({"cells": cells}, "hall", 4, ("mnmf-fixh", "solo")).values()) == [2.0, 8.0]
+    assert script.work("another at 22 s") == "another"

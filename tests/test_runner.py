@@ -124,7 +124,8 @@ def log(folder):
 
 def started(folder, what):
     """Start the toy as from a terminal, in which it and its processes are one group."""
-    paths = os.pathsep.join([str(BENCHMARKS), str(BENCHMARKS.parent)])
+    # What is installed must be found there as it is here, for kept cells to be worth keeping.
+    paths = os.pathsep.join([str(BENCHMARKS), str(BENCHMARKS.parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, str(folder / "toy.py"), what],
         env=os.environ | {"PYTHONPATH": paths},
@@ -142,7 +143,9 @@ def test_any_number_of_jobs_gives_the_same_figures_in_the_same_order(runner, toy
     assert [each["result"] for each in one["cells"]] == [toy.draw(cell) for cell in toy.CELLS]
     assert one["seeds"] == [0, 1, 2]
     assert json.loads((tmp_path / "results" / "three.json").read_text()) == three
-    assert {"python", "numpy", "mnmf", "cpu", "date"} <= set(three["environment"])
+    assert {"python", "numpy", "pyroomacoustics", "mnmf", "cpu", "date"} <= set(three["environment"])
+    assert three["environment"]["threads"] == three["runs"][0]["threads"]
+    assert 0 < three["seconds"] < 60
     assert not (tmp_path / ".unfinished").exists()
 
 
@@ -156,6 +159,16 @@ def test_cells_run_at_the_same_time_on_their_share_of_the_cores(runner, toy, tmp
     limited = runner.run("threads", cells[:1], toy.threads, jobs=5, folder=tmp_path)
     assert limited["cells"][0]["result"] == dict.fromkeys(runner.THREADS, "7")  # one cell, so one job
     assert dict(os.environ) == before
+
+
+def test_jobs_and_threads_do_not_change_the_figures_of_a_real_take(runner, tmp_path):
+    robustness = importlib.import_module("robustness")
+    cell = {"axis": "none", "value": 0, "players": 2, "seconds": 0.5, "solo_seconds": 0.5, "iterations": 2}
+    cells = [cell | {"method": robustness.NO_SOLOS, "seed": seed} for seed in range(2)]
+    two = runner.run("two", cells, robustness.measure, jobs=2, folder=tmp_path)
+    assert two["runs"] == [{"jobs": 2, "threads": max(1, runner.cores() // 2)}]
+    here = runner._plain(robustness.measure(cells[0]))  # in one process with all cores
+    assert here == two["cells"][0]["result"] != two["cells"][1]["result"]
 
 
 def test_a_killed_run_is_resumed(runner, toy, tmp_path, capsys):
@@ -231,6 +244,42 @@ def test_cells_of_other_code_or_data_are_not_reused(runner, toy, tmp_path, monke
         assert print_of() in seen
     (package / "file").rename(package / "renamed")
     assert print_of() not in seen
+
+
+def test_cells_are_not_reused_when_what_the_script_imports_or_links_to_has_changed(runner, toy, tmp_path, monkeypatch):
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere" / "piece"
+    for folder in (data, elsewhere):
+        folder.mkdir(parents=True)
+    (data / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(data)  # ends all the same
+    (tmp_path / "toy.py").write_text("from second import play\n" + TOY)
+    (tmp_path / "second.py").write_text("import third, numpy\n")
+    changing = [tmp_path / "second.py", tmp_path / "third.py", elsewhere / "1_violin.flac"]
+    for path in changing[1:]:
+        path.touch()
+    (tmp_path / "other.py").touch()
+    before = runner.fingerprint(toy.draw, [data])
+    for path in changing:
+        kept = path.read_text()
+        path.write_text(kept + "\n")
+        assert runner.fingerprint(toy.draw, [data]) != before, path.name
+        path.write_text(kept)
+    (tmp_path / "other.py").write_text("\n")
+    assert runner.fingerprint(toy.draw, [data]) == before
+    environment = importlib.import_module("_environment")
+    monkeypatch.setattr(environment, "LIBRARIES", (*environment.LIBRARIES, "pytest", "there-is-no-such-library"))
+    assert runner.fingerprint(toy.draw, [data]) != before
+
+
+def test_seconds_are_those_of_all_starts(runner, toy, tmp_path):
+    cells = [{"case": "slow", "seed": seed} for seed in range(3)]
+    with pytest.raises(SystemExit):
+        runner.run("toy", cells, toy.fail, jobs=1, folder=tmp_path)
+    (unfinished,) = (tmp_path / ".unfinished").iterdir()
+    line = json.loads(unfinished.read_text())
+    assert 0 < line["seconds"] < 60
+    unfinished.write_text(json.dumps(line | {"seconds": 1000.0}) + "\n")
+    assert 1000 < runner.run("toy", cells, toy.fail, jobs=1, folder=tmp_path)["seconds"] < 1060
 
 
 def test_a_stale_cell_is_measured_again(runner, toy, tmp_path):
