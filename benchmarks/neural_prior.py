@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, folder_cases, keep_responses, simulated
-from _datasets import has_pieces, pieces, quartet
+from _datasets import Piece, fitting, free, has_pieces, is_case, nothing_found, pieces, quartet, walk
 from _figures import COLOURS, curve, save, subplots
 from _measure import Analysis, analyse, centred, fitted, scorer
 from _runner import Cell, Result, arguments, mean_and_margin, run
@@ -26,10 +26,10 @@ from _runner import Cell, Result, arguments, mean_and_margin, run
 from mnmf import METHODS, STFT, Prior, priors, simulate
 from mnmf.priors import estimate
 
-SECONDS, SOLO_SECONDS = 10, 8
+SECONDS, SOLO_SECONDS, PLAYERS = 10, 8, 4
 QUALITIES = (0, 3, 6, 9, 12)
 SEEDS = range(5)
-OF_PIECES = range(2)
+OF_PIECES = 2  # seeds
 ERRORS = ("leaks", "artefacts", "both")
 BLOB = (16, 8)  # frequencies and frames over which the gains of a leak hardly change
 DEFAULT, HELPED = "default", "default, estimates"
@@ -79,34 +79,35 @@ STARTS: dict[str, Callable[[Analysis, np.ndarray, np.random.Generator], Prior]] 
 }
 
 
-def grid(quick: bool, data: Path | None) -> list[Cell]:
+def grid(quick: bool, data: Path | None = None) -> list[Cell]:
     """Return the cells, those of one take after another."""
-    ready_takes = [] if quick else list(ready(data))
+    seeds, qualities = (SEEDS, QUALITIES) if not quick else (SEEDS[:1], QUALITIES[2:3])
     cells: list[Cell] = []
 
     def add(kind: str, take: str, seed: int, start: str, method: str = "fastmnmf2", **more: Any) -> None:
         cell = {"kind": kind, "take": take, "method": method, "start": start, "sdr": None, "errors": "both"}
         cells.append({**cell, "solos": False, "seed": seed, **more})
 
-    for take in ready_takes:
-        for seed in SEEDS:
+    for take in list(ready(data))[: 1 if quick else None]:
+        for seed in seeds:
             add(READY, take, seed, DEFAULT)
-            for sdr in QUALITIES:
+            for sdr in qualities:
                 add(READY, take, seed, HELPED, sdr=sdr)
-        for seed in list(SEEDS)[:2]:
+        if quick:
+            continue
+        for seed in SEEDS[:2]:
             for errors in ERRORS[:2]:
                 add(READY, take, seed, HELPED, sdr=6, errors=errors)
             for start in list(STARTS)[1:]:
                 add(READY, take, seed, start, sdr=6)
         add(READY, take, 0, DEFAULT, solos=True)
         add(READY, take, 0, HELPED, solos=True, sdr=6)
-        for method in ("mnmf-is",):
-            add(READY, take, 0, DEFAULT, method)
-            add(READY, take, 0, HELPED, method, sdr=6)
+        add(READY, take, 0, DEFAULT, "mnmf-is")
+        add(READY, take, 0, HELPED, "mnmf-is", sdr=6)
     for take in players(data)[: 1 if quick else None]:
-        for seed in list(OF_PIECES)[: 1 if quick else None]:
+        for seed in seeds[:OF_PIECES]:
             add(PLAYED, take, seed, DEFAULT)
-            for sdr in QUALITIES[2:3] if quick else QUALITIES:
+            for sdr in qualities:
                 add(PLAYED, take, seed, HELPED, sdr=sdr)
         if quick:
             for start in list(STARTS)[1:]:
@@ -121,17 +122,25 @@ def grid(quick: bool, data: Path | None) -> list[Cell]:
 
 @cache
 def ready(data: Path | None) -> dict[str, Case]:
-    if data is None:
+    if not data or not any(True for _ in walk(data, is_case)):
         return {}
-    try:
-        return {case.name: case for case in folder_cases(data)}
-    except SystemExit:  # a folder of pieces only
-        return {}
+    return {case.name: case for case in folder_cases(data)}
 
 
 def players(data: Path | None) -> list[str]:
-    found = pieces(data, seconds=SECONDS, solo_seconds=SOLO_SECONDS) if data and has_pieces(data) else []
-    return [quartet().name, *(piece.name for piece in found if len(piece.names) >= 4)][:: max(1, len(found) // 2)][:3]
+    """Return the names of some pieces of four players: the embedded quartet, and two of a folder."""
+    if not data or not has_pieces(data):
+        if data and not ready(data):
+            nothing_found(data, takes=True)
+        return [quartet().name]
+    found = fitting(data, cut_out(data), PLAYERS)
+    free(data, [piece.name for piece in found], [quartet().name])
+    return [quartet().name, *(piece.name for piece in found[:: max(1, len(found) // 2)][:2])]
+
+
+@cache
+def cut_out(data: Path) -> list[Piece]:
+    return pieces(data, seconds=SECONDS, solo_seconds=SOLO_SECONDS, borrow_solos=True)
 
 
 @cache
@@ -141,9 +150,10 @@ def played(data: Path | None, name: str, quick: bool) -> Case:
     if name == quartet().name:
         piece, scene_of = quartet(), simulate.chamber_scene
     else:
-        (piece,) = (p for p in pieces(data, seconds=SECONDS, solo_seconds=SOLO_SECONDS) if p.name == name)
+        assert data is not None
+        (piece,) = (each for each in cut_out(data) if each.name == name)
         scene_of = simulate.hall_scene
-    count = 2 if quick else 4
+    count = 2 if quick else PLAYERS
     length, alone = (round(s * piece.sample_rate) for s in ((2, 2) if quick else (SECONDS, SOLO_SECONDS)))
     solos = [solo_L[:alone] for solo_L in piece.solos_LN.T[:count]]
     scene = scene_of(piece.names[:count])

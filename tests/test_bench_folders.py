@@ -11,8 +11,16 @@ import soundfile
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 RATE = 100  # Hz, so that seconds are few samples
-OF_PIECES = ("initialisations", "interference", "pieces", "robustness", "rooms_and_layouts", "solo_priors")
-OF_TAKES = ("peers", "solo_priors")
+OF_PIECES = (
+    "initialisations",
+    "interference",
+    "neural_prior",
+    "pieces",
+    "robustness",
+    "rooms_and_layouts",
+    "solo_priors",
+)
+OF_TAKES = ("neural_prior", "peers", "solo_priors")
 STRINGS = ("1_violin", "2_violin", "3_viola", "4_cello")
 
 pytestmark = pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not part of this distribution")

@@ -11,6 +11,7 @@ RATE = 8000
 BLOCK = 64
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
 
 class Shares(torch.nn.Module):
