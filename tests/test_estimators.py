@@ -154,11 +154,11 @@ def test_failures_say_what_the_program_said(script, take):
 
 
 def test_a_command_that_takes_too_long_is_stopped_with_what_it_started(script, take, tmp_path):
-    child = f"import time, pathlib; time.sleep(2); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
+    child = f"import time, pathlib; time.sleep(1.2); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
     text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     with pytest.raises(EstimatorError, match=r"longer than 0\.5 s"):
         Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1), timeout=0.5)(take, RATE)
-    time.sleep(2.5)
+    time.sleep(1.4)
     assert not (tmp_path / "late").exists()
 
 
