@@ -578,8 +578,13 @@ def interruptible(work: Callable[[], Result]) -> Result:
 
     thread = threading.Thread(target=target, daemon=True)
     thread.start()
-    while thread.is_alive():
-        thread.join(0.2)
+    try:
+        while thread.is_alive():
+            thread.join(0.2)
+    except KeyboardInterrupt:
+        if (estimators := sys.modules.get("mnmf.estimators")) is not None:
+            estimators.stop_commands()
+        raise
     if failure:
         raise failure[0]
     return outcome[0]

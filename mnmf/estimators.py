@@ -37,6 +37,7 @@ __all__ = [
     "demucs",
     "equivariant",
     "onnx",
+    "stop_commands",
     "torchscript",
 ]
 
@@ -47,6 +48,7 @@ SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".mp3")
 LAST_LINES = 5  # of what a command said when it failed
 TIMEOUT = 3600.0  # seconds
 CACHE_BYTES = 2 * 10**9
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 
 
 class StemFolder:
@@ -128,7 +130,7 @@ class Command:
     queries : sequence of str, optional
         What to ask for of each source; their names if not given.
     timeout : float
-        Seconds after which a run is stopped.
+        Seconds after which a run is stopped, with whatever it started; 0 for never.
 
     Raises
     ------
@@ -222,6 +224,7 @@ class Command:
                 )
             except OSError as error:
                 raise EstimatorError(f"the prior's command cannot be run: {words[0]}: {error.strerror}") from error
+            _RUNNING.add(process)
             try:
                 status = process.wait(self.timeout or None)
             except subprocess.TimeoutExpired:
@@ -230,6 +233,7 @@ class Command:
                 ) from None
             finally:
                 _end(process)
+                _RUNNING.discard(process)
             if status:
                 said.seek(0)
                 lines = said.read().decode(errors="replace").split("\n")
@@ -242,6 +246,12 @@ class Command:
 def _filled(word: str, values: Mapping[str, str]) -> str:
     """Put values into a word, all at once: what one value says is not looked at again."""
     return re.sub(r"\{(in|out|source|query)\}", lambda found: values.get(found[0], found[0]), word)
+
+
+def stop_commands() -> None:
+    """End all commands that are running: they are in groups of their own, which Ctrl-C does not reach."""
+    for process in list(_RUNNING):
+        _end(process)
 
 
 def _why(status: int) -> str:

@@ -119,7 +119,7 @@ def separate(
     ArgumentError
         An unknown method, or a number out of range; or what the estimator returns is no guess of the sources.
     SessionError
-        The method needs what the session lacks.
+        The method needs what the session lacks; or there are estimates, and two sources share a mic.
     AudioFileError
         A file cannot be read, or holds NaN.
     """
@@ -136,6 +136,8 @@ def separate(
         takers = ", ".join(name for name, other in METHODS.items() if other.estimates)
         raise ArgumentError(f"{method} has no use for estimates of the sources; methods that have: {takers}")
     check_number("trust", trust, 0.0, 1.0)
+    if estimator is not None and len({spot.mics[0] for spot in session.spots}) < len(session.spots):
+        raise SessionError("two sources share a mic, where estimates cannot tell them apart yet; leave them out")
     n_components = recipe.components if components is None else check_count("components", components)
     n_iterations = check_count("iterations", recipe.iterations if iterations is None else iterations)
     if components is not None and not recipe.components:

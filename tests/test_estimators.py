@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import threading
 import time
 from itertools import permutations
 
@@ -331,3 +332,38 @@ def test_a_missing_stem_is_named(session, capsys):
     status, said = separate(session, "--prior-stems", str(session / "guess"), capsys=capsys)
     assert status == 0
     assert "no estimate of cello" in said
+
+
+def test_estimates_of_sources_that_share_a_mic_are_refused(session, capsys):
+    (session / "solos.txt").write_text("0\t0.5\tflute\n1\t1.5\tcello\n")
+    words = [
+        "separate",
+        str(session / "take.wav"),
+        "--out",
+        str(session / "stems"),
+        "--solos",
+        str(session / "solos.txt"),
+    ]
+    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--prior-stems", str(session / "guess")]
+    assert cli.run(words) == 2
+    assert "share a mic" in capsys.readouterr().err
+
+
+def test_commands_can_be_stopped(script, take, tmp_path):
+    text = f"import pathlib, time; pathlib.Path({str(tmp_path / 'there')!r}).touch(); time.sleep(60)"
+    command = Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1))
+    failed = []
+
+    def work():
+        try:
+            command(take, RATE)
+        except EstimatorError as error:
+            failed.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not (tmp_path / "there").exists():
+        time.sleep(0.01)
+    estimators.stop_commands()
+    thread.join(10)
+    assert "signal 9" in failed[0]
