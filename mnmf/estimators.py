@@ -503,7 +503,8 @@ def demucs(model: Any, stems: Mapping[str, str], spots: Mapping[str, int], *, de
             level = float(np.std(x_L1)) or 1.0  # Demucs was trained on music of this level
             batch = torch.from_numpy(np.repeat(x_L1.T[None] / level, network.audio_channels, axis=1))
             with torch.inference_mode():
-                y_SCL = apply_model(network, batch, device=device)[0]
+                # No random shifts: the same take must give the same stems.
+                y_SCL = apply_model(network, batch, device=device, shifts=0)[0]
             y_L1 = y_SCL[network.sources.index(stem)].mean(0).cpu().numpy()[:, None] * level
             found[source] = resampled(y_L1, network.samplerate, sample_rate)[:, 0]
         return found

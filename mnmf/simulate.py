@@ -721,7 +721,7 @@ def training_pairs(
     Yields
     ------
     mixture_LM : ndarray of float32, shape (samples, mics)
-        With its peak at 0.5.
+        With its peak at 0.5; silence now and then, when all are scattered away.
     target_LM : ndarray of float32, shape (samples, mics)
         At the same gain; silence for a microphone that is nobody's spot.
 

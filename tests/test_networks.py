@@ -47,8 +47,10 @@ def trained(scene, stems):
     network = Shares(2)
     optimiser = torch.optim.Adam(network.parameters(), 0.02)
     pairs = simulate.training_pairs(stems, RATE, [scene], seconds=2.0, rng=0)
-    for _ in range(60):
+    for _ in range(200):
         x, y = (torch.from_numpy(a[: len(a) // BLOCK * BLOCK].T[None].copy()) for a in next(pairs))
+        if not y.any():  # everybody rests
+            continue
         optimiser.zero_grad()
         loss = (network(x) - y).square().mean() / y.square().mean()
         loss.backward()
