@@ -23,6 +23,7 @@ from mnmf.kernels import one_blas_thread
 SIZES = [(1025, 650, 4, 16), (1025, 2584, 4, 16), (1025, 1292, 8, 16)]  # F, T, M = N, K
 SETTINGS = [(np.complex128, 1), (np.complex64, 2)]
 PATIENCE = 10.0  # seconds after which a peer is not measured once more
+MOST_MB = 8000  # that a library may take: what a laptop can give
 SOME = 3  # iterations of a peer, so that one of them is more than the noise of its start
 
 
@@ -115,18 +116,29 @@ def their_iteration(library: str, X_FTM: np.ndarray, K: int, threads: int, repet
     return (min(runs[SOME]) - min(runs[0])) / SOME
 
 
-def grown(library: str, F: int, T: int, M: int, K: int, dtype: type) -> float:
-    """Return by how many megabytes a process grows at most, when it fits by one iteration and separates."""
+def grown(library: str, F: int, T: int, M: int, K: int, dtype: type) -> float | None:
+    """Return by how many megabytes a process grows at most, when it fits by one iteration and separates.
+
+    None if it would take more than `MOST_MB`.
+    """
     sizes = [str(size) for size in (F, T, M, K)]
     command = [sys.executable, __file__, library, *sizes, np.dtype(dtype).name]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+    ended = subprocess.run(command, capture_output=True, text=True)
+    if ended.returncode and "MemoryError" in ended.stderr:
+        return None
+    if ended.returncode:
+        raise RuntimeError(ended.stderr)
+    return round(float(ended.stdout.split()[-1]), 1)
 
 
 def growth_here(library: str, F: int, T: int, M: int, K: int, dtype: type) -> float:
+    import resource
+
     from memory import reset_peak, status
 
     X_FTM = mixture(F, T, M, dtype, np.random.default_rng(0))
     LIBRARIES[library](X_FTM[:8, :16].copy(), 2, 1)  # imports and compiles
+    resource.setrlimit(resource.RLIMIT_DATA, (10**6 * MOST_MB, resource.RLIM_INFINITY))
     before = reset_peak()
     LIBRARIES[library](X_FTM, K, 1)
     return status("VmHWM") - before
@@ -153,7 +165,12 @@ def side_by_side(repetitions: int, sizes: list[tuple[int, int, int, int]] = SIZE
             for _ in range(repetitions):
                 ours += [seconds_of(iteration) for _ in range(3)]
                 peak = max(peak, peak_flops(dtype, threads, 1))
-            theirs = {library: their_iteration(library, X_FTM, K, threads, repetitions) for library in PEERS}
+            megabytes = {library: grown(library, F, T, M, K, dtype) for library in ("mnmf", *PEERS)}
+            theirs = {
+                library: their_iteration(library, X_FTM, K, threads, repetitions)
+                for library in PEERS
+                if megabytes[library] is not None
+            }
             ours += [seconds_of(iteration) for _ in range(3)]
             record = {
                 "F": F,
@@ -164,16 +181,15 @@ def side_by_side(repetitions: int, sizes: list[tuple[int, int, int, int]] = SIZE
                 "threads": threads,
                 "mnmf_ms": round(1e3 * min(ours), 1),
                 **{f"{library}_ms": round(1e3 * seconds, 1) for library, seconds in theirs.items()},
-                "times_faster": round(theirs["pyroomacoustics"] / min(ours), 1),
                 "gflops_per_iteration": round(flops(F, T, M, K) / 1e9, 3),
                 "peak_gflops_per_second": round(peak / 1e9, 1),
                 "fraction_of_peak": round(flops(F, T, M, K) / min(ours) / peak, 3),
-                **{f"{library}_mb": round(grown(library, F, T, M, K, dtype), 1) for library in ("mnmf", *PEERS)},
+                **{f"{library}_mb": figure for library, figure in megabytes.items()},
             }
             records.append(record)
             print(", ".join(f"{key} {value}" for key, value in record.items()), flush=True)
     set_num_threads(available)
-    return {"load_average": os.getloadavg()[0], "side_by_side": records}
+    return {"load_average": os.getloadavg()[0], "most_mb": MOST_MB, "side_by_side": records}
 
 
 if __name__ == "__main__":  # a process of its own, see `grown`

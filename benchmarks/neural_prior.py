@@ -34,6 +34,7 @@ ERRORS = ("leaks", "artefacts", "both")
 BLOB = (16, 8)  # frequencies and frames over which the gains of a leak hardly change
 DEFAULT, HELPED = "default", "default, estimates"
 READY, PLAYED = "ready", "simulated"
+PLACES = {READY: "recorded players", PLAYED: "simulated pieces"}
 
 
 # --- the ways to start: what is made of the estimates, to be compared with what the library makes of them
@@ -76,7 +77,19 @@ STARTS: dict[str, Callable[[Analysis, np.ndarray, np.random.Generator], Prior]] 
     "their spectra themselves": spectra_themselves,
     "their spectra, levels lost": at_any_level,
     "magnitudes for powers": magnitudes_for_powers,
+    "space first, W and H held": as_the_library,
+    "spectra first, Q and G held": as_the_library,
 }
+# Which values stay for the first half of the iterations; then all are free.
+WAITING = {"space first, W and H held": ("W", "H"), "spectra first, Q and G held": ("Q", "G")}
+
+
+def in_two_halves(take: Analysis, prior: Prior, waiting: tuple[str, ...], rng: np.random.Generator) -> Any:
+    """Return a model of which some values did not change in the first half of the iterations."""
+    half = replace(take, recipe=replace(take.recipe, iterations=take.recipe.iterations // 2))
+    model = fitted(half, prior.hold(*waiting), rng)
+    found = Prior(G=model.G_, Q=model.Q_).pull("Q") if "W" in waiting else Prior(W=model.W_, H=model.H_)
+    return fitted(half, prior | found, rng)
 
 
 def grid(quick: bool, data: Path | None = None) -> list[Cell]:
@@ -215,7 +228,9 @@ def measure(cell: Cell, data: Path | None = None) -> Result:
         result["of_estimate"] = np.round(gains(guessed_LN.astype(float))["delta_sdr"], 3)
         E_FTN = take.stft.analyse(centred(guessed_LN) * take.gains_M[take.own])
         prior = STARTS[cell["start"]](take, E_FTN[len(E_FTN) - len(take.evidence.X_FTM) :], rng)
-    found = gains(take.stems(fitted(take, prior, rng)))
+    waiting = WAITING.get(cell["start"])
+    model = in_two_halves(take, prior, waiting, rng) if waiting else fitted(take, prior, rng)
+    found = gains(take.stems(model))
     return result | {key: np.round(values, 3) for key, values in found.items()}
 
 
@@ -243,8 +258,7 @@ def table(document: dict[str, Any]) -> str:
     """Gains by the quality of the estimates: of the estimates, of the default, and of the default with them."""
     cells = document["cells"]
     kinds = [kind for kind in (READY, PLAYED) if gained(cells, kind=kind, start=DEFAULT, **PLAIN)]
-    names = {READY: "recorded players", PLAYED: "simulated pieces"}
-    heads = [f"{names[kind]}: {what}" for kind in kinds for what in ("estimates", "default", "default from estimates")]
+    heads = [f"{PLACES[kind]}: {what}" for kind in kinds for what in ("estimates", "default", "default from estimates")]
     lines = [f"| estimates of | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for sdr in QUALITIES:
         row = []
@@ -266,7 +280,7 @@ def words(document: dict[str, Any]) -> str:
     """Say where estimates help, and whether they ever harm, by the means over takes and seeds."""
     cells = document["cells"]
     sentences = []
-    for kind, where in ((READY, "On the recorded players"), (PLAYED, "On the simulated pieces")):
+    for kind, place in PLACES.items():
         alone = gained(cells, kind=kind, start=DEFAULT, **PLAIN)
         more = {}
         for sdr in QUALITIES:
@@ -278,7 +292,7 @@ def words(document: dict[str, Any]) -> str:
             least = min(more, key=lambda sdr: more[sdr])
             helped = [f"{sdr}" for sdr, gain in more.items() if gain > 0]
             sentences.append(
-                f"{where} the start from estimates ends above both the estimates and the default without them for "
+                f"On the {place} the start from estimates ends above both these and the default without them for "
                 f"estimates of {', '.join(helped) or 'no'} dB; the least difference to the better of the two is "
                 f"{more[least]:+.2f} dB, at {least} dB."
             )
@@ -288,8 +302,8 @@ def words(document: dict[str, Any]) -> str:
 def starts(document: dict[str, Any]) -> str:
     """What different things made of the same estimates of 6 dB gain, beside the default without them."""
     cells = document["cells"]
-    lines = ["| start | ΔSDR | over the default |", "|---|---|---|"]
     kind = READY if any(each["cell"]["kind"] == READY for each in cells) else PLAYED
+    lines = [f"| start, estimates of 6 dB, {PLACES[kind]} | ΔSDR | over the default |", "|---|---|---|"]
     alone = gained(cells, kind=kind, start=DEFAULT, **PLAIN)
     lines.append(f"| {DEFAULT} | {np.mean(alone):+.2f} | |")
     for start in STARTS:
@@ -325,7 +339,7 @@ def draw(document: dict[str, Any]) -> None:
         for key, label in (("delta_sdr", "default from estimates"), ("of_estimate", "estimates")):
             curve(axis, tried, *zip(*(mean_and_margin(gained(cells, key, sdr=sdr, **known)) for sdr in tried)), label)
         axis.set_xlabel("quality of the estimates, dB")
-        axis.set_title({READY: "recorded players", PLAYED: "simulated pieces"}[kind], fontsize=10)
+        axis.set_title(PLACES[kind], fontsize=10)
     axes[0, 0].set_ylabel("gain in SDR, dB")
     axes[0, 0].legend()
     save(figure, "neural_prior")

@@ -21,6 +21,7 @@ PAGES = (
     "README.md",
     "docs/results.md",
     "docs/experiments.md",
+    "docs/neural.md",
     *(f"docs/methods/{path.name}" for path in ROOT.glob("docs/methods/*.md")),
 )
 BLOCK = re.compile(r"(<!-- figures: ([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -149,29 +150,6 @@ def speed() -> str:
         f"than mir_eval ({permuted['times_faster']:.0f} times with permutations), with the same scores to "
         f"{max(without['max_difference_db'], permuted['max_difference_db']):.0e} dB. `import mnmf` takes "
         f"{1000 * measured['import_seconds']:.0f} ms.",
-    ]
-    return "\n".join(lines)
-
-
-def iterations() -> str:
-    """One iteration beside pyroomacoustics', and what a fit takes beside the mixture."""
-    measured, memory = results("speed")["iterations"], results("memory")
-    lines = [
-        "| F × T, M = N, K | precision, threads | ms an iteration | pyroomacoustics, ms | times faster | of the peak |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in measured["side_by_side"]:
-        precision = "double" if row["dtype"] == "complex128" else "single"
-        lines.append(
-            f"| {row['F']} × {row['T']}, {row['M']}, {row['K']} | {precision}, {row['threads']} | "
-            f"{row['mnmf_ms']:.0f} | {row['pyroomacoustics_ms']:.0f} | "
-            f"{row['times_faster']:.0f} | {100 * row['fraction_of_peak']:.0f} % |"
-        )
-    grown, foreseen = memory["measured_growth_mb"]["fit"], memory["predicted_growth_mb"]["fit"]
-    lines += [
-        "",
-        f"A fit of a minute of four microphones in single precision takes {grown:.0f} MB ({foreseen:.0f} MB foreseen) "
-        f"beside a mixture of {memory['arrays_mb']['X']:.0f} MB.",
     ]
     return "\n".join(lines)
 

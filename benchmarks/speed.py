@@ -83,6 +83,7 @@ def main() -> None:
             "runs": runs,
             **commands(runs, quick),
         }
+        path.write_text(json.dumps(result, indent=2) + "\n")
     sizes = {"sizes": QUICK_SIZES} if quick else {}
     result["iterations"] = {"environment": environment(), **side_by_side(runs, **sizes)}
     result["iterations"] |= {"log_det": log_det_side_by_side(1, **sizes), "ntf": ntf_side_by_side(1, **sizes)}
@@ -141,21 +142,28 @@ def minute(folder: Path, mics: int, quick: bool) -> dict:
 def side_by_side_table(document: dict) -> str:
     """One iteration, and the memory of a fit, beside the other libraries'."""
     rows = document["iterations"]["side_by_side"]
+    most = document["iterations"]["most_mb"]
     libraries = [name for name in ("mnmf", "pyroomacoustics", "ssspy") if f"{name}_ms" in rows[0]]
     heads = [f"{name}, ms (MB)" for name in libraries]
     lines = [f"| F × T, M = N, K | precision, threads | {' | '.join(heads)} | of the peak |"]
     lines.append("|---" * (len(heads) + 3) + "|")
     for row in rows:
         precision = "double" if row["dtype"] == "complex128" else "single"
-        cells = [f"{row[f'{name}_ms']:.0f} ({row[f'{name}_mb']:.0f})" for name in libraries]
+        cells = [
+            f"{row[f'{name}_ms']:.0f} ({row[f'{name}_mb']:.0f})" if f"{name}_ms" in row else f"(over {most})"
+            for name in libraries
+        ]
         lines.append(
             f"| {row['F']} × {row['T']}, {row['M']}, {row['K']} | {precision}, {row['threads']} | "
             f"{' | '.join(cells)} | {100 * row['fraction_of_peak']:.0f} % |"
         )
     for name in libraries[1:]:
-        faster = sorted(row[f"{name}_ms"] / row["mnmf_ms"] for row in rows)
-        smaller = sorted(row[f"{name}_mb"] / max(row["mnmf_mb"], 1) for row in rows)
+        both = [row for row in rows if f"{name}_ms" in row]
+        faster = sorted(row[f"{name}_ms"] / row["mnmf_ms"] for row in both)
+        smaller = sorted(row[f"{name}_mb"] / max(row["mnmf_mb"], 1) for row in both)
         lines += ["", f"Against {name}: time divided by {span(faster)}, memory by {span(smaller)}."]
+        if len(both) < len(rows):
+            lines[-1] += f" What takes more than {most} MB was not timed."
     if "ssspy" not in libraries:
         lines += ["", "ssspy was not installed."]
     return "\n".join(lines)
@@ -163,7 +171,8 @@ def side_by_side_table(document: dict) -> str:
 
 def span(values: list[float]) -> str:
     """The least and largest of a sorted list."""
-    return f"{values[0]:.2g}" if len(values) == 1 else f"{values[0]:.2g} to {values[-1]:.2g}"
+    shown = [f"{value:.0f}" if value >= 10 else f"{value:.2g}" for value in (values[0], values[-1])]
+    return " to ".join(shown[: len(values)])
 
 
 def growth_table(document: dict) -> str:
@@ -186,7 +195,8 @@ def growth_table(document: dict) -> str:
     sizes = "; ".join(
         f"`{model}`: " + ", ".join(f"{name} = {base[name]}" for name in "FTMNK") for model, base in bases.items()
     )
-    return "\n".join([*lines, "", f"All else stays at {sizes}."])
+    precisions = "single precision for `fastmnmf2`, double for `mnmf-is`"
+    return "\n".join([*lines, "", f"All else stays at {sizes}; {precisions}."])
 
 
 if __name__ == "__main__":
