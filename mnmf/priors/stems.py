@@ -35,7 +35,8 @@ BAND = 32  # frequencies whose power is summed to compare levels
 LEVEL_UPDATES = 100
 LATEST = 0.1  # seconds
 CLEARLY = 1.1
-CLEAN, GOOD = 0.07, 0.03  # parts of bleed and of error, see `stem_trust`
+CLEAN, GOOD = 0.05, 0.1  # parts of bleed and of error, see `stem_trust`
+MUCH = 0.1  # part of bleed from which on shares are sharp
 BLOCK = 2**18  # samples that are compared at once
 SILENT = 1e-12  # of the strongest frequency: below this an estimate says nothing about a frequency
 
@@ -137,7 +138,7 @@ def estimate(
 
 
 def stem_shares(
-    X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float = 2.0
+    X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float | None = None
 ) -> NDArray[np.float32]:
     """Return which part of what each spot heard is its own player, judging by estimates of the players.
 
@@ -153,8 +154,9 @@ def stem_shares(
         Spectrograms of the estimates, each source at its own spot; or their magnitudes.
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
-    sharpness : float
-        1 gives a Wiener gain; the greater, the more the strongest takes all.
+    sharpness : float, optional
+        1 gives a Wiener gain; the greater, the more the strongest takes all.  If not given, from 1
+        beside nearly clean spots to 2 beside spots full of bleed, as is best by trial.
 
     Returns
     -------
@@ -167,6 +169,8 @@ def stem_shares(
         Shapes that do not fit together, or a spot that is not among the microphones.
     """
     X_FTM, P_NFT, own = _checked(X_FTM, E_FTN, spots)
+    if sharpness is None:
+        sharpness = 1.0 + float(np.mean(_spilt(_bleed(X_FTM, own), MUCH)))
     check_number("sharpness", sharpness, 0.1, 100.0)
     for n, level in enumerate(_levels(X_FTM, P_NFT, own)):
         P_NFT[n] *= np.float32(level)
@@ -183,7 +187,7 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
     ``b⁶ / (b⁶ + b₀⁶ (1 + e²))``, with b the part of the others in the power of a spot, as `spot_panning` tells it,
     and e the power of the errors of the estimate, over that of the source.  The start from a spot full of bleed is
     worse than the start from even poor estimates, and that from a nearly clean spot better than that from fairly good
-    ones; between them lies ``b₀ = 0.07 e / (e + 0.03)``, found by trial.  Bleed or error is what the estimate does not
+    ones; between them lies ``b₀ = 0.05 e / (e + 0.1)``, found by trial.  Bleed or error is what the estimate does not
     have in common with the spot, ``min_c Σ |x - cE|² / Σ |x|² = 1 - (1 - b) / (1 + e)``, which tells e.
 
     Parameters
@@ -213,8 +217,13 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
             common = abs(np.sum(x_FT * np.conj(e_FT), dtype=np.complex128)) ** 2 / (energy * guess)
             error = max((1 - bleed_N[n]) / max(common, TINY) - 1, 0.0)
             between = CLEAN * error / (error + GOOD)
-            trust_N[n] = 1 / (1 + (between / bleed_N[n]) ** 6 * (1 + error**2))
+            trust_N[n] = _spilt(bleed_N[n], between * (1 + error**2) ** (1 / 6))
     return trust_N
+
+
+def _spilt(bleed: Any, between: float) -> Any:
+    """Return 0 for much less bleed than `between`, 1 for much more."""
+    return bleed**6 / np.maximum(bleed**6 + between**6, TINY)
 
 
 def _bleed(X_FTM: Array, own: Sequence[int]) -> NDArray[np.float64]:
