@@ -13,7 +13,7 @@ import soundfile
 
 from mnmf import cli, estimators
 from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
-from mnmf.estimators import Command, StemFolder, cached, equivariant
+from mnmf.estimators import Command, StemFolder, _cache, cached, equivariant
 from mnmf.priors import Mask
 
 RATE = 8000
@@ -193,7 +193,7 @@ def test_results_are_remembered_by_content(take, tmp_path):
 
 
 def test_the_oldest_results_go(take, tmp_path, monkeypatch):
-    monkeypatch.setattr(estimators, "CACHE_BYTES", 2.5 * take.nbytes)
+    monkeypatch.setattr(_cache, "CACHE_BYTES", 2.5 * take.nbytes)
     for n in range(4):
         cached(lambda audio, rate: {"a": audio}, str(n), tmp_path)(take, RATE)
         time.sleep(0.02)
