@@ -1,11 +1,14 @@
 """Folders, commands and networks as estimators, and what the command line makes of them."""
 
 import json
+import os
 import shlex
 import sys
+import tempfile
 import threading
 import time
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ import soundfile
 
 from mnmf import cli, estimators
 from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
-from mnmf.estimators import Command, StemFolder, _cache, cached, equivariant
+from mnmf.estimators import Command, StemFolder, _cache, _command, cached, equivariant
 from mnmf.priors import Mask
 
 RATE = 8000
@@ -74,6 +77,16 @@ def test_folders_that_do_not_help(tmp_path, take):
         StemFolder(tmp_path, NAMES)(take, RATE)
 
 
+def test_names_are_found_however_their_letters_are_composed(tmp_path, take):
+    soundfile.write(tmp_path / "Flo\u0308te.wav", take[:, 0], RATE)  # as macOS writes it
+    soundfile.write(tmp_path / "C\u00e9sar.wav", take[:, 1], RATE)
+    found = StemFolder(tmp_path, ("Fl\u00f6te", "ce\u0301sar"))
+    assert {source: path.name for source, path in found.files.items()} == {
+        "Fl\u00f6te": "Flo\u0308te.wav",
+        "ce\u0301sar": "C\u00e9sar.wav",
+    }
+
+
 # --- commands
 
 
@@ -124,6 +137,61 @@ def test_names_that_would_be_options_are_refused():
     Command("tool {in} {out}", ("--fine",), (0,))  # it is not among the words
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "{query} {in} {out}",
+        "tools/{source} {in} {out}",
+        "tool.bat {in} {out} {query}",
+        "env {query} {in} {out}",
+        "/usr/bin/python3.12 {source} {in} {out}",
+        "sh -c 'cp {in} {out}; echo {query}'",
+        "bash -euxc 'tool {in} {out} {query}'",
+        "nice bash -lc 'tool {in} {out} {query}'",
+        "sh -c {query} {in} {out}",
+        "python -Sc 'run({query!r})' {in} {out} {query}".replace("{query!r}", '"{query}"'),
+        "python '-cprint(\"{source}\")' {in} {out}",
+        "perl -ne 'print \"{query}\"' {in} {out}",
+        "perl '-eprint \"{query}\"' {in} {out}",
+        "node --eval 'f(\"{query}\")' {in} {out}",
+        "node '--eval=f(\"{query}\")' {in} {out}",
+        "cmd.exe /C tool {in} {out} {query}",
+        "powershell -Command tool {in} {out} {query}",
+        "pwsh.exe -NoProfile -c tool {in} {out} {query}",
+        "eval tool {in} {out} {query}",
+    ],
+)
+def test_what_a_session_says_is_never_code(command):
+    with pytest.raises(ArgumentError, match="would run what a session says"):
+        Command(command, NAMES, (0, 1))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python infer.py -c conf.yaml --text {query} {in} {out}",
+        "tool --text={query} --name {source} {in} {out}",
+        "tool '--text=the sound of a {query}; nothing else (please)' {in} {out}",
+        "env QUERY={query} tool {in} {out}",
+        'sh -c \'tool "$1" "$2" "$3"\' - {in} {out} {query}',
+        "sh -c 'cp {in} {out}'",
+        "powershell -File tool.ps1 {in} {out} {query}",
+    ],
+)
+def test_what_a_session_says_may_be_a_word(command):
+    Command(command, NAMES, (0, 1))
+
+
+def test_words_of_a_command(tmp_path):
+    text = r"""tool "{in}" '{out}' --text="a b" c\ d"""
+    assert _command._split(text, False) == ["tool", "{in}", "{out}", "--text=a b", "c d"]
+    text = r""""C:\Program Files\tool.exe" C:\new\x.py {in} {out} --text='a b'"""
+    assert _command._split(text, True) == [r"C:\Program Files\tool.exe", r"C:\new\x.py", "{in}", "{out}", "--text=a b"]
+    assert Command([tmp_path / "tool", "{in}", "{out}"], NAMES, (0, 1)).words[0] == str(tmp_path / "tool")
+    with pytest.raises(ArgumentError, match="cannot be read"):
+        Command(["tool", "{in}", "{out}", 3], NAMES, (0, 1))
+
+
 def test_commands_that_cannot_work():
     for command, message in (
         ("", "needs {in}"),
@@ -148,19 +216,86 @@ def test_failures_say_what_the_program_said(script, take):
     assert "line 4" not in str(e.value)
     with pytest.raises(EstimatorError, match="cannot be run: no-such-program-here"):
         Command("no-such-program-here {in} {out}", NAMES, (0, 1))(take, RATE)
-    with pytest.raises(EstimatorError, match="wrote nothing; expected stems called flute, cello"):
+    says = f"{PYTHON} -c 'print(\"no model\")' {{in}} {{out}}"
+    with pytest.raises(EstimatorError, match="wrote nothing; expected stems called flute, cello.*; it said: no model"):
+        Command(says, NAMES, (0, 1))(take, RATE)
+    with pytest.raises(EstimatorError, match="wrote no file for 'flute'.*; it said: no model"):
+        Command(f"{says} {{source}}", NAMES, (0, 1))(take, RATE)
+    with pytest.raises(EstimatorError, match="wrote nothing.*; it said nothing"):
         Command(f"{PYTHON} -c pass {{in}} {{out}}", NAMES, (0, 1))(take, RATE)
-    with pytest.raises(EstimatorError, match="wrote no file for 'flute'"):
-        Command(f"{PYTHON} -c pass {{in}} {{out}} {{source}}", NAMES, (0, 1))(take, RATE)
+
+
+def test_last_words_are_few():
+    with tempfile.TemporaryFile() as said:
+        said.write(b"early\n" + b"x" * 2**20 + b"\n" + b"".join(b" %d%%\r" % n for n in range(101)) + b"\nkilled\n")
+        assert _command._last_words(said) == "it said: 97% | 98% | 99% | 100% | killed"
+        said.write(b"y" * 2**20)
+        assert _command._last_words(said) == "it said: " + "y" * 200
 
 
 def test_a_command_that_takes_too_long_is_stopped_with_what_it_started(script, take, tmp_path):
     child = f"import time, pathlib; time.sleep(1.2); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
     text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
-    with pytest.raises(EstimatorError, match=r"longer than 0\.5 s"):
+    with pytest.raises(EstimatorError, match=r"longer than 0\.5 s.*; it said nothing"):
         Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1), timeout=0.5)(take, RATE)
     time.sleep(1.4)
     assert not (tmp_path / "late").exists()
+
+
+def test_what_a_command_says_before_it_is_stopped(script, take):
+    text = "import time; print('loading the model', flush=True); time.sleep(60)"
+    with pytest.raises(EstimatorError, match=r"longer than 3 s.*; it said: loading the model"):
+        Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1), timeout=3)(take, RATE)
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no groups of processes")
+def test_what_a_command_started_ends_with_it(script, take, tmp_path):
+    text = f"""
+import subprocess, sys, pathlib
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+pathlib.Path({str(tmp_path / "child")!r}).write_text(str(child.pid))
+{HALVES}"""
+    Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1))(take, RATE)
+    assert gone(int((tmp_path / "child").read_text()))
+
+
+def gone(pid):
+    """Whether a process has ended; what nobody waited for yet still has its number."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    os.kill(pid, 9)
+    return False
+
+
+def test_takes_that_no_wav_file_holds():
+    long = np.broadcast_to(np.float32(0), (2**29, 2))  # no memory
+    with pytest.raises(EstimatorError, match=r"more than 4 GiB \(536870912 samples, 2 mics\)"):
+        Command("tool {in} {out}", NAMES, (0, 1))(long, RATE)
+    with pytest.raises(EstimatorError, match="more than 4 GiB"):
+        Command("tool {in} {out} {source}", NAMES, (0, 1))(np.broadcast_to(np.float32(0), (2**30, 2)), RATE)
+
+
+def test_the_identity_of_a_command_is_its_files(tmp_path, monkeypatch):
+    program, weights, script = (tmp_path / name for name in ("tool", "weights.pt", "infer.py"))
+    for file in (program, weights, script):
+        file.write_text("1")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    command = Command(f"tool {{in}} {{out}} --weights={weights} {script}", NAMES, (0, 1))
+    seen = [command.identity]
+    for file in (program, weights, script):
+        file.write_text("22")
+        seen.append(command.identity)
+    assert len(set(seen)) == 4
+    assert command.identity == seen[-1]
 
 
 # --- remembering
@@ -349,7 +484,9 @@ def test_estimates_of_sources_that_share_a_mic_are_refused(session, capsys):
     assert "share a mic" in capsys.readouterr().err
 
 
-def test_commands_can_be_stopped(script, take, tmp_path):
+def test_commands_can_be_stopped(script, take, tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     text = f"import pathlib, time; pathlib.Path({str(tmp_path / 'there')!r}).touch(); time.sleep(60)"
     command = Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1))
     failed = []
@@ -362,8 +499,22 @@ def test_commands_can_be_stopped(script, take, tmp_path):
 
     thread = threading.Thread(target=work)
     thread.start()
-    while not (tmp_path / "there").exists():
+    while not (tmp_path / "there").exists() and thread.is_alive():
         time.sleep(0.01)
+    assert [path.name for path in (tmp_path / "scratch").glob("mnmf-*/*.wav")] == ["take.wav"]
     estimators.stop_commands()
+    assert not list((tmp_path / "scratch").glob("mnmf-*"))
     thread.join(10)
     assert "signal 9" in failed[0]
+
+
+def test_no_command_begins_once_they_were_stopped(take, monkeypatch):
+    write = _command._write
+
+    def write_and_stop(*args):
+        write(*args)
+        estimators.stop_commands()
+
+    monkeypatch.setattr(_command, "_write", write_and_stop)
+    with pytest.raises(EstimatorError, match="was stopped"):
+        Command(f"{PYTHON} -c pass {{in}} {{out}} {{source}}", NAMES, (0, 1))(take, RATE)
