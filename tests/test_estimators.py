@@ -1,5 +1,6 @@
 """Folders, commands and networks as estimators, and what the command line makes of them."""
 
+import io
 import json
 import os
 import shlex
@@ -318,13 +319,92 @@ def test_results_are_remembered_by_content(take, tmp_path):
     cached(estimator, "one", tmp_path)(take, RATE + 1)
     cached(estimator, "one", tmp_path)(take * np.float32(0.5), RATE)
     assert len(calls) == 4
-    for path in tmp_path.iterdir():
-        path.write_bytes(b"damaged")
-    cached(estimator, "one", tmp_path)(take, RATE)
-    assert len(calls) == 5
     matrix = cached(lambda audio, rate: np.eye(2), "three", tmp_path)
     np.testing.assert_array_equal(matrix(take, RATE), np.eye(2))
     np.testing.assert_array_equal(matrix(take, RATE), np.eye(2))
+
+
+DAMAGE = {
+    "empty": lambda good: b"",
+    "no archive": lambda good: b"damaged",
+    "cut short": lambda good: good[: len(good) // 2],
+    "almost whole": lambda good: good[:-10],
+    "another archive": lambda good: archive(other=np.zeros(3)),
+    "one array": lambda good: array(np.zeros(3)),
+    "a bit of the sound": lambda good: good[:1000] + bytes([good[1000] ^ 1]) + good[1001:],
+    "kinds of another make": lambda good: archive(kinds=np.array('[["sound"]]'), a0=np.zeros(3)),
+}
+
+
+def archive(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def array(x):
+    file = io.BytesIO()
+    np.save(file, x)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_results_are_not_there(take, tmp_path, damage):
+    calls = []
+
+    def estimator(audio, rate):
+        calls.append(rate)
+        return {"flute": audio[:, 0]}
+
+    memory = cached(estimator, "one", tmp_path)
+    memory(take, RATE)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    np.testing.assert_array_equal(memory(take, RATE)["flute"], take[:, 0])
+    assert len(calls) == 2
+    np.testing.assert_array_equal(memory(take, RATE)["flute"], take[:, 0])
+    assert len(calls) == 2  # it was written again
+
+
+def test_sources_without_a_guess_stay_without_one(take, tmp_path):
+    calls = []
+
+    def estimator(audio, rate):
+        calls.append(rate)
+        return {"flute": audio[:, 0], "cello": None}
+
+    memory = cached(estimator, "one", tmp_path)
+    assert [list(memory(take, RATE)) for _ in range(2)] == [["flute"], ["flute"]]
+    assert len(calls) == 1
+    assert cached(lambda audio, rate: None, "two", tmp_path)(take, RATE) is None
+    assert cached(lambda audio, rate: {"flute": None}, "three", tmp_path)(take, RATE) == {}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_estimators_that_do_not_know_themselves_need_a_name(take, tmp_path):
+    with pytest.raises(ArgumentError, match="identity is needed"):
+        cached(lambda audio, rate: audio)
+    with pytest.raises(ArgumentError, match="identity is needed"):
+        cached(equivariant(favours_the_first, 2))
+    soundfile.write(tmp_path / "flute.wav", take[:, 0], RATE)
+    memory = cached(StemFolder(tmp_path, NAMES), folder=tmp_path)
+    first = memory(take, RATE)["flute"]
+    soundfile.write(tmp_path / "flute.wav", take[:, 0] / 2, RATE)
+    assert not np.allclose(memory(take, RATE)["flute"], first)
+
+
+def test_files_of_others_stay(take, tmp_path, monkeypatch):
+    monkeypatch.setattr(_cache, "CACHE_BYTES", 0)
+    others = ["weights.npz", "0" * 63 + ".npz", "A" * 64 + ".npz", "0" * 64 + ".npy", ".hidden.npz", "0" * 64]
+    ours = ["0" * 64 + ".npz", f".{'0' * 64}.npz.12.34"]
+    for name in others + ours:
+        (tmp_path / name).write_bytes(b"old")
+    (tmp_path / ("1" * 64 + ".npz")).mkdir()
+    cached(lambda audio, rate: {"a": audio}, "one", tmp_path)(take, RATE)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left.issuperset(others)
+    assert left.isdisjoint(ours)
+    assert len(left) == len(others) + 2
 
 
 def test_the_oldest_results_go(take, tmp_path, monkeypatch):
@@ -377,7 +457,19 @@ def test_what_is_not_installed_is_named(monkeypatch, tmp_path):
     with pytest.raises(EstimatorError, match="pip install onnxruntime"):
         estimators.onnx(tmp_path / "network.onnx")
     with pytest.raises(EstimatorError, match="pip install demucs"):
-        estimators.demucs("htdemucs", {}, {})
+        estimators.demucs("htdemucs", {"cello": "bass"}, {"cello": 0})
+
+
+def test_demucs_is_told_what_is_wrong_before_it_is_looked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for stems, spots, message in (
+        ({}, {}, "stems is empty"),
+        ({"cello": "bass"}, {"violin": 0}, "'cello' has no microphone in spots"),
+        ({"cello": "bass"}, {"cello": -1}, "spots"),
+        ({"cello": "celli"}, {"cello": 0}, "'cello': the model has the stems drums, .* not 'celli'"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            estimators.demucs("htdemucs", stems, spots)
 
 
 # --- the command line
@@ -427,7 +519,9 @@ def test_prior_command(session, capsys, script, monkeypatch):
     assert separate(session, *options)[0] == 0
     first = stems(session)
     assert len(list((session / "cache").iterdir())) == 1
-    assert separate(session, *options)[0] == 0
+    with monkeypatch.context() as unplugged:
+        unplugged.setattr(_command, "_start", None)
+        assert separate(session, *options)[0] == 0
     np.testing.assert_array_equal(stems(session), first)
     capsys.readouterr()
     status, said = separate(session, "--prior-command", f"{PYTHON} -c 1/0 {{in}} {{out}}", "--overwrite", capsys=capsys)

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, EstimatorError, check_count, check_rng
-from mnmf.estimators._folder import resampled
+from mnmf.estimators._folder import resampled, stamp
 from mnmf.priors.stems import Estimator
 
 Array = NDArray[Any]
 Channels = Callable[[Array, int], Array]  # audio (L, M) and a sample rate to one source a microphone, (L, M)
+
+DEMUCS_STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")  # of all models that come with it
+REASON_LENGTH = 200
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """An estimator that knows what its result depends on beside the audio, for `cached`; "" if it does not."""
+
+    estimate: Callable[[Array, int], Any]
+    identify: Callable[[], str]
+
+    @property
+    def identity(self) -> str:
+        return self.identify()
+
+    def __call__(self, audio_LM: Array, sample_rate: int) -> Any:
+        return self.estimate(audio_LM, sample_rate)
 
 
 def equivariant(channels: Channels, n_permutations: int, *, rng: np.random.Generator | int = 0) -> Channels:
@@ -63,7 +85,11 @@ def equivariant(channels: Channels, n_permutations: int, *, rng: np.random.Gener
         assert total_LM is not None
         return (total_LM / len(orders)).astype(np.float32)
 
-    return averaged
+    def identify() -> str:
+        inner = getattr(channels, "identity", "")
+        return json.dumps(["equivariant", inner, n_permutations, int(seed)]) if inner else ""
+
+    return _Known(averaged, identify)
 
 
 def _orders(n_mics: int, count: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
@@ -87,23 +113,46 @@ def torchscript(path: str | os.PathLike[str], *, sample_rate: int = 44100, devic
         At which it works, in Hz.
     device : str
         Where it runs.
+
+    Raises
+    ------
+    EstimatorError
+        torch is not installed, there is no such file or device, or the file is something else; or, when called, the
+        network fails or returns something else.
     """
     torch = _imported("torch", "torch")
-    network = torch.jit.load(os.fspath(path), map_location=device).eval()
+    _check_file(path)
+    _check_device(torch, device)
+    try:
+        network = torch.jit.load(os.fspath(path), map_location=device).eval()
+    except Exception as error:
+        raise EstimatorError(
+            f"{path}: not a TorchScript file; save it with torch.jit.save(torch.jit.script(network), ...) "
+            f"({_reason(error)})"
+        ) from error
 
-    def run(batch: Array) -> Array:
+    def run(batch: Array) -> Any:
         with torch.inference_mode():
-            return np.asarray(network(torch.from_numpy(batch).to(device)).cpu().numpy())
+            y = network(torch.from_numpy(batch).to(device))
+            return y.float().cpu().numpy() if isinstance(y, torch.Tensor) else y
 
-    return _channels(run, sample_rate)
+    return _channels(run, path, sample_rate, ["torchscript", device])
 
 
 def onnx(path: str | os.PathLike[str], *, sample_rate: int = 44100) -> Channels:
-    """Return an ONNX network as an estimator; shapes and parameters as for `torchscript`."""
+    """Return an ONNX network as an estimator; shapes, parameters and errors as for `torchscript`."""
     runtime = _imported("onnxruntime", "onnxruntime")
-    network = runtime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
-    (entry, *_) = network.get_inputs()
-    return _channels(lambda batch: np.asarray(network.run(None, {entry.name: batch})[0]), sample_rate)
+    _check_file(path)
+    try:
+        network = runtime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise EstimatorError(
+            f"{path}: not an ONNX file that can be run; write it with torch.onnx.export ({_reason(error)})"
+        ) from error
+    names = [entry.name for entry in network.get_inputs()]
+    if len(names) != 1:
+        raise EstimatorError(f"{path}: the network takes {len(names)} inputs; it must take one, (1, mics, samples)")
+    return _channels(lambda batch: network.run(None, {names[0]: batch})[0], path, sample_rate, ["onnx"])
 
 
 def demucs(model: Any, stems: Mapping[str, str], spots: Mapping[str, int], *, device: str = "cpu") -> Estimator:
@@ -127,47 +176,120 @@ def demucs(model: Any, stems: Mapping[str, str], spots: Mapping[str, int], *, de
     ArgumentError
         The model has no such stem, or a source no microphone.
     EstimatorError
-        Demucs or torch is not installed.
+        Demucs or torch is not installed, there is no such model or device, or the weights cannot be had; or, when
+        called, the model fails.
     """
-    torch = _imported("torch", "demucs")
-    apply_model = _imported("demucs.apply", "demucs").apply_model
-    network = _imported("demucs.pretrained", "demucs").get_model(model) if isinstance(model, str) else model
-    for source, stem in stems.items():
-        if stem not in network.sources:
-            raise ArgumentError(f"{source!r}: the model has the stems {', '.join(network.sources)}, not {stem!r}")
+    if not stems:
+        raise ArgumentError('stems is empty; say which of the model\'s stems each source is, as in {"cello": "bass"}')
+    for source in stems:
         if source not in spots:
             raise ArgumentError(f"{source!r} has no microphone in spots")
+        check_count(f"spots[{source!r}]", spots[source], 0)
+    if isinstance(model, str) and not model.startswith("hf://"):
+        _check_stems(stems, DEMUCS_STEMS)  # before anything is downloaded
+    torch = _imported("torch", "demucs")
+    apply_model = _imported("demucs.apply", "demucs").apply_model
+    _check_device(torch, device)
+    network = _demucs_model(model) if isinstance(model, str) else model
+    _check_stems(stems, network.sources)
 
     def separated(audio_LM: Array, sample_rate: int) -> dict[str, Array]:
         found = {}
         for source, stem in stems.items():
+            if spots[source] >= audio_LM.shape[1]:
+                raise ArgumentError(
+                    f"spots: {source!r} is at microphone {spots[source]}, counted from 0; there are {audio_LM.shape[1]}"
+                )
             x_L1 = resampled(audio_LM[:, [spots[source]]], sample_rate, network.samplerate)
             level = float(np.std(x_L1)) or 1.0  # Demucs was trained on music of this level
             batch = torch.from_numpy(np.repeat(x_L1.T[None] / level, network.audio_channels, axis=1))
-            with torch.inference_mode():
-                # No random shifts: the same take must give the same stems.
-                y_SCL = apply_model(network, batch, device=device, shifts=0)[0]
+            try:
+                with torch.inference_mode():
+                    # No random shifts: the same take must give the same stems.
+                    y_SCL = apply_model(network, batch, device=device, shifts=0)[0]
+            except Exception as error:
+                raise EstimatorError(f"Demucs failed on {source!r}: {_reason(error)}") from error
             y_L1 = y_SCL[network.sources.index(stem)].mean(0).cpu().numpy()[:, None] * level
             found[source] = resampled(y_L1, network.samplerate, sample_rate)[:, 0]
         return found
 
-    return separated
+    def identify() -> str:
+        facts = [str(getattr(network, name, None)) for name in ("sources", "samplerate", "segment", "weights")]
+        own = {source: int(spots[source]) for source in stems}
+        return json.dumps(["demucs", type(network).__name__, facts, _digest(network), device, dict(stems), own])
+
+    return _Known(separated, identify)
 
 
-def _channels(run: Callable[[Array], Array], own_rate: int) -> Channels:
-    """Wrap what takes and returns (1, M, L) at its own rate."""
+def _check_stems(stems: Mapping[str, str], known: Any) -> None:
+    for source, stem in stems.items():
+        if stem not in known:
+            raise ArgumentError(f"{source!r}: the model has the stems {', '.join(known)}, not {stem!r}")
+
+
+def _demucs_model(name: str) -> Any:
+    get_model = _imported("demucs.pretrained", "demucs").get_model
+    try:
+        return get_model(name)
+    except (Exception, SystemExit) as error:  # some of its errors end the program
+        raise EstimatorError(
+            f"Demucs cannot load the model {name!r} ({_reason(error)}); give a model that it has, as htdemucs, and be "
+            "online the first time, when its weights are downloaded"
+        ) from error
+
+
+def _digest(network: Any) -> str:
+    """Return what tells a network's weights from others."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().double().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _channels(run: Callable[[Array], Any], path: str | os.PathLike[str], own_rate: int, kind: list[str]) -> Channels:
+    """Wrap the network of a file, which takes and returns (1, M, L) at its own rate."""
     check_count("sample_rate", own_rate)
 
     def channels(audio_LM: Array, sample_rate: int) -> Array:
         x_LM = resampled(audio_LM.astype(np.float32), sample_rate, own_rate)
-        y = run(np.ascontiguousarray(x_LM.T[None]))
-        if y.ndim != 3 or y.shape[:2] != (1, audio_LM.shape[1]):
+        n_mics = audio_LM.shape[1]
+        try:
+            y = run(np.ascontiguousarray(x_LM.T[None]))
+        except Exception as error:
             raise EstimatorError(
-                f"the network returned {y.shape}; it must return one source a microphone, (1, {audio_LM.shape[1]}, L)"
+                f"{path}: the network failed on {len(x_LM)} samples of {n_mics} mics: {_reason(error)}; "
+                "was it made for as many mics?"
+            ) from error
+        if not isinstance(y, np.ndarray) or y.ndim != 3 or y.shape[:2] != (1, n_mics):
+            raise EstimatorError(
+                f"{path}: the network returned {y.shape if isinstance(y, np.ndarray) else f'a {type(y).__name__}'}; "
+                f"it must return one source a microphone, (1, {n_mics}, L)"
             )
         return resampled(np.ascontiguousarray(y[0].T), own_rate, sample_rate)[: len(audio_LM)]
 
-    return channels
+    # As they were loaded; ONNX may keep its weights in a file beside.
+    beside = sorted(Path(path).absolute().parent.iterdir())
+    files = [stamp(other) for other in beside if other.name.startswith(Path(path).stem)]
+    return _Known(channels, lambda: json.dumps([*kind, own_rate, files]))
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    if not Path(path).is_file():
+        raise EstimatorError(f"{path}: no such file; give the file of a network")
+
+
+def _check_device(torch: Any, device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        raise EstimatorError(f"device {device!r} cannot be used ({_reason(error)}); give another, as cpu") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return the last line of an error: of torch's, the one that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:REASON_LENGTH].rstrip(".")
 
 
 def _imported(module: str, package: str) -> Any:
