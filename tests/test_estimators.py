@@ -531,6 +531,85 @@ def test_prior_command(session, capsys, script, monkeypatch):
     np.testing.assert_array_equal(stems(session), first)  # nothing is lost
 
 
+HOSTILE = [
+    "; touch PWNED",
+    "$(touch PWNED)",
+    "`touch PWNED`",
+    "| touch PWNED",
+    '"; touch PWNED; "',
+    "'; touch PWNED; '",
+    "violin\ntouch PWNED\n",
+    "{out}",
+    "{in} {source}",
+    "../PWNED",
+    "*",
+    "%PATH% ${HOME} ~ \\",
+]
+
+ECHO = """
+import json, sys, soundfile
+x, rate = soundfile.read(sys.argv[1])
+soundfile.write(sys.argv[2], x / 2, rate, subtype="FLOAT")
+with open("asked", "a") as file:
+    file.write(json.dumps(sys.argv[3:]) + "\\n")
+"""
+
+
+def separate_session(folder, toml, command):
+    (folder / "session.toml").write_text(toml, encoding="utf-8")
+    words = ["separate", str(folder / "session.toml"), "--iterations", "1", "--components", "1", "--window", "0.016"]
+    return cli.run([*words, "--out", str(folder / "stems"), "--prior-command", command])
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+def test_what_a_session_file_says_reaches_the_command_as_one_word(session, script, monkeypatch, query):
+    monkeypatch.setenv("MNMF_CACHE", str(session / "cache"))
+    monkeypatch.chdir(session)
+    name = query if set(query).isdisjoint('/\\:*?"<>|\n') else "; touch PWNED $(touch PWNED) `touch PWNED` ' {out}"
+    tool = script(ECHO)
+    before = {path.name for path in session.iterdir()}
+    # A string of JSON is one of TOML, too.
+    toml = f"take = 'take.wav'\nsources = [{json.dumps(name)}, 'cello']\n[queries]\n{json.dumps(name)} = "
+    command = f"{tool} {{in}} {{out}} --text {{query}} --name={{source}}"
+    assert separate_session(session, toml + json.dumps(query), command) == 0
+    asked = [json.loads(line) for line in (session / "asked").read_text().splitlines()]
+    assert asked == [["--text", query, f"--name={name}"], ["--text", "cello", "--name=cello"]]
+    after = {path.name for path in session.iterdir()}
+    assert after - before == {"session.toml", "asked", "cache", "stems"}
+    assert len(list((session / "stems").iterdir())) == 3
+    assert not (session.parent / "PWNED").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "query", "message"),
+    [
+        ("flute", "--weights=PWNED", "'--weights=PWNED' would be an option"),
+        ("-rf", "flute", "'-rf' would be an option"),
+        ("../PWNED", "flute", "cannot be a file name"),
+        ("a\nb", "flute", "cannot be a file name"),
+    ],
+)
+def test_what_a_session_file_must_not_say(session, script, monkeypatch, capsys, source, query, message):
+    monkeypatch.chdir(session)
+    tool = script(ECHO)
+    before = sorted(session.rglob("*"))
+    toml = f"take = 'take.wav'\nsources = [{json.dumps(source)}, 'cello']\n[queries]\n{json.dumps(source)} = "
+    assert separate_session(session, toml + json.dumps(query), f"{tool} {{in}} {{out}} {{source}} {{query}}") == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert [path.name for path in sorted(session.rglob("*")) if path not in before] == ["session.toml"]
+
+
+@pytest.mark.parametrize("command", ["sh -c 'cp {in} {out}; echo {query}'", "{query} {in} {out}"])
+def test_a_session_file_never_says_what_is_run(session, monkeypatch, capsys, command):
+    monkeypatch.chdir(session)
+    toml = "take = 'take.wav'\nsources = ['flute', 'cello']\n[queries]\nflute = 'violin; touch PWNED'\n"
+    assert separate_session(session, toml, command) == 2
+    assert "would run what a session says" in capsys.readouterr().err
+    assert not list(session.rglob("PWNED"))
+
+
 def test_priors_that_are_refused(session, capsys):
     guess = str(session / "guess")
     for options, message in (
