@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import re
 import shlex
 import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 
@@ -15,14 +17,16 @@ import numpy as np
 import pytest
 import soundfile
 
+import mnmf.separate
 from mnmf import cli, estimators
 from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
-from mnmf.estimators import Command, StemFolder, _cache, _command, cached, equivariant
+from mnmf.estimators import Command, StemFolder, _cache, _command, _networks, cached, equivariant
 from mnmf.priors import Mask
 
 RATE = 8000
 NAMES = ("flute", "cello")
 PYTHON = shlex.quote(sys.executable)
+PAGE = Path(__file__).parent.parent / "docs" / "neural.md"
 
 HALVES = """
 import sys, pathlib, soundfile
@@ -470,6 +474,40 @@ def test_demucs_is_told_what_is_wrong_before_it_is_looked_for(monkeypatch):
     ):
         with pytest.raises(ArgumentError, match=message):
             estimators.demucs("htdemucs", stems, spots)
+
+
+# --- the page
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the docs are not part of this distribution")
+def test_the_examples_of_the_page_run(take, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "take.wav", np.repeat(take, 2, axis=0), RATE, subtype="FLOAT")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNMF_CACHE", str(tmp_path / "cache"))
+    made = []
+
+    def fake_demucs(model, given, spots):
+        made.append((model, set(given), spots))
+        assert set(given.values()) <= set(_networks.DEMUCS_STEMS)
+        return _networks._Known(lambda audio, rate: {name: audio[:, m] for name, m in spots.items()}, lambda: model)
+
+    monkeypatch.setattr(estimators, "demucs", fake_demucs)
+    monkeypatch.setattr(estimators, "torchscript", lambda path, sample_rate: lambda audio, rate: audio)
+    monkeypatch.setattr(mnmf.separate, "separate", partial(mnmf.separate.separate, iterations=1, components=1))
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    there = {}
+    separations = [block for block in blocks if "separate(" in block]
+    for block in separations:
+        exec(block, there)
+        assert there.pop("stems_LN").shape == (2 * RATE, 2)
+    assert len(separations) == 3
+    assert made == [("htdemucs_ft", {"violin", "cello"}, {"violin": 0, "cello": 1})]
+    (toml,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "session.toml").write_text(toml)
+    session = mnmf.Session.from_toml(tmp_path / "session.toml")
+    assert session.queries == ("the sound of a violin, close", "cello")
+    for command in re.findall(r"--prior-command '(.*?)'", PAGE.read_text("utf-8")):
+        Command(command, session.sources, (0, 1), session.queries)
 
 
 # --- the command line
