@@ -169,26 +169,29 @@ class Command:
         """Run the command once, and return its last words."""
         words = [_filled(word, values) for word in self.words]
         shown = shlex.join(self.words)
-        process = None
         with tempfile.TemporaryFile() as said:
             try:
                 with _LOCK:
                     if folder not in _CALLS:
                         raise EstimatorError("the prior's command was stopped")
                     process = _CALLS[folder] = _start(words, said)
-                status = process.wait(self.timeout or None)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise EstimatorError(f"the prior's command cannot be run: {words[0]}: {reason}") from error
+            try:
+                status: int | None = process.wait(self.timeout or None)
             except subprocess.TimeoutExpired:
-                raise EstimatorError(
-                    f"the prior's command took longer than {self.timeout:g} s and was stopped: {shown}; "
-                    f"{_last_words(said)}"
-                ) from None
+                status = None
             finally:
-                if process is not None:
-                    _end(process)
+                _end(process)
+                with _LOCK:
+                    if folder in _CALLS:
+                        _CALLS[folder] = None
             last = _last_words(said)
+            if status is None:
+                raise EstimatorError(
+                    f"the prior's command took longer than {self.timeout:g} s and was stopped: {shown}; {last}"
+                )
             if status:
                 raise EstimatorError(f"the prior's command failed ({_why(status)}): {shown}; {last}")
             return last
