@@ -216,7 +216,7 @@ def _estimator(
         own = [spot.mics[0] for spot in session.spots]
         limit = TIMEOUT if timeout is None else timeout
         run = Command(command, session.sources, own, session.queries, timeout=limit)
-        return _Estimates(cached(run, run.identity), command, [], weight)
+        return _Estimates(cached(run), command, [], weight)
     return None
 
 
