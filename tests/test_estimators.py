@@ -553,12 +553,12 @@ def test_prior_stems_change_the_stems_and_are_recorded(session, capsys):
     helped = stems(session)
     assert not np.allclose(helped, plain, atol=1e-4)
     manifest = json.loads((session / "stems" / "manifest.json").read_text())
-    assert manifest["parameters"]["trust"] == 0.9
+    assert manifest["parameters"]["trust"] == 1.0
     assert "guess" in manifest["parameters"]["prior"]
     assert "../guess/flute.wav" in manifest["sha256"]
     options = ["--prior-stems", str(session / "guess"), "--prior-weight", "0", "--overwrite"]
     assert separate(session, *options)[0] == 0
-    np.testing.assert_allclose(stems(session), plain, atol=1e-6)
+    np.testing.assert_array_equal(stems(session), plain)
 
 
 def test_prior_command(session, capsys, script, monkeypatch):
@@ -664,7 +664,8 @@ def test_priors_that_are_refused(session, capsys):
         (["--prior-stems", guess, "--prior-command", "x {in} {out}"], "two ways"),
         (["--prior-weight", "0.5"], "give one of them"),
         (["--prior-timeout", "5"], "--prior-timeout"),
-        (["--prior-stems", guess, "--prior-weight", "2"], "trust must be"),
+        (["--prior-stems", guess, "--prior-weight", "2"], "--prior-weight must be"),
+        (["--prior-stems", ""], "needs the folder"),
         (["--prior-stems", guess, "--method", "kamir"], "kamir has no use for estimates"),
         (["--prior-stems", str(session / "nowhere")], "no such folder"),
     ):

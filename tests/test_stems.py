@@ -1,11 +1,16 @@
 """Estimates of the sources: what becomes of them, and of how little their levels, timing and shapes matter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import soundfile
 
-from mnmf import STFT, FastMNMF2, priors
+from mnmf import STFT, FastMNMF2, NoteDictionary, Session, priors
 from mnmf.errors import ArgumentError
+from mnmf.methods import Evidence
 from mnmf.priors import Mask, estimate, stem_covariances, stem_shares, stem_trust
+from mnmf.separate import separate
 
 RATE = 8000
 STFT_ = STFT(512)
@@ -139,6 +144,26 @@ def test_trust_goes_from_the_spots_to_the_estimates(take, truth):
     base = priors.spot_activations(X, (0, 1), W).H
     assert not np.allclose(priors.spot_activations(X, (0, 1), W, shares_NFT=shares).H, base)
     np.testing.assert_allclose(priors.spot_activations(X, (0, 1), W, shares_NFT=shares, trust=0.0).H, base, rtol=1e-5)
+
+
+def test_estimates_that_do_not_count_leave_bases_as_they_are(take, truth):
+    X, E = spectra(take, truth)
+    bases = priors.Prior(W=priors.spot(X, (0, 1), None, 4).W)
+    evidence = Evidence(X, [(0,), (1,)], None, estimates=E)
+    assert evidence.with_activations(bases, 2.0).H is not None
+    assert replace(evidence, trust=0.0).with_activations(bases, 2.0).H is None
+
+
+def test_a_dictionary_and_estimates_where_only_one_can_be(tmp_path, take):
+    soundfile.write(tmp_path / "take.wav", take.sum(axis=2), RATE)
+    notes = NoteDictionary.embedded()
+    with pytest.raises(ArgumentError, match="with a dictionary ntf-panning has no use for estimates"):
+        separate(
+            Session.open(tmp_path / "take.wav", sources=NAMES),
+            "ntf-panning",
+            dictionary=notes,
+            estimator=lambda audio, rate: audio,
+        )
 
 
 # --- what an estimator may return

@@ -326,7 +326,7 @@ def _levels(X_FTM: Array, P_NFT: Array, own: Sequence[int]) -> list[float]:
 def _from_mapping(
     found: Mapping[str, Array | Mask], x_LM: Array, sources: Sequence[str], own: Sequence[int]
 ) -> tuple[Array, tuple[str, ...]]:
-    missing = tuple(source for source in sources if source not in found)
+    missing = tuple(source for source in sources if found.get(source) is None)
     if len(missing) == len(sources):
         raise ArgumentError(
             f"the estimates are of {', '.join(map(str, found)) or 'nothing'}; none of them is one of the sources, "
