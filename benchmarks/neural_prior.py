@@ -29,7 +29,6 @@ from mnmf.priors import estimate
 SECONDS, SOLO_SECONDS, PLAYERS = 10, 8, 4
 QUALITIES = (0, 3, 6, 9, 12)
 SEEDS = range(5)
-OF_PIECES = 2  # seeds
 ERRORS = ("leaks", "artefacts", "both")
 BLOB = (16, 8)  # frequencies and frames over which the gains of a leak hardly change
 DEFAULT, HELPED = "default", "default, estimates"
@@ -118,7 +117,7 @@ def grid(quick: bool, data: Path | None = None) -> list[Cell]:
         add(READY, take, 0, DEFAULT, "mnmf-is")
         add(READY, take, 0, HELPED, "mnmf-is", sdr=6)
     for take in players(data)[: 1 if quick else None]:
-        for seed in seeds[:OF_PIECES]:
+        for seed in seeds:
             add(PLAYED, take, seed, DEFAULT)
             for sdr in qualities:
                 add(PLAYED, take, seed, HELPED, sdr=sdr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mnmf import audio, data, markers, metrics, models, priors, session, simulate, stft, wiener
+    from mnmf import audio, data, estimators, markers, metrics, models, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
     from mnmf.methods import METHODS
     from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain
@@ -32,6 +32,7 @@ __all__ = [
     "__version__",
     "audio",
     "data",
+    "estimators",
     "markers",
     "metrics",
     "models",

@@ -2,11 +2,22 @@
 
 import io
 import os
+import signal
 import sys
+from contextlib import suppress
+from types import FrameType
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C at any time, even while modules load, ends with status 130 and no traceback."""
+    """Run the command line; Ctrl-C at any time, even while modules load, ends with status 130 and no traceback.
+
+    So does being told to end, or the end of the terminal, with 128 and the number of the signal.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # What nohup and the like have switched off stays off.
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a letter shows a question mark; the stems do not depend on it.
@@ -15,15 +26,20 @@ def main() -> None:
         from mnmf.cli import run
 
         status = run()
-    except KeyboardInterrupt:
-        sys.stderr.write("mnmf: interrupted; nothing was written\n")
-        sys.stderr.flush()
+    except KeyboardInterrupt as interrupt:
+        with suppress(OSError):  # the terminal may be gone
+            sys.stderr.write("mnmf: interrupted; nothing was written\n")
+            sys.stderr.flush()
         # A worker may still be inside a kernel; waiting for it would keep the user waiting.
-        os._exit(130)
+        os._exit(128 + (interrupt.args[0] if interrupt.args else signal.SIGINT))
     # LLVM now and then aborts when the interpreter takes it down, and a finished run must not end in a crash.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":

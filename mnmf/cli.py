@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 import mnmf
-from mnmf.errors import ArgumentError, MnmfError, SessionError
+from mnmf.errors import ArgumentError, MnmfError, SessionError, check_number
 from mnmf.output import OutputFolder
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def _tuning_options(command: Callable[..., None]) -> Callable[..., None]:
     "--prior-weight",
     type=float,
     metavar="0..1",
-    help="How far the estimates count beside what the spots hear; 0.9 if not given.",
+    help="How far the estimates count: 0, not at all, to 1, as far as they seem better than what the spots hear; 1 if "
+    "not given.",
 )
 @_tuning_options
 def separate_command(
@@ -204,7 +205,9 @@ def _estimator(
         raise ArgumentError("--prior-timeout limits --prior-command; give one")
     if trust is not None and stems is None and command is None:
         raise ArgumentError("--prior-weight weighs --prior-stems or --prior-command; give one of them")
-    weight = {} if trust is None else {"trust": trust}
+    if stems == "":
+        raise ArgumentError("--prior-stems needs the folder that holds the stems")
+    weight = {} if trust is None else {"trust": check_number("--prior-weight", trust, 0.0, 1.0)}
     if stems is not None:
         from mnmf.estimators import StemFolder
 
@@ -216,7 +219,7 @@ def _estimator(
         own = [spot.mics[0] for spot in session.spots]
         limit = TIMEOUT if timeout is None else timeout
         run = Command(command, session.sources, own, session.queries, timeout=limit)
-        return _Estimates(cached(run, run.identity), command, [], weight)
+        return _Estimates(cached(run), command, [], weight)
     return None
 
 

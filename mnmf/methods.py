@@ -45,7 +45,7 @@ class Evidence:
     solo: tuple[Array, list[list[slice]]] | None
     notes: Callable[[float], Prior] | None = None
     estimates: Array | None = None
-    trust: float = 0.9
+    trust: float = 1.0
 
     def start(self, Q: Array | None, n_components: int, rng: np.random.Generator, **options: Any) -> Prior:
         """Return the prior of what each spot hears best, or of what estimates say is each player's own of it."""
@@ -54,13 +54,14 @@ class Evidence:
 
     def with_activations(self, bases: Prior, exponent: float) -> Prior:
         """Return bases with the activations that estimates tell, if there are any."""
-        if self.estimates is None or bases.W is None or _shared_mics(self):
+        known = self._shares()
+        if not known or bases.W is None:
             return bases
-        start = priors.spot_activations(self.X_FTM, self.spots, bases.W, exponent=exponent, **self._shares())
+        start = priors.spot_activations(self.X_FTM, self.spots, bases.W, exponent=exponent, **known)
         return bases | Prior(H=start.H)
 
     def _shares(self) -> dict[str, Any]:
-        if self.estimates is None:
+        if self.estimates is None or not self.trust:
             return {}
         known = self.X_FTM, self.estimates, self.spots
         return {"shares_NFT": priors.stem_shares(*known), "trust": self.trust * priors.stem_trust(*known)}

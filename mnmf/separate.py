@@ -41,7 +41,7 @@ __all__ = [
 Array = NDArray[Any]
 Progress = Callable[[str, float], Any]
 
-TRUST = 0.9  # in estimates of the sources, beside what the spots hear
+TRUST = 1.0  # in estimates of the sources, beside what the spots hear
 SILENT = 1e-3  # of the median microphone's RMS
 
 
@@ -110,7 +110,8 @@ def separate(
     estimator : priors.Estimator, optional
         Guesses the sources; the method starts from what of each spot is its own player's by that.
     trust : float
-        How far the guesses count beside what the spots themselves hear, 0 (not at all) to 1 (alone).
+        How far the guesses count beside what the spots themselves hear: 0, not at all, to 1, as far as they seem the
+        better ones (`priors.stem_trust`).
     progress : callable, optional
         Called with the name of a stage and the part of it that is done, 0 to 1.
 
@@ -133,6 +134,8 @@ def separate(
             raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
         recipe = recipe.with_notes or recipe
     if estimator is not None and not recipe.estimates:
+        if METHODS[method].estimates:
+            raise ArgumentError(f"with a dictionary {method} has no use for estimates of the sources; leave one out")
         takers = ", ".join(name for name, other in METHODS.items() if other.estimates)
         raise ArgumentError(f"{method} has no use for estimates of the sources; methods that have: {takers}")
     check_number("trust", trust, 0.0, 1.0)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -714,6 +715,43 @@ def test_ctrl_c_leaves_nothing(files, tmp_path):
     assert err == "mnmf: interrupted; nothing was written\n"
     assert digests(tmp_path) == before
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_end_the_prior_s_command_too(files, tmp_path, name):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "tool.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "pathlib.Path(sys.argv[3]).write_text(str(os.getpid()))\n"
+        "os.rename(sys.argv[3], sys.argv[4])\n"
+        "time.sleep(300)\n"
+    )
+    pid = tmp_path / "pid"
+    words = [sys.executable, str(tmp_path / "tool.py"), "{in}", "{out}", str(tmp_path / "unfinished"), str(pid)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "scratch"), "MNMF_CACHE": str(tmp_path / "cache")}
+    process = start(files, "--prior-command", shlex.join(words), env=environment)
+    while not pid.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (128 + getattr(signal, name), "mnmf: interrupted; nothing was written\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    assert not list((tmp_path / "scratch").glob("mnmf-*"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_nohup_switches_off_stays_off(files, tmp_path):
+    def ignore():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = start(files, "--iterations", "10000000", preexec_fn=ignore)
+    while not (tmp_path / "out").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_ctrl_c_keeps_the_stems_of_an_earlier_run(files, tmp_path):

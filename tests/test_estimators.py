@@ -1,24 +1,32 @@
 """Folders, commands and networks as estimators, and what the command line makes of them."""
 
+import io
 import json
+import os
+import re
 import shlex
 import sys
+import tempfile
 import threading
 import time
+from functools import partial
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+import mnmf.separate
 from mnmf import cli, estimators
 from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
-from mnmf.estimators import Command, StemFolder, cached, equivariant
+from mnmf.estimators import Command, StemFolder, _cache, _command, _networks, cached, equivariant
 from mnmf.priors import Mask
 
 RATE = 8000
 NAMES = ("flute", "cello")
 PYTHON = shlex.quote(sys.executable)
+PAGE = Path(__file__).parent.parent / "docs" / "neural.md"
 
 HALVES = """
 import sys, pathlib, soundfile
@@ -74,6 +82,16 @@ def test_folders_that_do_not_help(tmp_path, take):
         StemFolder(tmp_path, NAMES)(take, RATE)
 
 
+def test_names_are_found_however_their_letters_are_composed(tmp_path, take):
+    soundfile.write(tmp_path / "Flo\u0308te.wav", take[:, 0], RATE)  # as macOS writes it
+    soundfile.write(tmp_path / "C\u00e9sar.wav", take[:, 1], RATE)
+    found = StemFolder(tmp_path, ("Fl\u00f6te", "ce\u0301sar"))
+    assert {source: path.name for source, path in found.files.items()} == {
+        "Fl\u00f6te": "Flo\u0308te.wav",
+        "ce\u0301sar": "C\u00e9sar.wav",
+    }
+
+
 # --- commands
 
 
@@ -124,6 +142,61 @@ def test_names_that_would_be_options_are_refused():
     Command("tool {in} {out}", ("--fine",), (0,))  # it is not among the words
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "{query} {in} {out}",
+        "tools/{source} {in} {out}",
+        "tool.bat {in} {out} {query}",
+        "env {query} {in} {out}",
+        "/usr/bin/python3.12 {source} {in} {out}",
+        "sh -c 'cp {in} {out}; echo {query}'",
+        "bash -euxc 'tool {in} {out} {query}'",
+        "nice bash -lc 'tool {in} {out} {query}'",
+        "sh -c {query} {in} {out}",
+        "python -Sc 'run({query!r})' {in} {out} {query}".replace("{query!r}", '"{query}"'),
+        "python '-cprint(\"{source}\")' {in} {out}",
+        "perl -ne 'print \"{query}\"' {in} {out}",
+        "perl '-eprint \"{query}\"' {in} {out}",
+        "node --eval 'f(\"{query}\")' {in} {out}",
+        "node '--eval=f(\"{query}\")' {in} {out}",
+        "cmd.exe /C tool {in} {out} {query}",
+        "powershell -Command tool {in} {out} {query}",
+        "pwsh.exe -NoProfile -c tool {in} {out} {query}",
+        "eval tool {in} {out} {query}",
+    ],
+)
+def test_what_a_session_says_is_never_code(command):
+    with pytest.raises(ArgumentError, match="would run what a session says"):
+        Command(command, NAMES, (0, 1))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python infer.py -c conf.yaml --text {query} {in} {out}",
+        "tool --text={query} --name {source} {in} {out}",
+        "tool '--text=the sound of a {query}; nothing else (please)' {in} {out}",
+        "env QUERY={query} tool {in} {out}",
+        'sh -c \'tool "$1" "$2" "$3"\' - {in} {out} {query}',
+        "sh -c 'cp {in} {out}'",
+        "powershell -File tool.ps1 {in} {out} {query}",
+    ],
+)
+def test_what_a_session_says_may_be_a_word(command):
+    Command(command, NAMES, (0, 1))
+
+
+def test_words_of_a_command(tmp_path):
+    text = r"""tool "{in}" '{out}' --text="a b" c\ d"""
+    assert _command._split(text, False) == ["tool", "{in}", "{out}", "--text=a b", "c d"]
+    text = r""""C:\Program Files\tool.exe" C:\new\x.py {in} {out} --text='a b'"""
+    assert _command._split(text, True) == [r"C:\Program Files\tool.exe", r"C:\new\x.py", "{in}", "{out}", "--text=a b"]
+    assert Command([tmp_path / "tool", "{in}", "{out}"], NAMES, (0, 1)).words[0] == str(tmp_path / "tool")
+    with pytest.raises(ArgumentError, match="cannot be read"):
+        Command(["tool", "{in}", "{out}", 3], NAMES, (0, 1))
+
+
 def test_commands_that_cannot_work():
     for command, message in (
         ("", "needs {in}"),
@@ -148,19 +221,96 @@ def test_failures_say_what_the_program_said(script, take):
     assert "line 4" not in str(e.value)
     with pytest.raises(EstimatorError, match="cannot be run: no-such-program-here"):
         Command("no-such-program-here {in} {out}", NAMES, (0, 1))(take, RATE)
-    with pytest.raises(EstimatorError, match="wrote nothing; expected stems called flute, cello"):
+    says = f"{PYTHON} -c 'print(\"no model\")' {{in}} {{out}}"
+    with pytest.raises(EstimatorError, match="wrote nothing; expected stems called flute, cello.*; it said: no model"):
+        Command(says, NAMES, (0, 1))(take, RATE)
+    with pytest.raises(EstimatorError, match="wrote no file for 'flute'.*; it said: no model"):
+        Command(f"{says} {{source}}", NAMES, (0, 1))(take, RATE)
+    with pytest.raises(EstimatorError, match="wrote nothing.*; it said nothing"):
         Command(f"{PYTHON} -c pass {{in}} {{out}}", NAMES, (0, 1))(take, RATE)
-    with pytest.raises(EstimatorError, match="wrote no file for 'flute'"):
-        Command(f"{PYTHON} -c pass {{in}} {{out}} {{source}}", NAMES, (0, 1))(take, RATE)
+
+
+def test_last_words_are_few():
+    with tempfile.TemporaryFile() as said:
+        said.write(b"early\n" + b"x" * 2**20 + b"\n" + b"".join(b" %d%%\r" % n for n in range(101)) + b"\nkilled\n")
+        assert _command._last_words(said) == "it said: 97% | 98% | 99% | 100% | killed"
+        said.write(b"y" * 2**20)
+        assert _command._last_words(said) == "it said: " + "y" * 200
 
 
 def test_a_command_that_takes_too_long_is_stopped_with_what_it_started(script, take, tmp_path):
     child = f"import time, pathlib; time.sleep(1.2); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
     text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
-    with pytest.raises(EstimatorError, match=r"longer than 0\.5 s"):
+    with pytest.raises(EstimatorError, match=r"longer than 0\.5 s.*; it said nothing"):
         Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1), timeout=0.5)(take, RATE)
     time.sleep(1.4)
     assert not (tmp_path / "late").exists()
+
+
+def test_what_a_command_says_before_it_is_stopped(script, take, monkeypatch):
+    begin = _command._start
+
+    def start(words, said):
+        process = begin(words, said)
+        while os.fstat(said.fileno()).st_size == 0 and process.poll() is None:
+            time.sleep(0.01)
+        return process
+
+    monkeypatch.setattr(_command, "_start", start)
+    text = "import time; print('loading the model', flush=True); time.sleep(60)"
+    with pytest.raises(EstimatorError, match=r"longer than 0\.1 s.*; it said: loading the model"):
+        Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1), timeout=0.1)(take, RATE)
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no groups of processes")
+def test_what_a_command_started_ends_with_it(script, take, tmp_path):
+    text = f"""
+import subprocess, sys, pathlib
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+pathlib.Path({str(tmp_path / "child")!r}).write_text(str(child.pid))
+{HALVES}"""
+    Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1))(take, RATE)
+    assert gone(int((tmp_path / "child").read_text()))
+
+
+def gone(pid):
+    """Whether a process has ended; what nobody waited for yet still has its number."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    os.kill(pid, 9)
+    return False
+
+
+def test_takes_that_no_wav_file_holds(monkeypatch):
+    monkeypatch.setattr(_command, "_write", None)  # which would write gigabytes
+    long = np.broadcast_to(np.float32(0), (2**29, 2))  # no memory
+    with pytest.raises(EstimatorError, match=r"more than 4 GiB \(536870912 samples, 2 mics\)"):
+        Command("tool {in} {out}", NAMES, (0, 1))(long, RATE)
+    with pytest.raises(EstimatorError, match="more than 4 GiB"):
+        Command("tool {in} {out} {source}", NAMES, (0, 1))(np.broadcast_to(np.float32(0), (2**30, 2)), RATE)
+
+
+def test_the_identity_of_a_command_is_its_files(tmp_path, monkeypatch):
+    program, weights, script = (tmp_path / name for name in ("tool", "weights.pt", "infer.py"))
+    for file in (program, weights, script):
+        file.write_text("1")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    command = Command(f"tool {{in}} {{out}} --weights={weights} {script}", NAMES, (0, 1))
+    seen = [command.identity]
+    for file in (program, weights, script):
+        file.write_text("22")
+        seen.append(command.identity)
+    assert len(set(seen)) == 4
+    assert command.identity == seen[-1]
 
 
 # --- remembering
@@ -183,17 +333,96 @@ def test_results_are_remembered_by_content(take, tmp_path):
     cached(estimator, "one", tmp_path)(take, RATE + 1)
     cached(estimator, "one", tmp_path)(take * np.float32(0.5), RATE)
     assert len(calls) == 4
-    for path in tmp_path.iterdir():
-        path.write_bytes(b"damaged")
-    cached(estimator, "one", tmp_path)(take, RATE)
-    assert len(calls) == 5
     matrix = cached(lambda audio, rate: np.eye(2), "three", tmp_path)
     np.testing.assert_array_equal(matrix(take, RATE), np.eye(2))
     np.testing.assert_array_equal(matrix(take, RATE), np.eye(2))
 
 
+DAMAGE = {
+    "empty": lambda good: b"",
+    "no archive": lambda good: b"damaged",
+    "cut short": lambda good: good[: len(good) // 2],
+    "almost whole": lambda good: good[:-10],
+    "another archive": lambda good: archive(other=np.zeros(3)),
+    "one array": lambda good: array(np.zeros(3)),
+    "a bit of the sound": lambda good: good[:1000] + bytes([good[1000] ^ 1]) + good[1001:],
+    "kinds of another make": lambda good: archive(kinds=np.array('[["sound"]]'), a0=np.zeros(3)),
+}
+
+
+def archive(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def array(x):
+    file = io.BytesIO()
+    np.save(file, x)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_results_are_not_there(take, tmp_path, damage):
+    calls = []
+
+    def estimator(audio, rate):
+        calls.append(rate)
+        return {"flute": audio[:, 0]}
+
+    memory = cached(estimator, "one", tmp_path)
+    memory(take, RATE)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    np.testing.assert_array_equal(memory(take, RATE)["flute"], take[:, 0])
+    assert len(calls) == 2
+    np.testing.assert_array_equal(memory(take, RATE)["flute"], take[:, 0])
+    assert len(calls) == 2  # it was written again
+
+
+def test_sources_without_a_guess_stay_without_one(take, tmp_path):
+    calls = []
+
+    def estimator(audio, rate):
+        calls.append(rate)
+        return {"flute": audio[:, 0], "cello": None}
+
+    memory = cached(estimator, "one", tmp_path)
+    assert [list(memory(take, RATE)) for _ in range(2)] == [["flute"], ["flute"]]
+    assert len(calls) == 1
+    assert cached(lambda audio, rate: None, "two", tmp_path)(take, RATE) is None
+    assert cached(lambda audio, rate: {"flute": None}, "three", tmp_path)(take, RATE) == {}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_estimators_that_do_not_know_themselves_need_a_name(take, tmp_path):
+    with pytest.raises(ArgumentError, match="identity is needed"):
+        cached(lambda audio, rate: audio)
+    with pytest.raises(ArgumentError, match="identity is needed"):
+        cached(equivariant(favours_the_first, 2))
+    soundfile.write(tmp_path / "flute.wav", take[:, 0], RATE)
+    memory = cached(StemFolder(tmp_path, NAMES), folder=tmp_path)
+    first = memory(take, RATE)["flute"]
+    soundfile.write(tmp_path / "flute.wav", take[:, 0] / 2, RATE)
+    assert not np.allclose(memory(take, RATE)["flute"], first)
+
+
+def test_files_of_others_stay(take, tmp_path, monkeypatch):
+    monkeypatch.setattr(_cache, "CACHE_BYTES", 0)
+    others = ["weights.npz", "0" * 63 + ".npz", "A" * 64 + ".npz", "0" * 64 + ".npy", ".hidden.npz", "0" * 64]
+    ours = ["0" * 64 + ".npz", f".{'0' * 64}.npz.12.34"]
+    for name in others + ours:
+        (tmp_path / name).write_bytes(b"old")
+    (tmp_path / ("1" * 64 + ".npz")).mkdir()
+    cached(lambda audio, rate: {"a": audio}, "one", tmp_path)(take, RATE)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left.issuperset(others)
+    assert left.isdisjoint(ours)
+    assert len(left) == len(others) + 2
+
+
 def test_the_oldest_results_go(take, tmp_path, monkeypatch):
-    monkeypatch.setattr(estimators, "CACHE_BYTES", 2.5 * take.nbytes)
+    monkeypatch.setattr(_cache, "CACHE_BYTES", 2.5 * take.nbytes)
     for n in range(4):
         cached(lambda audio, rate: {"a": audio}, str(n), tmp_path)(take, RATE)
         time.sleep(0.02)
@@ -242,7 +471,53 @@ def test_what_is_not_installed_is_named(monkeypatch, tmp_path):
     with pytest.raises(EstimatorError, match="pip install onnxruntime"):
         estimators.onnx(tmp_path / "network.onnx")
     with pytest.raises(EstimatorError, match="pip install demucs"):
-        estimators.demucs("htdemucs", {}, {})
+        estimators.demucs("htdemucs", {"cello": "bass"}, {"cello": 0})
+
+
+def test_demucs_is_told_what_is_wrong_before_it_is_looked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for stems, spots, message in (
+        ({}, {}, "stems is empty"),
+        ({"cello": "bass"}, {"violin": 0}, "'cello' has no microphone in spots"),
+        ({"cello": "bass"}, {"cello": -1}, "spots"),
+        ({"cello": "celli"}, {"cello": 0}, "'cello': the model has the stems drums, .* not 'celli'"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            estimators.demucs("htdemucs", stems, spots)
+
+
+# --- the page
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the docs are not part of this distribution")
+def test_the_examples_of_the_page_run(take, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "take.wav", np.repeat(take, 2, axis=0), RATE, subtype="FLOAT")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNMF_CACHE", str(tmp_path / "cache"))
+    made = []
+
+    def fake_demucs(model, given, spots):
+        made.append((model, set(given), spots))
+        assert set(given.values()) <= set(_networks.DEMUCS_STEMS)
+        return _networks._Known(lambda audio, rate: {name: audio[:, m] for name, m in spots.items()}, lambda: model)
+
+    monkeypatch.setattr(estimators, "demucs", fake_demucs)
+    monkeypatch.setattr(estimators, "torchscript", lambda path, sample_rate: lambda audio, rate: audio)
+    monkeypatch.setattr(mnmf.separate, "separate", partial(mnmf.separate.separate, iterations=1, components=1))
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    there = {}
+    separations = [block for block in blocks if "separate(" in block]
+    for block in separations:
+        exec(block, there)
+        assert there.pop("stems_LN").shape == (2 * RATE, 2)
+    assert len(separations) == 3
+    assert made == [("htdemucs_ft", {"violin", "cello"}, {"violin": 0, "cello": 1})]
+    (toml,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "session.toml").write_text(toml)
+    session = mnmf.Session.from_toml(tmp_path / "session.toml")
+    assert session.queries == ("the sound of a violin, close", "cello")
+    for command in re.findall(r"--prior-command '(.*?)'", PAGE.read_text("utf-8")):
+        Command(command, session.sources, (0, 1), session.queries)
 
 
 # --- the command line
@@ -278,12 +553,12 @@ def test_prior_stems_change_the_stems_and_are_recorded(session, capsys):
     helped = stems(session)
     assert not np.allclose(helped, plain, atol=1e-4)
     manifest = json.loads((session / "stems" / "manifest.json").read_text())
-    assert manifest["parameters"]["trust"] == 0.9
+    assert manifest["parameters"]["trust"] == 1.0
     assert "guess" in manifest["parameters"]["prior"]
     assert "../guess/flute.wav" in manifest["sha256"]
     options = ["--prior-stems", str(session / "guess"), "--prior-weight", "0", "--overwrite"]
     assert separate(session, *options)[0] == 0
-    np.testing.assert_allclose(stems(session), plain, atol=1e-6)
+    np.testing.assert_array_equal(stems(session), plain)
 
 
 def test_prior_command(session, capsys, script, monkeypatch):
@@ -292,7 +567,9 @@ def test_prior_command(session, capsys, script, monkeypatch):
     assert separate(session, *options)[0] == 0
     first = stems(session)
     assert len(list((session / "cache").iterdir())) == 1
-    assert separate(session, *options)[0] == 0
+    with monkeypatch.context() as unplugged:
+        unplugged.setattr(_command, "_start", None)
+        assert separate(session, *options)[0] == 0
     np.testing.assert_array_equal(stems(session), first)
     capsys.readouterr()
     status, said = separate(session, "--prior-command", f"{PYTHON} -c 1/0 {{in}} {{out}}", "--overwrite", capsys=capsys)
@@ -302,13 +579,93 @@ def test_prior_command(session, capsys, script, monkeypatch):
     np.testing.assert_array_equal(stems(session), first)  # nothing is lost
 
 
+HOSTILE = [
+    "; touch PWNED",
+    "$(touch PWNED)",
+    "`touch PWNED`",
+    "| touch PWNED",
+    '"; touch PWNED; "',
+    "'; touch PWNED; '",
+    "violin\ntouch PWNED\n",
+    "{out}",
+    "{in} {source}",
+    "../PWNED",
+    "*",
+    "%PATH% ${HOME} ~ \\",
+]
+
+ECHO = """
+import json, sys, soundfile
+x, rate = soundfile.read(sys.argv[1])
+soundfile.write(sys.argv[2], x / 2, rate, subtype="FLOAT")
+with open("asked", "a") as file:
+    file.write(json.dumps(sys.argv[3:]) + "\\n")
+"""
+
+
+def separate_session(folder, toml, command):
+    (folder / "session.toml").write_text(toml, encoding="utf-8")
+    words = ["separate", str(folder / "session.toml"), "--iterations", "1", "--components", "1", "--window", "0.016"]
+    return cli.run([*words, "--out", str(folder / "stems"), "--prior-command", command])
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+def test_what_a_session_file_says_reaches_the_command_as_one_word(session, script, monkeypatch, query):
+    monkeypatch.setenv("MNMF_CACHE", str(session / "cache"))
+    monkeypatch.chdir(session)
+    name = query if set(query).isdisjoint('/\\:*?"<>|\n') else "; touch PWNED $(touch PWNED) `touch PWNED` ' {out}"
+    tool = script(ECHO)
+    before = {path.name for path in session.iterdir()}
+    # A string of JSON is one of TOML, too.
+    toml = f"take = 'take.wav'\nsources = [{json.dumps(name)}, 'cello']\n[queries]\n{json.dumps(name)} = "
+    command = f"{tool} {{in}} {{out}} --text {{query}} --name={{source}}"
+    assert separate_session(session, toml + json.dumps(query), command) == 0
+    asked = [json.loads(line) for line in (session / "asked").read_text().splitlines()]
+    assert asked == [["--text", query, f"--name={name}"], ["--text", "cello", "--name=cello"]]
+    after = {path.name for path in session.iterdir()}
+    assert after - before == {"session.toml", "asked", "cache", "stems"}
+    assert len(list((session / "stems").iterdir())) == 3
+    assert not (session.parent / "PWNED").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "query", "message"),
+    [
+        ("flute", "--weights=PWNED", "'--weights=PWNED' would be an option"),
+        ("-rf", "flute", "'-rf' would be an option"),
+        ("../PWNED", "flute", "cannot be a file name"),
+        ("a\nb", "flute", "cannot be a file name"),
+    ],
+)
+def test_what_a_session_file_must_not_say(session, script, monkeypatch, capsys, source, query, message):
+    monkeypatch.chdir(session)
+    tool = script(ECHO)
+    before = sorted(session.rglob("*"))
+    toml = f"take = 'take.wav'\nsources = [{json.dumps(source)}, 'cello']\n[queries]\n{json.dumps(source)} = "
+    assert separate_session(session, toml + json.dumps(query), f"{tool} {{in}} {{out}} {{source}} {{query}}") == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert [path.name for path in sorted(session.rglob("*")) if path not in before] == ["session.toml"]
+
+
+@pytest.mark.parametrize("command", ["sh -c 'cp {in} {out}; echo {query}'", "{query} {in} {out}"])
+def test_a_session_file_never_says_what_is_run(session, monkeypatch, capsys, command):
+    monkeypatch.chdir(session)
+    toml = "take = 'take.wav'\nsources = ['flute', 'cello']\n[queries]\nflute = 'violin; touch PWNED'\n"
+    assert separate_session(session, toml, command) == 2
+    assert "would run what a session says" in capsys.readouterr().err
+    assert not list(session.rglob("PWNED"))
+
+
 def test_priors_that_are_refused(session, capsys):
     guess = str(session / "guess")
     for options, message in (
         (["--prior-stems", guess, "--prior-command", "x {in} {out}"], "two ways"),
         (["--prior-weight", "0.5"], "give one of them"),
         (["--prior-timeout", "5"], "--prior-timeout"),
-        (["--prior-stems", guess, "--prior-weight", "2"], "trust must be"),
+        (["--prior-stems", guess, "--prior-weight", "2"], "--prior-weight must be"),
+        (["--prior-stems", ""], "needs the folder"),
         (["--prior-stems", guess, "--method", "kamir"], "kamir has no use for estimates"),
         (["--prior-stems", str(session / "nowhere")], "no such folder"),
     ):
@@ -349,7 +706,9 @@ def test_estimates_of_sources_that_share_a_mic_are_refused(session, capsys):
     assert "share a mic" in capsys.readouterr().err
 
 
-def test_commands_can_be_stopped(script, take, tmp_path):
+def test_commands_can_be_stopped(script, take, tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     text = f"import pathlib, time; pathlib.Path({str(tmp_path / 'there')!r}).touch(); time.sleep(60)"
     command = Command(f"{script(text)} {{in}} {{out}}", NAMES, (0, 1))
     failed = []
@@ -362,8 +721,22 @@ def test_commands_can_be_stopped(script, take, tmp_path):
 
     thread = threading.Thread(target=work)
     thread.start()
-    while not (tmp_path / "there").exists():
+    while not (tmp_path / "there").exists() and thread.is_alive():
         time.sleep(0.01)
+    assert [path.name for path in (tmp_path / "scratch").glob("mnmf-*/*.wav")] == ["take.wav"]
     estimators.stop_commands()
+    assert not list((tmp_path / "scratch").glob("mnmf-*"))
     thread.join(10)
     assert "signal 9" in failed[0]
+
+
+def test_no_command_begins_once_they_were_stopped(take, monkeypatch):
+    write = _command._write
+
+    def write_and_stop(*args):
+        write(*args)
+        estimators.stop_commands()
+
+    monkeypatch.setattr(_command, "_write", write_and_stop)
+    with pytest.raises(EstimatorError, match="was stopped"):
+        Command(f"{PYTHON} -c pass {{in}} {{out}} {{source}}", NAMES, (0, 1))(take, RATE)

@@ -1,11 +1,13 @@
 """Networks as estimators, where their frameworks are installed: the true code path, with networks made here."""
 
+from urllib.error import URLError
+
 import numpy as np
 import pytest
 
 from mnmf import estimators, simulate
 from mnmf.errors import ArgumentError, EstimatorError
-from mnmf.estimators import demucs, equivariant, torchscript
+from mnmf.estimators import cached, demucs, equivariant, torchscript
 
 RATE = 8000
 BLOCK = 64
@@ -99,6 +101,65 @@ def test_networks_that_return_something_else(tmp_path):
         torchscript(tmp_path / "sum.pt", sample_rate=RATE)(np.zeros((100, 2), np.float32), RATE)
 
 
+def test_files_that_are_no_networks(path, trained, tmp_path):
+    with pytest.raises(EstimatorError, match=r"none\.pt: no such file"):
+        torchscript(tmp_path / "none.pt")
+    torch.save(trained.state_dict(), tmp_path / "state.pt")
+    (tmp_path / "text.pt").write_text("text")
+    for name in ("state.pt", "text.pt"):
+        with pytest.raises(
+            EstimatorError, match=rf"{name}: not a TorchScript file; save it with torch\.jit\.save"
+        ) as e:
+            torchscript(tmp_path / name)
+        assert "\n" not in str(e.value)
+    with pytest.raises(EstimatorError, match="device 'toaster' cannot be used"):
+        torchscript(path, device="toaster")
+
+
+def test_networks_for_other_numbers_of_mics(path):
+    with pytest.raises(EstimatorError, match=r"shares\.pt: the network failed on 128 samples of 3 mics: .*shapes") as e:
+        torchscript(path, sample_rate=RATE)(np.zeros((128, 3), np.float32), RATE)
+    assert "\n" not in str(e.value)
+
+
+def test_networks_that_return_several_things(tmp_path):
+    class Two(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x, x
+
+    torch.jit.script(Two()).save(str(tmp_path / "two.pt"))
+    with pytest.raises(EstimatorError, match="returned a tuple; it must return one source a microphone"):
+        torchscript(tmp_path / "two.pt", sample_rate=RATE)(np.zeros((100, 2), np.float32), RATE)
+
+
+def test_networks_know_themselves(path, tmp_path):
+    def identity(file, rate=RATE, orders=2, rng=0):
+        return equivariant(torchscript(file, sample_rate=rate), orders, rng=rng).identity
+
+    file = tmp_path / "network.pt"
+    file.write_bytes(path.read_bytes())
+    seen = {identity(file), identity(file, rate=2 * RATE), identity(file, orders=3), identity(file, rng=1)}
+    file.touch()
+    seen.add(identity(file))
+    (tmp_path / "network.pt.data").touch()
+    seen.add(identity(file))
+    assert len(seen) == 6
+    assert identity(file) in seen
+    x = np.ones((128, 2), np.float32)
+    memory = cached(torchscript(file, sample_rate=RATE), folder=tmp_path / "memory")
+    np.testing.assert_array_equal(memory(x, RATE), memory(x, RATE))
+    assert len(list((tmp_path / "memory").iterdir())) == 1
+
+
+def test_files_that_are_no_onnx(tmp_path):
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(EstimatorError, match=r"none\.onnx: no such file"):
+        estimators.onnx(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("text")
+    with pytest.raises(EstimatorError, match=r"text\.onnx: not an ONNX file"):
+        estimators.onnx(tmp_path / "text.onnx")
+
+
 def test_onnx(path, trained, tmp_path, rng):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
@@ -107,6 +168,8 @@ def test_onnx(path, trained, tmp_path, rng):
     torch.onnx.export(trained, (torch.from_numpy(x.T[None].copy()),), str(file), dynamo=False, opset_version=17)
     found = estimators.onnx(file, sample_rate=RATE)(x, RATE)
     np.testing.assert_allclose(found, torchscript(path, sample_rate=RATE)(x, RATE), atol=1e-5)
+    with pytest.raises(EstimatorError, match=r"network\.onnx: the network failed on .* of 3 mics"):
+        estimators.onnx(file, sample_rate=RATE)(np.zeros((len(x), 3), np.float32), RATE)
 
 
 def test_demucs_with_random_weights(rng):
@@ -129,3 +192,24 @@ def test_demucs_with_random_weights(rng):
         demucs(network, {"cello": "drums"}, {"cello": 0})
     with pytest.raises(ArgumentError, match="no microphone"):
         demucs(network, {"cello": "bass"}, {})
+    with pytest.raises(ArgumentError, match="'cello' is at microphone 3"):
+        demucs(network, {"cello": "bass"}, {"cello": 3})(x, RATE)
+    seen = {demucs(network, {"cello": stem}, {"cello": spot}).identity for stem in network.sources for spot in (0, 1)}
+    with torch.no_grad():
+        next(network.parameters()).mul_(2.0)
+    seen.add(demucs(network, {"cello": "bass"}, {"cello": 0}).identity)
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize(
+    "error", [URLError("no route to host"), RuntimeError("Could not find a pre-trained model"), SystemExit(1)]
+)
+def test_demucs_models_that_cannot_be_had(monkeypatch, error):
+    pretrained = pytest.importorskip("demucs.pretrained", reason="demucs is not installed")
+
+    def get_model(name):
+        raise error
+
+    monkeypatch.setattr(pretrained, "get_model", get_model)
+    with pytest.raises(EstimatorError, match="cannot load the model 'htdemucs_tf'"):
+        demucs("htdemucs_tf", {"cello": "bass"}, {"cello": 0})

@@ -1,11 +1,16 @@
 """Estimates of the sources: what becomes of them, and of how little their levels, timing and shapes matter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import soundfile
 
-from mnmf import STFT, FastMNMF2, priors
+from mnmf import STFT, FastMNMF2, NoteDictionary, Session, priors
 from mnmf.errors import ArgumentError
+from mnmf.methods import Evidence
 from mnmf.priors import Mask, estimate, stem_covariances, stem_shares, stem_trust
+from mnmf.separate import separate
 
 RATE = 8000
 STFT_ = STFT(512)
@@ -81,6 +86,18 @@ def test_the_same_estimate_is_trusted_less_beside_a_cleaner_spot(take, truth):
     assert np.all(stem_trust(*spectra(clean, poor), (0, 1)) < stem_trust(*spectra(take, poor), (0, 1)))
 
 
+def test_beside_much_bleed_an_estimate_with_errors_as_loud_as_the_source_is_believed(take, truth):
+    """And one that is no estimate at all is not, nor is a fairly good one beside a spot with next to no bleed."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(truth.shape) * np.std(truth, axis=0)
+    loud = take * np.where(np.eye(2), 1, 2)[None]
+    assert np.all(stem_trust(*spectra(loud, truth + noise), (0, 1)) > 0.9)
+    assert np.all(stem_trust(*spectra(loud, truth + 100 * noise), (0, 1)) < 0.1)
+    clean = take * np.where(np.eye(2), 1, 0.3)[None]
+    assert np.all(stem_trust(*spectra(clean, truth + 0.3 * noise), (0, 1)) < 0.1)
+    assert np.all(stem_trust(*spectra(clean, truth + 0.01 * noise), (0, 1)) > 0.9)
+
+
 def test_silence(take, truth):
     silent = truth * np.array([1.0, 0.0])
     X, E = spectra(take, silent)
@@ -129,6 +146,26 @@ def test_trust_goes_from_the_spots_to_the_estimates(take, truth):
     np.testing.assert_allclose(priors.spot_activations(X, (0, 1), W, shares_NFT=shares, trust=0.0).H, base, rtol=1e-5)
 
 
+def test_estimates_that_do_not_count_leave_bases_as_they_are(take, truth):
+    X, E = spectra(take, truth)
+    bases = priors.Prior(W=priors.spot(X, (0, 1), None, 4).W)
+    evidence = Evidence(X, [(0,), (1,)], None, estimates=E)
+    assert evidence.with_activations(bases, 2.0).H is not None
+    assert replace(evidence, trust=0.0).with_activations(bases, 2.0).H is None
+
+
+def test_a_dictionary_and_estimates_where_only_one_can_be(tmp_path, take):
+    soundfile.write(tmp_path / "take.wav", take.sum(axis=2), RATE)
+    notes = NoteDictionary.embedded()
+    with pytest.raises(ArgumentError, match="with a dictionary ntf-panning has no use for estimates"):
+        separate(
+            Session.open(tmp_path / "take.wav", sources=NAMES),
+            "ntf-panning",
+            dictionary=notes,
+            estimator=lambda audio, rate: audio,
+        )
+
+
 # --- what an estimator may return
 
 
@@ -165,6 +202,37 @@ def test_masks(take):
     np.testing.assert_allclose(y, 0.5 * take.sum(axis=2), atol=1e-5)
     with pytest.raises(ArgumentError, match="mask of 'flute'"):
         guess({"flute": Mask(np.ones((3, 3)), 512, 256)}, take)
+    with pytest.raises(ArgumentError, match=r"mask of 'flute' must be from 0 to 1, got up to 2"):
+        guess({"flute": Mask(np.full(frames, 2.0), 512, STFT_.hop)}, take)
+    with pytest.raises(ArgumentError, match=r"priors\.Mask"):
+        guess({"flute": np.ones(frames)}, take)
+
+
+@pytest.mark.parametrize(("window", "hop"), [(512, 256), (512, 128), (1024, 256)])
+def test_masks_of_centred_frames(take, window, hop):
+    """A mask that lets the second half through lets it through at the same time, whoever counts the frames."""
+    x_LM = take.sum(axis=2)
+    centres = np.arange(len(x_LM) // hop + 1) * hop
+    values = np.tile(centres >= len(x_LM) / 2, (window // 2 + 1, 1)).astype(float)
+    y, _ = guess({"flute": Mask(values, window, hop)}, take)
+    middle = len(x_LM) // 2
+    np.testing.assert_allclose(y[: middle - window, 0], 0, atol=1e-6)
+    np.testing.assert_allclose(y[middle + window :, 0], x_LM[middle + window :, 0], atol=1e-5)
+    extra = np.sum(y[:, 0] ** 2) - np.sum(x_LM[middle:, 0] ** 2)
+    assert abs(extra) < 0.6 * hop * np.mean(x_LM[middle - hop : middle + hop, 0] ** 2)
+
+
+def test_an_array_with_other_channels_than_the_mics_is_refused(take, truth):
+    with pytest.raises(ArgumentError, match="one channel for each of 2 mics"):
+        guess(np.concatenate([truth, truth[:, :1]], axis=1), take)
+
+
+def test_an_estimate_is_cut_where_the_take_ends(take, truth):
+    blocks = np.pad(truth, ((0, RATE), (0, 0)))
+    y, _ = guess({name: blocks[:, n] for n, name in enumerate(NAMES)}, take)
+    np.testing.assert_allclose(y, truth, atol=1e-6)
+    with pytest.raises(ArgumentError, match="another sample rate"):
+        guess({name: np.resize(truth[:, n], len(blocks)) for n, name in enumerate(NAMES)}, take)
 
 
 def test_interference_matrix(take, truth):

@@ -21,6 +21,7 @@ from mnmf.errors import ArgumentError, check_array, check_audio, check_count, ch
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._prior import Prior, Spots, as_spots
+from mnmf.priors.spot import spot_panning
 from mnmf.stft import STFT
 
 __all__ = ["Estimator", "Mask", "estimate", "stem_covariances", "stem_shares", "stem_trust"]
@@ -28,11 +29,15 @@ __all__ = ["Estimator", "Mask", "estimate", "stem_covariances", "stem_shares", "
 Array = NDArray[Any]
 
 LENGTHS_ALIKE = 0.05  # of the take: by how much an estimate may be longer or shorter
+SILENT_END = 0.01  # of its peak: below this what an estimate has after the end of the take is no sound
 TINY = float(np.finfo(np.float32).tiny)
 BAND = 32  # frequencies whose power is summed to compare levels
 LEVEL_UPDATES = 100
 LATEST = 0.1  # seconds
 CLEARLY = 1.1
+CLEAN, GOOD = 0.05, 0.1  # parts of bleed and of error, see `stem_trust`
+MUCH = 0.1  # part of bleed from which on shares are sharp
+BLOCK = 2**18  # samples that are compared at once
 SILENT = 1e-12  # of the strongest frequency: below this an estimate says nothing about a frequency
 
 
@@ -43,7 +48,8 @@ class Mask:
     Parameters
     ----------
     values_FT : float, shape (F, T), 0 to 1
-        One value for each frequency and frame of ``STFT(window_length, hop)``.
+        One value for each frequency and frame of ``STFT(window_length, hop)``; or of an analysis with frame t centred
+        at sample ``t·hop``, as torch and librosa have it, which makes ``L // hop + 1`` frames of L samples.
     window_length, hop : int
         In samples at the rate that the estimator was given.
     """
@@ -98,8 +104,8 @@ def estimate(
     Returns
     -------
     y_LN : float32, shape (L, N)
-        A guess that is a little shorter than the take ends with silence; one that comes early or late by up to a tenth
-        of a second is brought into time.
+        A guess that is a little shorter than the take ends with silence, a longer one is cut; one that comes early or
+        late by up to a tenth of a second is brought into time.
     missing : tuple of str
         Sources of which the estimator says nothing; for these the spot itself is their guess.
 
@@ -116,6 +122,11 @@ def estimate(
         raise ArgumentError(f"spots must name one of {x_LM.shape[1]} mics for each of {len(sources)} sources")
     found = estimator(x_LM.astype(np.float32), sample_rate)
     if not isinstance(found, Mapping) and np.ndim(found) == 2 and len(found) > x_LM.shape[1]:
+        if np.shape(found)[1] != x_LM.shape[1]:
+            raise ArgumentError(
+                f"an array of the estimator must have one channel for each of {x_LM.shape[1]} mics, got "
+                f"{np.shape(found)}; return a dict of the sources instead"
+            )
         found = dict.fromkeys(sources, found)
     if isinstance(found, Mapping):
         y_LN, missing = _from_mapping(found, x_LM, sources, own)
@@ -127,7 +138,7 @@ def estimate(
 
 
 def stem_shares(
-    X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float = 2.0
+    X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float | None = None
 ) -> NDArray[np.float32]:
     """Return which part of what each spot heard is its own player, judging by estimates of the players.
 
@@ -143,8 +154,9 @@ def stem_shares(
         Spectrograms of the estimates, each source at its own spot; or their magnitudes.
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
-    sharpness : float
-        1 gives a Wiener gain; the greater, the more the strongest takes all.
+    sharpness : float, optional
+        1 gives a Wiener gain; the greater, the more the strongest takes all.  If not given, from 1
+        beside nearly clean spots to 2 beside spots full of bleed, as is best by trial.
 
     Returns
     -------
@@ -157,6 +169,8 @@ def stem_shares(
         Shapes that do not fit together, or a spot that is not among the microphones.
     """
     X_FTM, P_NFT, own = _checked(X_FTM, E_FTN, spots)
+    if sharpness is None:
+        sharpness = 1.0 + float(np.mean(_spilt(_bleed(X_FTM, own), MUCH)))
     check_number("sharpness", sharpness, 0.1, 100.0)
     for n, level in enumerate(_levels(X_FTM, P_NFT, own)):
         P_NFT[n] *= np.float32(level)
@@ -170,10 +184,11 @@ def stem_shares(
 def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]]) -> NDArray[np.float64]:
     """Return how far estimates are to be believed beside what the spots themselves hear.
 
-    ``b / (b + e)``, with b the power of the bleed in a spot and e that of the errors of the estimate: the weight of the
-    estimate in the best mean of the two, if their errors have nothing in common.  b is what the spot does not dominate,
-    ``Σ |x|² (1 - |x|² / Σ_r |x_r|²)``, and e what is left of ``Σ |x - cE|²`` above b, with the best c.  So an estimate
-    that is worse than a clean spot hardly counts, and the same estimate does beside a spot full of bleed.
+    ``b⁶ / (b⁶ + b₀⁶ (1 + e²))``, with b the part of the others in the power of a spot, as `spot_panning` tells it,
+    and e the power of the errors of the estimate, over that of the source.  The start from a spot full of bleed is
+    worse than the start from even poor estimates, and that from a nearly clean spot better than that from fairly good
+    ones; between them lies ``b₀ = 0.05 e / (e + 0.1)``, found by trial.  Bleed or error is what the estimate does not
+    have in common with the spot, ``min_c Σ |x - cE|² / Σ |x|² = 1 - (1 - b) / (1 + e)``, which tells e.
 
     Parameters
     ----------
@@ -185,7 +200,7 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
     Returns
     -------
     float64, shape (N,)
-        From 0 to 1; 0 for a silent estimate.
+        From 0 to 1; 0 for a silent estimate or spot.
 
     Raises
     ------
@@ -193,17 +208,30 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
         As `stem_shares`.
     """
     X_FTM, _, own = _checked(X_FTM, E_FTN, spots)
-    total_FT = np.maximum(sum(_power(X_FTM[..., m]) for m in own), TINY)
+    bleed_N = _bleed(X_FTM, own)
     trust_N = np.zeros(len(own))
     for n, m in enumerate(own):
         x_FT, e_FT = X_FTM[..., m], E_FTN[..., n]
-        power_FT = _power(x_FT)
-        bleed = float(np.sum(power_FT * (1 - power_FT / total_FT), dtype=np.float64))
-        energy, guess = float(np.sum(power_FT, dtype=np.float64)), float(np.sum(_power(e_FT), dtype=np.float64))
-        if guess > 0 and bleed > 0:
-            left = energy - abs(np.sum(x_FT * np.conj(e_FT), dtype=np.complex128)) ** 2 / guess
-            trust_N[n] = bleed / max(left, bleed)
+        energy, guess = float(np.sum(_power(x_FT), dtype=np.float64)), float(np.sum(_power(e_FT), dtype=np.float64))
+        if energy > 0 and guess > 0 and bleed_N[n] > 0:
+            common = abs(np.sum(x_FT * np.conj(e_FT), dtype=np.complex128)) ** 2 / (energy * guess)
+            error = max((1 - bleed_N[n]) / max(common, TINY) - 1, 0.0)
+            between = CLEAN * error / (error + GOOD)
+            trust_N[n] = _spilt(bleed_N[n], between * (1 + error**2) ** (1 / 6))
     return trust_N
+
+
+def _spilt(bleed: Any, between: float) -> Any:
+    """Return 0 for much less bleed than `between`, 1 for much more."""
+    return bleed**6 / np.maximum(bleed**6 + between**6, TINY)
+
+
+def _bleed(X_FTM: Array, own: Sequence[int]) -> NDArray[np.float64]:
+    """Return which part of the power of each spot is of the other spots' sources."""
+    power_N = np.array([np.sum(_power(X_FTM[..., m]), dtype=np.float64) for m in own])
+    gains_NN = np.square(np.asarray(spot_panning(X_FTM, own).G)[:, own])
+    heard_N = power_N @ gains_NN - power_N * np.diag(gains_NN)
+    return np.asarray(np.minimum(heard_N / np.maximum(power_N, TINY), 1.0))
 
 
 def stem_covariances(
@@ -298,7 +326,7 @@ def _levels(X_FTM: Array, P_NFT: Array, own: Sequence[int]) -> list[float]:
 def _from_mapping(
     found: Mapping[str, Array | Mask], x_LM: Array, sources: Sequence[str], own: Sequence[int]
 ) -> tuple[Array, tuple[str, ...]]:
-    missing = tuple(source for source in sources if source not in found)
+    missing = tuple(source for source in sources if found.get(source) is None)
     if len(missing) == len(sources):
         raise ArgumentError(
             f"the estimates are of {', '.join(map(str, found)) or 'nothing'}; none of them is one of the sources, "
@@ -323,34 +351,58 @@ def _waveform(given: Array, x_LM: Array, own: int, source: str) -> Array:
         raise ArgumentError(f"the estimate of {source!r} must have shape (L,) or (L, M), got {np.shape(given)}")
     # A channel for each microphone has the own spot among them; any other number is a tool's own, stereo as a rule.
     y_L = y[:, own] if y.shape[1] == x_LM.shape[1] else y.mean(axis=1)
-    if abs(len(y_L) - len(x_LM)) > LENGTHS_ALIKE * len(x_LM):
+    # Networks fill up their last block with silence.
+    after = np.max(np.abs(y_L[len(x_LM) :]), initial=0.0)
+    longest = (1 + LENGTHS_ALIKE) * len(x_LM) if after > SILENT_END * np.max(np.abs(y_L)) else np.inf
+    if not (1 - LENGTHS_ALIKE) * len(x_LM) <= len(y_L) <= longest:
+        masks = "; a mask goes into priors.Mask" if np.ndim(given) == 2 else ""
         raise ArgumentError(
-            f"the estimate of {source!r} has {len(y_L)} samples, the take {len(x_LM)}; they must be of one length"
+            f"the estimate of {source!r} has {len(y_L)} samples, the take {len(x_LM)}: is it of another take, or of "
+            f"another sample rate?{masks}"
         )
     return np.pad(y_L, (0, max(0, len(x_LM) - len(y_L))))[: len(x_LM)]
 
 
 def _in_time(y_LN: Array, x_LM: Array, own: Sequence[int], sample_rate: int) -> Array:
     """Move each guess to where it is most like its spot: networks and codecs tend to come late."""
-    from scipy.signal import correlate, correlation_lags
-
-    furthest = int(LATEST * sample_rate)
+    furthest = min(int(LATEST * sample_rate), len(x_LM) - 1)
     for n, m in enumerate(own):
-        likeness = np.abs(correlate(x_LM[:, m].astype(np.float32), y_LN[:, n], method="fft"))
-        lags = correlation_lags(len(x_LM), len(y_LN))
-        likeness[np.abs(lags) > furthest] = -1.0
-        lag = int(lags[np.argmax(likeness)])
+        likeness = _likeness(x_LM[:, m].astype(np.float32), y_LN[:, n], furthest)
+        lag = int(np.argmax(likeness)) - furthest
         # Only if it is clearly more alike there: a tone is as like itself a period later.
-        if likeness.max() > CLEARLY * likeness[lags == 0][0]:
+        if likeness.max() > CLEARLY * likeness[furthest]:
             y_LN[:, n] = np.roll(y_LN[:, n], lag)
             y_LN[slice(lag) if lag > 0 else slice(lag, None), n] = 0.0
     return y_LN
 
 
+def _likeness(x_L: Array, y_L: Array, furthest: int) -> Array:
+    """Return |Σ x y| for y moved by -`furthest` to `furthest` samples, block by block for the sake of memory."""
+    from scipy.signal import correlate
+
+    padded = np.pad(y_L, furthest)
+    total = np.zeros(2 * furthest + 1)
+    for start in range(0, len(x_L), BLOCK):
+        stop = min(start + BLOCK, len(x_L))
+        total += correlate(padded[start : stop + 2 * furthest], x_L[start:stop], mode="valid", method="fft")
+    return np.abs(total[::-1])
+
+
 def _masked(mask: Mask, spot_L: Array, source: str) -> Array:
     stft = STFT(mask.window_length, mask.hop)
     S_FTM = stft.analyse(spot_L[:, None])
-    values_FT = check_array(f"the mask of {source!r}", mask.values_FT, S_FTM.shape[:2], "(F, T)", nonnegative=True)
+    name, (F, T) = f"the mask of {source!r}", S_FTM.shape[:2]
+    values_FT = mask.values_FT
+    centred = len(spot_L) // mask.hop + 1
+    if np.shape(values_FT) == (F, centred) != (F, T):
+        lead = -(-mask.window_length // mask.hop) - 1  # frames of ours before the first sample
+        shift = round(mask.window_length / (2 * mask.hop)) - lead
+        values_FT = np.asarray(values_FT)[:, np.clip(np.arange(T) + shift, 0, centred - 1)]
+    elif np.shape(values_FT) != (F, T):
+        raise ArgumentError(f"{name} must have shape {(F, T)}, or {(F, centred)} centred, got {np.shape(values_FT)}")
+    values_FT = check_array(name, values_FT, (F, T), "(F, T)", nonnegative=True)
+    if values_FT.max() > 1:
+        raise ArgumentError(f"{name} must be from 0 to 1, got up to {values_FT.max():g}")
     return stft.synthesise(S_FTM * values_FT[..., None], len(spot_L))[:, 0]
 
 
