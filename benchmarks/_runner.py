@@ -104,8 +104,8 @@ def run(
     -------
     dict
         What was written: "environment", "seconds" (from start to end; of an interrupted run, to the last cell that it
-        finished), "runs" (jobs and threads, more than one pair if they changed in between),
-        "seeds", "data" (the names of `inputs`, without where they lie), "cells" in their order and, if asked for, "summary".
+        finished), "runs" (jobs and threads, more than one pair if they changed in between), "seeds", "data" (the names
+        of `inputs`, without where they lie), "cells" in their order and, if asked for, "summary".
 
     Raises
     ------

@@ -355,12 +355,12 @@ def table(document: dict[str, Any]) -> str:
     """Gains of every method in rooms, at one window for all and at its best, and without a room."""
     heads = (
         "method",
-        f"SDR in rooms, {COMMON}",
-        "SDR in rooms, its best window",
-        "SIR",
+        f"ΔSDR in rooms, {COMMON}",
+        "ΔSDR in rooms, its best window",
+        "ΔSIR",
         "SAR",
         "takes",
-        f"SDR, {GAINS}",
+        f"ΔSDR, {GAINS}",
         "iterations",
         "s a take",
     )
