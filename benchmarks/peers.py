@@ -383,23 +383,27 @@ def table(document: dict[str, Any]) -> str:
 
 
 def extremes(document: dict[str, Any]) -> str:
-    """Whose best window in rooms is the shortest or the longest that it was run with, so that others may be better."""
+    """Whose best window is the shortest or the longest that it was run with, so that others may be better still."""
     tried: dict[str, set[str]] = {}
     for each in document["cells"]:
         if each["cell"]["window"] is not None:
             tried.setdefault(each["cell"]["method"], set()).add(each["cell"]["window"])
-    where: dict[str, list[str]] = {"the shortest": [], "the longest": [], "one between": [], "the only one": []}
-    for method, windows_tried in tried.items():
-        found = best(document, method, ROOMS) or best(document, method, GAINS)
-        ordered = sorted(windows_tried, key=lambda name: WINDOWS[name])
-        if len(ordered) == 1:
-            place = "the only one"
-        else:
-            place = {ordered[0]: "the shortest", ordered[-1]: "the longest"}.get(found["window"], "one between")
-        others = ", ".join(name.removesuffix(" ms") for name in ordered if name != found["window"])
-        where[place].append(f"{method} ({found['window']}{f' beside {others}' if others else ''})")
-    told = "; ".join(f"{place}, {', '.join(names)}" for place, names in where.items() if names)
-    return f"Of the windows that a method was run with, the best in rooms is: {told}."
+    lines = []
+    for of, heading in ((ROOMS, "In rooms"), (GAINS, "In plain gains")):
+        where: dict[str, list[str]] = {"the shortest": [], "the longest": [], "the only one": [], "between": []}
+        for method, names in tried.items():
+            found = best(document, method, of)
+            if found is None:
+                continue
+            ordered = sorted(names, key=lambda name: WINDOWS[name])
+            ends = {ordered[-1]: "the longest", ordered[0]: "the shortest"} if len(ordered) > 1 else {}
+            place = ends.get(found["window"], "between" if ends else "the only one")
+            others = ", ".join(name.removesuffix(" ms") for name in ordered if name != found["window"])
+            where[place].append(f"{method} ({found['window']}{f' beside {others}' if others else ''})")
+        told = "; ".join(f"{place} for {', '.join(names)}" for place, names in where.items() if names)
+        lines.append(f"- {heading} the best of the windows that a method was run with is {told or 'not measured'}.")
+    lines.append("- Where that is the shortest or the longest, windows that were not tried may be better still.")
+    return "\n".join(lines)
 
 
 def conditions(document: dict[str, Any]) -> str:
@@ -447,7 +451,7 @@ def words(document: dict[str, Any]) -> str:
     slow = {method: best(document, method, ROOMS) or best(document, method, GAINS) for method in there}
     times = ", ".join(f"{method} {found['seconds'] / fast['seconds']:.2g}" for method, found in slow.items())
     lines.append(f"- Seconds a take as multiples of `{DEFAULT}`'s, each at its best window: {times}.")
-    lines += [f"- {extremes(document)}", f"- {conditions(document)}"]
+    lines += [extremes(document), f"- {conditions(document)}"]
     failed = [
         f"{method} ({result['failed']})" for (method,), found in by_method for result in found if "failed" in result
     ]
