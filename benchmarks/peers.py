@@ -266,6 +266,8 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
         start = time.perf_counter()
         try:
             images_LJM = peer.unmix(centred(case.mixture_LM).astype(float), window, iterations, cell["seed"])
+            if not np.isfinite(images_LJM).all():
+                raise np.linalg.LinAlgError("Not finite")
             y_LN = matched(case.truth_LN, images_LJM[:, :, own])
         except np.linalg.LinAlgError as error:  # it counts as if it had left the spots alone
             about["failed"] = str(error)
