@@ -104,8 +104,8 @@ def run(
     -------
     dict
         What was written: "environment", "seconds" (from start to end; of an interrupted run, to the last cell that it
-        finished), "runs" (jobs and threads, more than one pair if they changed in between),
-        "seeds", "cells" in their order and, if asked for, "summary".
+        finished), "runs" (jobs and threads, more than one pair if they changed in between), "seeds", "data" (the names
+        of `inputs`, without where they lie), "cells" in their order and, if asked for, "summary".
 
     Raises
     ------
@@ -119,7 +119,7 @@ def run(
     started, start = time.time(), time.monotonic()
     path = result_path(name, quick, folder)
     stem = path.stem
-    todo = list(cells)
+    todo, inputs = list(cells), list(inputs)
     jobs = max(1, min(cores() if jobs is None else jobs, len(todo)))
     threads = max(1, cores() // jobs)
     keys = _keys(todo, fingerprint(measure, inputs))
@@ -170,6 +170,7 @@ def run(
         "seconds": round(time.monotonic() - start + _earlier(lines, started), 1),
         "runs": [{"jobs": j, "threads": t} for j, t in sorted({(line["jobs"], line["threads"]) for line in lines})],
         "seeds": sorted({cell["seed"] for cell in todo if "seed" in cell}),
+        "data": [path.resolve().name for path in inputs],
         "cells": [{"cell": cell, "result": line["result"]} for cell, line in zip(todo, lines)],
     }
     if summarise is not None:

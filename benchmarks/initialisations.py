@@ -395,7 +395,8 @@ def words(document: dict[str, Any]) -> str:
         lines.append(f"- To start G at the spots, too, changes “{start}” by {told(gained, 'more', 'less')}.")
     lines.append(
         f"- Every guided start with an H has it from the truth spoilt to {ESTIMATE_DB:g} dB, the one level "
-        "that was tried: how good an estimate must be to be worth its while is left open."
+        "tried here; [what estimates are worth](neural.md#what-estimates-are-worth) from worse to better ones is "
+        "measured elsewhere."
     )
     theirs, ours = (measured[settings][OUR_SPOTS]["delta_sdr"][-1][0] for settings in SETTINGS)
     best = max(measured["published"], key=lambda start: measured["published"][start]["delta_sdr"][-1][0])

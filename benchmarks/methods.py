@@ -66,7 +66,8 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
                 session(case, folder, kind),
                 cell["method"],
                 seed=cell["seed"],
-                iterations=hurried(METHODS[cell["method"]], quick).iterations,
+                # Not given, as the dictionary may come with a number of its own.
+                iterations=hurried(METHODS[cell["method"]], quick).iterations if quick else None,
                 dictionary=dictionary() if notes else None,
             )
             gained = gains(done.stems_LN.astype(float) / level)

@@ -142,8 +142,9 @@ def table(document: dict) -> str:
     lines = ["| | as they are | best permutation |", "|---|---|---|"]
     both = document["without_permutation"], document["with_permutation"]
     for library in ("mnmf", *RIVALS):
+        lacking = "not installed, or without ffmpeg" if library == "museval" else "not installed"
         cells = [f"{found[f'{library}_seconds']:.2f} s" if f"{library}_seconds" in found else None for found in both]
-        lines.append(f"| {library} | " + " | ".join(cell or "not installed" for cell in cells) + " |")
+        lines.append(f"| {library} | " + " | ".join(cell or lacking for cell in cells) + " |")
     return "\n".join(lines)
 
 

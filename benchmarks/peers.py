@@ -2,16 +2,19 @@
 
     python benchmarks/peers.py [--data DIR] [--quick] [--jobs N]
 
-All hear the same excerpts at 16 kHz, through the same analysis windows: every method that has windows is run with each
-of `WINDOWS`, and its best one by mean gain in SDR is what counts for it, beside its gain at `COMMON`, like with like.
+All hear the same excerpts at 16 kHz.  Every method that has windows is run with several of `WINDOWS`, and its best one
+by mean gain in SDR is what counts for it, beside its gain at `COMMON`, like with like.  Ours are run from `SHORT` on.
+The others do better at short windows than at long ones, so the quicker of them are run with shorter ones, too, and
+those that take longest leave out `LONG`, at which their mean gain in rooms was below zero.
+
 The others know nothing of whose output is whose.  So their outputs are projected onto every spot and dealt out to the
-players as raises the SDR most, by the truth.  The very slow ones run with few iterations, at one window, or on few
-takes; `PEERS` says so.  The mixture of plain gains has no room, as in Rajesh R, "Interference Reduction in Music Source
-Separation for Live Recordings", 2023, who compares with ICA there.
+players as raises the SDR most, by the truth.  The very slow ones run with few iterations, at few windows, or on few
+takes; `PEERS` says so.  Each is started once, with one seed.  The mixture of plain gains has no room, as in Rajesh R,
+"Interference Reduction in Music Source Separation for Live Recordings", 2023, who compares with ICA there.
 
 DIR holds ready takes as `_cases.folder_cases` reads them; without it there is the embedded quartet only.  Libraries
 that are not installed are left out.  Writes benchmarks/results/peers.json and docs/images/peers.png; seconds are of a
-thread each and comparable only within a run.
+thread each if as many cells run at a time as there are cores, and comparable only within a run.
 """
 
 import importlib.util
@@ -40,8 +43,8 @@ RATE = 16000
 SECONDS, QUICK_SECONDS = 6.0, 1.5
 SOLO_SECONDS = 6.0
 WARM_SECONDS = 1.5
-WINDOWS = {f"{1000 * length / 44100:.0f} ms": length / 44100 for length in (2048, 8192, 32768)}
-SHORT, COMMON, _ = WINDOWS
+WINDOWS = {f"{1000 * length / 44100:.0f} ms": length / 44100 for length in (256, 512, 1024, 2048, 8192, 32768)}
+SHORT, COMMON, LONG = OUR_WINDOWS = tuple(WINDOWS)[3:]
 GAINS = "plain gains"
 SCENES = {"quartet, chamber": simulate.chamber_scene, "quartet, hall": simulate.hall_scene}
 BASES = 8
@@ -142,17 +145,17 @@ class Peer:
     package: str
     unmix: Unmix
     iterations: int
-    windows: tuple[str, ...] = tuple(WINDOWS)
+    windows: tuple[str, ...]
     takes: tuple[str, ...] | None = None
 
 
 PEERS = {
-    "pyroomacoustics FastMNMF2": Peer("pyroomacoustics", pra_fastmnmf2, 50),
-    "pyroomacoustics ILRMA": Peer("pyroomacoustics", partial(pra_demixing, "ilrma"), 100),
-    "pyroomacoustics AuxIVA": Peer("pyroomacoustics", partial(pra_demixing, "auxiva"), 50),
-    "ssspy FastMNMF": Peer("ssspy", partial(ssspy_mnmf, "FastGaussMNMF"), 30, (COMMON,)),
+    "pyroomacoustics FastMNMF2": Peer("pyroomacoustics", pra_fastmnmf2, 50, tuple(WINDOWS)[:5]),
+    "pyroomacoustics ILRMA": Peer("pyroomacoustics", partial(pra_demixing, "ilrma"), 100, tuple(WINDOWS)[:5]),
+    "pyroomacoustics AuxIVA": Peer("pyroomacoustics", partial(pra_demixing, "auxiva"), 50, tuple(WINDOWS)),
+    "ssspy FastMNMF": Peer("ssspy", partial(ssspy_mnmf, "FastGaussMNMF"), 30, (SHORT, COMMON)),
     "ssspy MNMF": Peer("ssspy", partial(ssspy_mnmf, "GaussMNMF"), 8, (SHORT,), (GAINS, *SCENES)),
-    "ssspy ILRMA": Peer("ssspy", ssspy_ilrma, 50),
+    "ssspy ILRMA": Peer("ssspy", ssspy_ilrma, 50, tuple(WINDOWS)[1:5]),
     "scikit-learn FastICA": Peer("sklearn", fastica, 200, ()),
 }
 LIBRARIES = tuple(dict.fromkeys(name.split()[0] for name in PEERS))
@@ -193,7 +196,7 @@ def grid(quick: bool, data: Path | None = None) -> list[Cell]:
 
 def windows(method: str, quick: bool) -> tuple[str | None, ...]:
     waveform = method in OURS and METHODS[OURS[method][0]].waveform
-    chosen = (() if waveform else tuple(WINDOWS)) if method in OURS else PEERS[method].windows
+    chosen = (() if waveform else OUR_WINDOWS) if method in OURS else PEERS[method].windows
     return (chosen[:1] if quick else chosen) or (None,)
 
 
@@ -263,6 +266,8 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
         start = time.perf_counter()
         try:
             images_LJM = peer.unmix(centred(case.mixture_LM).astype(float), window, iterations, cell["seed"])
+            if not np.isfinite(images_LJM).all():
+                raise np.linalg.LinAlgError("Not finite")
             y_LN = matched(case.truth_LN, images_LJM[:, :, own])
         except np.linalg.LinAlgError as error:  # it counts as if it had left the spots alone
             about["failed"] = str(error)
@@ -352,12 +357,12 @@ def table(document: dict[str, Any]) -> str:
     """Gains of every method in rooms, at one window for all and at its best, and without a room."""
     heads = (
         "method",
-        f"SDR in rooms, {COMMON}",
-        "SDR in rooms, its best window",
-        "SIR",
+        f"ΔSDR in rooms, {COMMON}",
+        "ΔSDR in rooms, its best window",
+        "ΔSIR",
         "SAR",
         "takes",
-        f"SDR, {GAINS}",
+        f"ΔSDR, {GAINS}",
         "iterations",
         "s a take",
     )
@@ -379,8 +384,44 @@ def table(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def extremes(document: dict[str, Any]) -> str:
+    """Whose best window is the shortest or the longest that it was run with, so that others may be better still."""
+    tried: dict[str, set[str]] = {}
+    for each in document["cells"]:
+        if each["cell"]["window"] is not None:
+            tried.setdefault(each["cell"]["method"], set()).add(each["cell"]["window"])
+    lines = []
+    for of, heading in ((ROOMS, "In rooms"), (GAINS, "In plain gains")):
+        where: dict[str, list[str]] = {"the shortest": [], "the longest": [], "the only one": [], "between": []}
+        for method, names in tried.items():
+            found = best(document, method, of)
+            if found is None:
+                continue
+            ordered = sorted(names, key=lambda name: WINDOWS[name])
+            ends = {ordered[-1]: "the longest", ordered[0]: "the shortest"} if len(ordered) > 1 else {}
+            place = ends.get(found["window"], "between" if ends else "the only one")
+            others = ", ".join(name.removesuffix(" ms") for name in ordered if name != found["window"])
+            where[place].append(f"{method} ({found['window']}{f' beside {others}' if others else ''})")
+        told = "; ".join(f"{place} for {', '.join(names)}" for place, names in where.items() if names)
+        lines.append(f"- {heading} the best of the windows that a method was run with is {told or 'not measured'}.")
+    lines.append("- Where that is the shortest or the longest, windows that were not tried may be better still.")
+    return "\n".join(lines)
+
+
+def conditions(document: dict[str, Any]) -> str:
+    """How many cells ran at a time and on how many threads, and the seeds."""
+    runs = [
+        f"{each['jobs']} at a time with {each['threads']} thread{'s' if each['threads'] > 1 else ''} each"
+        for each in document["runs"]
+    ]
+    mixed = ", so that seconds compare only roughly" if len(runs) > 1 else ""
+    seeds = len(document["seeds"])
+    started = "What starts at random was started once, with one seed" if seeds == 1 else f"Seeds: {seeds}"
+    return f"Takes ran {', others '.join(runs)}{mixed}. {started}."
+
+
 def words(document: dict[str, Any]) -> str:
-    """Where others beat ours, and how much longer they take."""
+    """Where others beat ours, how much longer they take, and under what conditions."""
     by_method = grouped(document["cells"], "method").items()
     there = [method for method in methods(document) if method in PEERS]
     lines = []
@@ -412,6 +453,7 @@ def words(document: dict[str, Any]) -> str:
     slow = {method: best(document, method, ROOMS) or best(document, method, GAINS) for method in there}
     times = ", ".join(f"{method} {found['seconds'] / fast['seconds']:.2g}" for method, found in slow.items())
     lines.append(f"- Seconds a take as multiples of `{DEFAULT}`'s, each at its best window: {times}.")
+    lines += [extremes(document), f"- {conditions(document)}"]
     failed = [
         f"{method} ({result['failed']})" for (method,), found in by_method for result in found if "failed" in result
     ]

@@ -325,26 +325,29 @@ def shared(document: dict[str, Any], name: str) -> tuple[list[float], float]:
 
 def players_in_words(document: dict[str, Any]) -> str:
     """Set ours against theirs with the players that both have."""
-    lines = []
-    for name in SHOWN:
-        gains, theirs = shared(document, name)
-        if not gains:
-            continue
-        method, comma, told = split(name)
-        places: dict[str, list[str]] = {"ahead": [], "behind": [], "no telling": []}
-        for player, found in gains_of_players(document, name).items():
-            if player in THEIR_PLAYERS:
-                mean, margin = mean_and_margin([gain - THEIR_PLAYERS[player][1] for gain in found])
-                clear = abs(mean) > margin
-                places["no telling" if not clear else "ahead" if mean > 0 else "behind"].append(player)
-        said = "; ".join(f"{place} with {', '.join(players)}" for place, players in places.items() if players)
-        lines.append(
-            f"- `{method}`{comma}{told}: {signed(gains)} dB over {len(gains)} pieces, theirs {theirs:+.1f}, which is "
-            f"{beyond(gains, theirs)}; {said}."
-        )
+    lines = [f"- {said}." for name in SHOWN if (said := against_theirs(document, name))]
     if not lines:
         return "No player is in both."
     return "\n".join(["Mean over the players that both have, and with whom the pieces tell them apart:", "", *lines])
+
+
+def against_theirs(document: dict[str, Any], name: str) -> str:
+    """Say how far one of ours is from theirs with the players that both have; nothing if none is in both."""
+    gains, theirs = shared(document, name)
+    if not gains:
+        return ""
+    method, comma, told = split(name)
+    places: dict[str, list[str]] = {"ahead": [], "behind": [], "no telling": []}
+    for player, found in gains_of_players(document, name).items():
+        if player in THEIR_PLAYERS:
+            mean, margin = mean_and_margin([gain - THEIR_PLAYERS[player][1] for gain in found])
+            clear = abs(mean) > margin
+            places["no telling" if not clear else "ahead" if mean > 0 else "behind"].append(player)
+    said = "; ".join(f"{place} with {', '.join(players)}" for place, players in places.items() if players)
+    return (
+        f"`{method}`{comma}{told}: {signed(gains)} dB over {len(gains)} pieces, theirs {theirs:+.1f}, which is "
+        f"{beyond(gains, theirs)}; {said}"
+    )
 
 
 def beyond(gains: Sequence[float], theirs: float) -> str:

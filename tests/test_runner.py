@@ -219,6 +219,14 @@ def test_what_cannot_be_written_fails_in_its_cell(runner, toy, tmp_path, capsys)
     assert "3 of 3 cells failed" in said
 
 
+def test_the_data_are_named_without_their_place(runner, toy, tmp_path):
+    data = tmp_path / "pieces"
+    data.mkdir()
+    document = runner.run("toy", toy.CELLS[:1], toy.draw, jobs=1, inputs=(path for path in [data]), folder=tmp_path)
+    assert document["data"] == ["pieces"]
+    assert str(tmp_path) not in (tmp_path / "results" / "toy.json").read_text()
+
+
 def test_arrays_become_lists(runner, toy, tmp_path):
     document = runner.run("toy", [{"case": "x"}], toy.arrays, folder=tmp_path, summarise=lambda cells: np.arange(2))
     assert document["cells"][0]["result"] == {"gain": [0, 0.5, 1], "worst": 0.5, "none": None}
