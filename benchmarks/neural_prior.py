@@ -245,6 +245,13 @@ def gained(cells: list[dict[str, Any]], key: str = "delta_sdr", **wanted: Any) -
     return [float(np.mean(values)) for _, values in sorted(seeds.items())]
 
 
+def seeds_of(cells: list[dict[str, Any]], **wanted: Any) -> set[int]:
+    """Return the seeds of the cells with these entries."""
+    return {
+        each["cell"]["seed"] for each in cells if all(each["cell"][name] == value for name, value in wanted.items())
+    }
+
+
 def shown(values: list[float]) -> str:
     mean, margin = mean_and_margin(values)
     return f"{mean:+.2f}" + (f" ± {margin:.2f}" if len(values) > 1 else "")
@@ -299,30 +306,31 @@ def words(document: dict[str, Any]) -> str:
 
 
 def starts(document: dict[str, Any]) -> str:
-    """What different things made of the same estimates of 6 dB gain, beside the default without them."""
+    """What different things made of the same estimates, beside what they make without them, with the same seeds."""
     cells = document["cells"]
     kind = READY if any(each["cell"]["kind"] == READY for each in cells) else PLAYED
-    lines = [f"| start, estimates of 6 dB, {PLACES[kind]} | ΔSDR | over the default |", "|---|---|---|"]
-    alone = gained(cells, kind=kind, start=DEFAULT, **PLAIN)
-    lines.append(f"| {DEFAULT} | {np.mean(alone):+.2f} | |")
-    for start in STARTS:
-        values = gained(cells, kind=kind, start=start, sdr=6, **PLAIN)
-        if values:
-            lines.append(f"| {start} | {np.mean(values):+.2f} | {np.mean(values) - np.mean(alone):+.2f} |")
-    for errors in ERRORS[:2]:
-        values = gained(cells, kind=kind, start=HELPED, sdr=6, **{**PLAIN, "errors": errors})
-        if values:
-            lines.append(
-                f"| {HELPED}, all errors {errors} | {np.mean(values):+.2f} | {np.mean(values) - np.mean(alone):+.2f} |"
-            )
-    for name, known in (("default, solos", {**PLAIN, "solos": True}), ("`mnmf-is`", {**PLAIN, "method": "mnmf-is"})):
-        before = gained(cells, kind=kind, start=DEFAULT, **known)
-        after = gained(cells, kind=kind, start=HELPED, sdr=6, **known)
-        if before and after:
-            lines.append(f"| {name} | {np.mean(before):+.2f} | |")
-            lines.append(
-                f"| {name}, estimates | {np.mean(after):+.2f} | {np.mean(after) - np.mean(before):+.2f} over it |"
-            )
+    takes = list(dict.fromkeys(each["cell"]["take"] for each in cells if each["cell"]["kind"] == kind))
+    heads = [f"start, estimates of 6 dB, {PLACES[kind]}", "ΔSDR", "over that without", *takes]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    compared: list[tuple[str, str, dict[str, Any]]] = [(start, start, {}) for start in STARTS]
+    compared += [(f"{HELPED}, all errors {errors}", HELPED, {"errors": errors}) for errors in ERRORS[:2]]
+    compared += [("default, estimates, solos", HELPED, {"solos": True})]
+    compared += [("`mnmf-is`, estimates", HELPED, {"method": "mnmf-is"})]
+    # Not all were run with every seed, and what is compared must have been run with the same.
+    seeds = {
+        name: seeds_of(cells, kind=kind, start=start, sdr=6, **{**PLAIN, **other}) for name, start, other in compared
+    }
+    shared = set.intersection(*(found for name, found in seeds.items() if name in STARTS and found))
+    everything = cells
+    for name, start, other in compared:
+        cells = [each for each in everything if each["cell"]["seed"] in (seeds[name] & shared or seeds[name])]
+        known = {"kind": kind, "start": start, "sdr": 6, **PLAIN, **other}
+        without = {"kind": kind, "start": DEFAULT, **PLAIN, **other, "errors": "both"}
+        after, before = gained(cells, **known), gained(cells, **without)
+        if after and before:
+            more = [np.mean(gained(cells, take=t, **known)) - np.mean(gained(cells, take=t, **without)) for t in takes]
+            figures = [np.mean(after), np.mean(after) - np.mean(before), *more]
+            lines.append(f"| {name} | {' | '.join(f'{figure:+.2f}' for figure in figures)} |")
     return "\n".join(lines)
 
 
