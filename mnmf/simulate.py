@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mnmf.errors import ArgumentError, check_array, check_choice, check_count
+from mnmf.errors import ArgumentError, check_array, check_choice, check_count, check_rng
 from mnmf.markers import Passage
 
 __all__ = [
@@ -617,7 +617,7 @@ def claps(
     sample_rate = check_count("sample_rate", sample_rate, 1000)
     if not 0.05 <= spacing_s < math.inf:
         raise ArgumentError(f"spacing_s must be at least 0.05 seconds, got {spacing_s!r}")
-    generator = np.random.default_rng(rng)
+    generator = check_rng(rng)
     spacing = round(spacing_s * sample_rate)
     length = round(0.05 * sample_rate)
     # First order: the skirts reach down to the lowest notes, where a spatial filter needs energy too.
@@ -655,7 +655,7 @@ def clap_take(
     passages : tuple of Passage
         When each player is alone.
     """
-    generator = np.random.default_rng(rng)
+    generator = check_rng(rng)
     return solo_take(scene, [claps(n, sample_rate, generator) for _ in scene.players], sample_rate, gap_s)
 
 
@@ -677,7 +677,7 @@ def add_noise(x_LM: ArrayLike, level_db: float, rng: int | np.random.Generator =
     x = check_array("x_LM", x_LM, (None, None), "(samples, mics)").astype(np.float64)
     if not math.isfinite(level_db):
         raise ArgumentError(f"level_db must be a finite number of dB, got {level_db!r}")
-    return x + 10 ** (level_db / 20) * np.random.default_rng(rng).standard_normal(x.shape)
+    return x + 10 ** (level_db / 20) * check_rng(rng).standard_normal(x.shape)
 
 
 # Examples to train networks with
@@ -745,7 +745,7 @@ def training_pairs(
     for name, takes in recordings.items():
         if not takes or min(map(len, takes)) == 0:
             raise ArgumentError(f"stems[{name!r}] has no recording, or one without sound; leave it out")
-    return _pairs(recordings, sample_rate, list(scenes), seconds, scatter, permute, np.random.default_rng(rng))
+    return _pairs(recordings, sample_rate, list(scenes), seconds, scatter, permute, check_rng(rng))
 
 
 def _pairs(

@@ -109,17 +109,17 @@ soundfile.write(sys.argv[2], x / 4, rate, subtype="FLOAT")
 open({str(tmp_path / "asked")!r}, "a").write(json.dumps(sys.argv[3:]) + "\\n")
 """
     command = f"{script(text)} {{in}} {{out}} --query={{query}} '{{source}} {{in'"
-    found = Command(command, NAMES, (1, 0), ("a flute", "the sound of {in} {out}; rm -rf $HOME"))(take, RATE)
+    found = Command(command, NAMES, (1, 0), ("a flute", "the sound of 'rm -rf', close"))(take, RATE)
     np.testing.assert_allclose(found["flute"][:, 0], take[:, 1] / 4, atol=1e-7)
     np.testing.assert_allclose(found["cello"][:, 0], take[:, 0] / 4, atol=1e-7)
     asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert asked == [
         ["--query=a flute", "flute {in"],
-        ["--query=the sound of {in} {out}; rm -rf $HOME", "cello {in"],
+        ["--query=the sound of 'rm -rf', close", "cello {in"],
     ]
 
 
-@pytest.mark.parametrize("name", ["; touch pwned", "$(touch pwned)", "`touch pwned`", "a b\nc", "{out}", "..", '"'])
+@pytest.mark.parametrize("name", ["violin, close", "viola d'amore", "Flöte 2", "..", "the sound of a cello."])
 def test_names_and_queries_are_words_and_nothing_else(script, take, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     text = """
@@ -143,9 +143,32 @@ def test_names_that_would_be_options_are_refused():
 
 
 @pytest.mark.parametrize(
+    "name", ["a; b", "$(a)", "`a`", "a\nb", "a\tb", "{out}", '"', "a\\b", "%A%", "a|b", "a&b", "\0", "*"]
+)
+def test_names_and_queries_that_could_be_code_are_refused(name):
+    with pytest.raises(ArgumentError, match="nothing that could be code"):
+        Command("tool {in} {out} {source}", (name,), (0,))
+    with pytest.raises(ArgumentError, match="nothing that could be code"):
+        Command("tool {in} {out} {query}", ("a",), (0,), (name,))
+    Command("tool {in} {out} {query}", (name,), (0,), ("a",))  # it is not among the words
+
+
+@pytest.mark.parametrize(
     "command",
     [
         "{query} {in} {out}",
+        "env A=1 {query} {in} {out}",
+        "nice -n 10 {query} {in} {out}",
+        "timeout 10 {query} {in} {out}",
+        "python -u {query} {in} {out}",
+        "python -m {query} {in} {out}",
+        "bash -x {query} {in} {out}",
+        "bash -fc 'cp {in} {out}; echo {query}'",
+        "sh -c -- 'cp {in} {out}; echo {query}'",
+        "perl -we 'print \"{query}\"' {in} {out}",
+        "matlab -batch \"sep('{in}','{out}','{query}')\"",
+        "awk 'BEGIN{print \"{query}\"}' {in} {out}",
+        "env -S 'tool {query}' {in} {out}",
         "tools/{source} {in} {out}",
         "tool.bat {in} {out} {query}",
         "env {query} {in} {out}",
@@ -174,10 +197,11 @@ def test_what_a_session_says_is_never_code(command):
 @pytest.mark.parametrize(
     "command",
     [
-        "python infer.py -c conf.yaml --text {query} {in} {out}",
+        f"python {__file__} -c conf.yaml --text {{query}} {{in}} {{out}}",
+        "python -m package --text {query} {in} {out}",
+        f"nice -n 10 python {__file__} {{query}} {{in}} {{out}}",
         "tool --text={query} --name {source} {in} {out}",
         "tool '--text=the sound of a {query}; nothing else (please)' {in} {out}",
-        "env QUERY={query} tool {in} {out}",
         'sh -c \'tool "$1" "$2" "$3"\' - {in} {out} {query}',
         "sh -c 'cp {in} {out}'",
         "powershell -File tool.ps1 {in} {out} {query}",
@@ -609,23 +633,27 @@ def separate_session(folder, toml, command):
     return cli.run([*words, "--out", str(folder / "stems"), "--prior-command", command])
 
 
-@pytest.mark.parametrize("query", HOSTILE)
-def test_what_a_session_file_says_reaches_the_command_as_one_word(session, script, monkeypatch, query):
+def test_what_a_session_file_says_reaches_the_command_as_one_word(session, script, monkeypatch):
     monkeypatch.setenv("MNMF_CACHE", str(session / "cache"))
     monkeypatch.chdir(session)
-    name = query if set(query).isdisjoint('/\\:*?"<>|\n') else "; touch PWNED $(touch PWNED) `touch PWNED` ' {out}"
+    name, query = "viola d'amore", "the sound of a viola, close"
+    toml = f'take = "take.wav"\nsources = ["{name}", "cello"]\n[queries]\n"{name}" = "{query}"\n'
+    assert separate_session(session, toml, f"{script(ECHO)} {{in}} {{out}} --text {{query}} --name={{source}}") == 0
+    asked = [json.loads(line) for line in (session / "asked").read_text().splitlines()]
+    assert asked == [["--text", query, f"--name={name}"], ["--text", "cello", "--name=cello"]]
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+def test_what_could_be_code_in_a_session_file_is_refused(session, script, monkeypatch, capsys, query):
+    monkeypatch.chdir(session)
     tool = script(ECHO)
     before = {path.name for path in session.iterdir()}
     # A string of JSON is one of TOML, too.
-    toml = f"take = 'take.wav'\nsources = [{json.dumps(name)}, 'cello']\n[queries]\n{json.dumps(name)} = "
-    command = f"{tool} {{in}} {{out}} --text {{query}} --name={{source}}"
-    assert separate_session(session, toml + json.dumps(query), command) == 0
-    asked = [json.loads(line) for line in (session / "asked").read_text().splitlines()]
-    assert asked == [["--text", query, f"--name={name}"], ["--text", "cello", "--name=cello"]]
-    after = {path.name for path in session.iterdir()}
-    assert after - before == {"session.toml", "asked", "cache", "stems"}
-    assert len(list((session / "stems").iterdir())) == 3
-    assert not (session.parent / "PWNED").exists()
+    toml = f"take = 'take.wav'\nsources = ['flute', 'cello']\n[queries]\nflute = {json.dumps(query)}"
+    assert separate_session(session, toml, f"{tool} {{in}} {{out}} --text {{query}} --name={{source}}") == 2
+    assert "nothing that could be code" in capsys.readouterr().err
+    assert {path.name for path in session.iterdir()} - before == {"session.toml"}
+    assert not list(session.parent.rglob("PWNED"))
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,19 @@ def test_beside_much_bleed_an_estimate_with_errors_as_loud_as_the_source_is_beli
     assert np.all(stem_trust(*spectra(clean, truth + 0.01 * noise), (0, 1)) > 0.9)
 
 
+def test_a_network_that_does_nothing_is_not_believed(take, truth):
+    loud = take * np.where(np.eye(2), 1, 2)[None]
+    mono = np.repeat(loud.sum(axis=2).mean(axis=1, keepdims=True), 2, axis=1)
+    assert np.all(stem_trust(*spectra(loud, mono), (0, 1)) < 1e-6)
+    assert np.all(stem_trust(*spectra(loud, truth + 0.2 * mono), (0, 1)) > 0.9)
+
+
+@pytest.mark.parametrize("level", [1e-30, 1e20])
+def test_trust_is_that_of_any_level(take, truth, level):
+    X, E = spectra(take.astype(np.float32), truth.astype(np.float32))
+    np.testing.assert_allclose(stem_trust(X, E * np.float32(level), (0, 1)), stem_trust(X, E, (0, 1)), rtol=1e-5)
+
+
 def test_silence(take, truth):
     silent = truth * np.array([1.0, 0.0])
     X, E = spectra(take, silent)

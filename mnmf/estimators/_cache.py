@@ -94,7 +94,7 @@ def _store(path: Path, found: Mapping[str, Array | Mask] | Array) -> None:
         for n, (source, value) in enumerate(found.items()):
             mask = isinstance(value, Mask)
             arrays[f"a{n}"] = value.values_FT if isinstance(value, Mask) else np.asarray(value)
-            frame = (value.window_length, value.hop) if isinstance(value, Mask) else (0, 0)
+            frame = (int(value.window_length), int(value.hop)) if isinstance(value, Mask) else (0, 0)
             kinds.append(("mask" if mask else "sound", source, *frame))
     else:
         arrays["a0"] = np.asarray(found)

@@ -33,13 +33,18 @@ LAST_BYTES = 2**16  # in which these are looked for
 LINE_LENGTH = 200
 WAV_BYTES = 2**32 - 2**12  # a WAV file counts its bytes in 32 bits, those of its header among them
 
-# Programs that run the next word; options whose next word is code, or that have it joined to them; words after which
-# everything is code.
+# What a name or query may say to a command: whatever else runs it, this is code nowhere.
+_PLAIN = re.compile(r"[\w .,'’-]*")
+# Programs that run what their words say; options whose next word is code, or that have it joined to them; words after
+# which everything is code.
 _RUNS = re.compile(
-    r"(.*[/\\])?(env|exec|nice|nohup|sudo|time|xargs|(ba|da|k|z)?sh|fish|python[\d.]*|perl|ruby|node|php|lua|julia|"
-    r"rscript)(\.exe)?",
+    r"(.*[/\\])?(env|exec|nice|ionice|nohup|setsid|sudo|doas|time|timeout|stdbuf|xargs|parallel|watch|ssh|uvx?|pipx|"
+    r"poetry|conda|mamba|docker|podman|apptainer|([bcdkz]|ba|da|tc)?sh|fish|(python|pypy)[\d.]*|perl|ruby|node|deno|bun|"
+    r"php|lua|julia|rscript|r|tclsh|[gm]?awk|sed|matlab|octave|ipython)(\.exe)?",
     re.IGNORECASE,
 )
+_SCRIPT = re.compile(r"[^=]*\.[A-Za-z]\w*|[^=]*[/\\][^=]*")
+_NAMES_WHAT_RUNS = re.compile(r"-m|-\w*[ce]")  # in the next word
 _THEN_CODE = re.compile(r"-[0-9SIEBOaeilnopux]{0,5}[ceEr]|--?(eval|exec\w*)|--command")
 _JOINED_CODE = re.compile(r"-[ceE](\{|.*[\s;()$|&<>\"'`])|--?(eval|exec\w*|command)=", re.DOTALL)
 _ALL_CODE = re.compile(r"/[ck]|eval|-command", re.IGNORECASE)
@@ -79,8 +84,8 @@ class Command:
     ------
     ArgumentError
         The command is empty or lacks ``{in}`` or ``{out}``; ``{source}`` or ``{query}`` stands where a program or code
-        for a shell or an interpreter is expected; or a name or query begins with a dash, which the program would take
-        for an option.
+        for a shell or an interpreter is expected; or a name or query that goes into it begins with a dash, which the
+        program would take for an option, or has other characters than letters, digits, spaces and ``. , - '``.
     """
 
     def __init__(
@@ -107,9 +112,15 @@ class Command:
             raise ArgumentError("the prior's command needs as many spots and queries as there are sources")
         self.each = any(_told(word) for word in self.words)
         _refuse_code(self.words)
-        for name in (*self.sources, *self.queries) if self.each else ():
-            if name.startswith("-") or "\0" in name:
-                raise ArgumentError(f"{name!r} would be an option of the prior's command; call it something else")
+        for told, names in (("{source}", self.sources), ("{query}", self.queries)):
+            for name in names if any(told in word for word in self.words) else ():
+                if name.startswith("-"):
+                    raise ArgumentError(f"{name!r} would be an option of the prior's command; call it something else")
+                if not _PLAIN.fullmatch(name):
+                    raise ArgumentError(
+                        f"{name!r} goes into the prior's command as {told}, where it may have letters, digits, spaces "
+                        "and . , - ' but nothing that could be code; call it something else"
+                    )
 
     def __call__(self, audio_LM: Array, sample_rate: int) -> dict[str, Array]:
         """Run the command, and return the stems that it wrote.
@@ -244,17 +255,28 @@ def _told(word: str) -> bool:
 def _refuse_code(words: Sequence[str]) -> None:
     """Refuse what would let a name or a query, which a session file may bring along, say what is run."""
     batch = words[0].lower().endswith((".bat", ".cmd"))  # Windows runs these by a shell
+    first = _what_runs(words)
     for n, word in enumerate(words):
-        if _told(word) and (n == 0 or batch or _is_code(words[:n], word)):
+        if _told(word) and (n <= first or batch or _is_code(words[:n], word)):
             raise ArgumentError(
                 f"the prior's command would run what a session says: {word!r} is a program, or code for one that runs "
                 "code; let {source} and {query} be words of a program's own, as in my-tool --text {query} {in} {out}"
             )
 
 
+def _what_runs(words: Sequence[str]) -> int:
+    """Return which word says what is run in the end: the first one, or that which it is told to run."""
+    if not _RUNS.fullmatch(words[0]):
+        return 0
+    for n, word in enumerate(words[1:], 1):
+        if _told(word) or _RUNS.fullmatch(word) or word.startswith("-"):
+            continue
+        if _NAMES_WHAT_RUNS.fullmatch(words[n - 1]) or _SCRIPT.fullmatch(word) or shutil.which(word):
+            return n
+    return len(words)
+
+
 def _is_code(before: Sequence[str], word: str) -> bool:
-    if _RUNS.fullmatch(before[-1]) and not re.match(r"\w+=", word):  # env has variables there
-        return True
     if _THEN_CODE.fullmatch(before[-1]) or _JOINED_CODE.match(word):
         return True
     if any(_POWERSHELL.fullmatch(other) for other in before):
@@ -306,6 +328,7 @@ def _last_words(said: IO[bytes]) -> str:
     """Return the last lines of what a command said; bars of progress are lines that end with a carriage return."""
     size = said.seek(0, os.SEEK_END)
     said.seek(max(size - LAST_BYTES, 0))
-    lines = [line.strip() for line in re.split(r"[\r\n]", said.read().decode(errors="replace"))]
+    text = re.sub(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*\x07?)", "", said.read().decode(errors="replace"))
+    lines = ["".join(filter(str.isprintable, line)).strip() for line in re.split(r"[\r\n]", text)]
     last = " | ".join([line[:LINE_LENGTH] for line in lines if line][-LAST_LINES:])
     return f"it said: {last}" if last else "it said nothing"

@@ -30,6 +30,7 @@ Array = NDArray[Any]
 
 LENGTHS_ALIKE = 0.05  # of the take: by how much an estimate may be longer or shorter
 SILENT_END = 0.01  # of its peak: below this what an estimate has after the end of the take is no sound
+ROUNDING = 1e-3
 TINY = float(np.finfo(np.float32).tiny)
 BAND = 32  # frequencies whose power is summed to compare levels
 LEVEL_UPDATES = 100
@@ -161,12 +162,12 @@ def stem_shares(
     Returns
     -------
     float32, shape (N, F, T)
-        From 0 to 1; their sum over the sources is 1, or 0 where all estimates are silent.
+        From 0 to 1; their sum over the sources is 1, or 0 where all estimates, or all spots, are silent.
 
     Raises
     ------
     ArgumentError
-        Shapes that do not fit together, or a spot that is not among the microphones.
+        Shapes that do not fit together, a spot that is not among the microphones, or two sources that share one.
     """
     X_FTM, P_NFT, own = _checked(X_FTM, E_FTN, spots)
     if sharpness is None:
@@ -188,7 +189,8 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
     and e the power of the errors of the estimate, over that of the source.  The start from a spot full of bleed is
     worse than the start from even poor estimates, and that from a nearly clean spot better than that from fairly good
     ones; between them lies ``b₀ = 0.05 e / (e + 0.1)``, found by trial.  Bleed or error is what the estimate does not
-    have in common with the spot, ``min_c Σ |x - cE|² / Σ |x|² = 1 - (1 - b) / (1 + e)``, which tells e.
+    have in common with the spot, ``min_c Σ |x - cE|² / Σ |x|² = 1 - (1 - b) / (1 + e)``, which tells e.  An estimate
+    that has more than half in common with another source's counts less, and nothing if the two are one sound.
 
     Parameters
     ----------
@@ -200,7 +202,7 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
     Returns
     -------
     float64, shape (N,)
-        From 0 to 1; 0 for a silent estimate or spot.
+        From 0 to 1; 0 for a silent estimate or spot, and where there is no bleed.
 
     Raises
     ------
@@ -209,6 +211,7 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
     """
     X_FTM, _, own = _checked(X_FTM, E_FTN, spots)
     bleed_N = _bleed(X_FTM, own)
+    E_FTN = _at_unit_level(E_FTN)
     trust_N = np.zeros(len(own))
     for n, m in enumerate(own):
         x_FT, e_FT = X_FTM[..., m], E_FTN[..., n]
@@ -218,7 +221,24 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
             error = max((1 - bleed_N[n]) / max(common, TINY) - 1, 0.0)
             between = CLEAN * error / (error + GOOD)
             trust_N[n] = _spilt(bleed_N[n], between * (1 + error**2) ** (1 / 6))
-    return trust_N
+    return trust_N * np.minimum(2 * (1 - _alike(E_FTN)), 1.0)
+
+
+def _at_unit_level(E_FTN: Array) -> Array:
+    """Return estimates whose powers are numbers, of whatever level they were; a power of two changes nothing else."""
+    largest_N = np.abs(E_FTN).max(axis=(0, 1)).astype(np.float64)
+    levels_N = np.ldexp(1.0, -np.frexp(np.where(largest_N > 0, largest_N, 1.0))[1])
+    return np.asarray(E_FTN * levels_N.astype(E_FTN.real.dtype))
+
+
+def _alike(E_FTN: Array) -> NDArray[np.float64]:
+    """Return which part of its power each estimate has in common with the one that is most like it."""
+    flat = E_FTN.reshape(-1, E_FTN.shape[2])
+    gram_NN = np.square(np.abs(flat.conj().T @ flat).astype(np.float64))
+    power_N = np.sqrt(np.diag(gram_NN))
+    alike_NN = gram_NN / np.maximum(np.outer(power_N, power_N), TINY)
+    np.fill_diagonal(alike_NN, 0.0)
+    return np.asarray(np.minimum(alike_NN.max(axis=1), 1.0))
 
 
 def _spilt(bleed: Any, between: float) -> Any:
@@ -249,8 +269,10 @@ def stem_covariances(
 
     Parameters
     ----------
-    X_FTM, E_FTN, spots, sharpness
+    X_FTM, E_FTN, spots
         As for `stem_shares`.
+    sharpness : float
+        As for `stem_shares`; whatever the bleed is, only where a source sounds alone is of use here.
     exponent : float
         As for `solo_covariances`.
 
@@ -401,9 +423,9 @@ def _masked(mask: Mask, spot_L: Array, source: str) -> Array:
     elif np.shape(values_FT) != (F, T):
         raise ArgumentError(f"{name} must have shape {(F, T)}, or {(F, centred)} centred, got {np.shape(values_FT)}")
     values_FT = check_array(name, values_FT, (F, T), "(F, T)", nonnegative=True)
-    if values_FT.max() > 1:
+    if values_FT.max() > 1 + ROUNDING:
         raise ArgumentError(f"{name} must be from 0 to 1, got up to {values_FT.max():g}")
-    return stft.synthesise(S_FTM * values_FT[..., None], len(spot_L))[:, 0]
+    return stft.synthesise(S_FTM * np.minimum(values_FT, 1)[..., None], len(spot_L))[:, 0]
 
 
 def _unmixed(gains_MN: Array, x_LM: Array, own: Sequence[int]) -> Array:
