@@ -467,3 +467,5 @@ def test_training_pairs_need_sound(dry, pair_scene):
             simulate.training_pairs(stems, 8000, scenes)
     with pytest.raises(ArgumentError, match="seconds"):
         simulate.training_pairs(dry, 8000, [pair_scene], seconds=0)
+    with pytest.raises(ArgumentError, match="rng must be"):
+        simulate.training_pairs(dry, 8000, [pair_scene], rng=-1)
