@@ -98,6 +98,7 @@ def read_manifest(folder):
 def test_solos_of_some_sources_only_help_but_less(files, tmp_path, capsys):
     labels = (tmp_path / "solos.txt").read_text().splitlines(keepends=True)
     told = ["--sources", "violin,viola,cello", "--spot", "cello=3", "--spot", "viola=2", "--spot", "violin=1"]
+    told += ["--components", "12", "--iterations", "15"]
     level = {}
     for missing in ("", "cello", "viola cello violin"):
         (tmp_path / "solos.txt").write_text("".join(line for line in labels if line.split()[-1] not in missing.split()))
@@ -781,7 +782,8 @@ def test_a_full_disk_leaves_nothing(files, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}  # the kernels' cache would be cut short as well
-    process = start(files, "--components", "1", "--iterations", "1", preexec_fn=limit, env=environment)
+    options = ["--method", "time-domain", "--iterations", "1"]
+    process = start(files, *options, preexec_fn=limit, env=environment)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2
     assert f"{tmp_path}/out/violin.wav cannot be written: " in err
