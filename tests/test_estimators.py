@@ -160,6 +160,7 @@ def test_names_and_queries_that_could_be_code_are_refused(name):
         "env A=1 {query} {in} {out}",
         "nice -n 10 {query} {in} {out}",
         "timeout 10 {query} {in} {out}",
+        "sudo -u cat {query} {in} {out}",
         "python -u {query} {in} {out}",
         "python -m {query} {in} {out}",
         "bash -x {query} {in} {out}",

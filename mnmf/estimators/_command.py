@@ -271,7 +271,9 @@ def _what_runs(words: Sequence[str]) -> int:
     for n, word in enumerate(words[1:], 1):
         if _told(word) or _RUNS.fullmatch(word) or word.startswith("-"):
             continue
-        if _NAMES_WHAT_RUNS.fullmatch(words[n - 1]) or _SCRIPT.fullmatch(word) or shutil.which(word):
+        # After an option a word may be its value, though there is a program of that name: a user of sudo, say.
+        program = not words[n - 1].startswith("-") and shutil.which(word)
+        if _NAMES_WHAT_RUNS.fullmatch(words[n - 1]) or _SCRIPT.fullmatch(word) or program:
             return n
     return len(words)
 

@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 LENGTHS_ALIKE = 0.05  # of the take: by how much an estimate may be longer or shorter
 SILENT_END = 0.01  # of its peak: below this what an estimate has after the end of the take is no sound
-ROUNDING = 1e-3
+ROUNDING = 1e-3  # by which a mask may exceed 1
 TINY = float(np.finfo(np.float32).tiny)
 BAND = 32  # frequencies whose power is summed to compare levels
 LEVEL_UPDATES = 100
@@ -156,8 +156,8 @@ def stem_shares(
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
     sharpness : float, optional
-        1 gives a Wiener gain; the greater, the more the strongest takes all.  If not given, from 1
-        beside nearly clean spots to 2 beside spots full of bleed, as is best by trial.
+        1 gives a Wiener gain; the greater, the more the strongest takes all.  If not given, from 1 beside nearly clean
+        spots to 2 beside spots full of bleed, as is best by trial.
 
     Returns
     -------
