@@ -20,8 +20,9 @@ from _runner import Cell, Result, arguments, run
 from mnmf import Prior
 from mnmf.models import _pull
 from mnmf.priors._nmf import nmf
-from mnmf.priors.spot import own_rows, weight_start
+from mnmf.priors._spot import weight_start
 from mnmf.separate import DEFAULT_METHOD, METHODS, Evidence
+from mnmf.spots import Spots
 
 SEED = 0
 KINDS = {"with solos": "solo", "without solos": None}
@@ -30,7 +31,7 @@ KINDS = {"with solos": "solo", "without solos": None}
 def small_leak(prior: Prior, evidence: Evidence) -> Prior:
     """Start G with less of the other rows."""
     n_mics = evidence.X_FTM.shape[2]
-    return prior | Prior(G=weight_start(own_rows(evidence.spots, n_mics), n_mics, leak=0.005))
+    return prior | Prior(G=weight_start(Spots(evidence.spots).rows(n_mics), n_mics, leak=0.005))
 
 
 def squared_dominance(prior: Prior, evidence: Evidence) -> Prior:

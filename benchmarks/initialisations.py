@@ -32,7 +32,7 @@ from mnmf import METHODS, FastMNMF2, Prior, priors, simulate
 from mnmf.methods import Method
 from mnmf.models import assign_spots
 from mnmf.priors._nmf import nmf
-from mnmf.priors.spot import demixing_start
+from mnmf.priors._spot import demixing_start
 
 RATE = 16000
 SECONDS = 8.0

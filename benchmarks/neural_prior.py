@@ -46,7 +46,7 @@ def as_the_library(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) 
 def believed_blindly(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
     """As the library, but without judging how good the estimates are."""
     X_FTM, spots = take.evidence.X_FTM, take.evidence.spots
-    shares_NFT = priors.stem_shares(X_FTM, E_FTN, spots)
+    shares_NFT = priors.estimate_shares(X_FTM, E_FTN, spots)
     return priors.spot(X_FTM, spots, None, take.recipe.components, shares_NFT=shares_NFT, trust=1.0, rng=rng)
 
 

@@ -6,14 +6,15 @@ The public names are imported when first used, so that ``import mnmf`` stays qui
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from mnmf._version import __version__
 
 if TYPE_CHECKING:
-    from mnmf import audio, data, estimators, markers, metrics, models, priors, session, simulate, stft, wiener
+    from mnmf import audio, data, estimators, markers, metrics, models, notes, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
     from mnmf.methods import METHODS
     from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain
-    from mnmf.priors import NoteDictionary, Prior
+    from mnmf.notes import NoteDictionary
+    from mnmf.priors import Prior
     from mnmf.session import Session
     from mnmf.stft import STFT
 
@@ -36,6 +37,7 @@ __all__ = [
     "markers",
     "metrics",
     "models",
+    "notes",
     "priors",
     "session",
     "simulate",
@@ -50,7 +52,7 @@ _HOME = {
     "METHODS": "mnmf.methods",
     "MnmfError": "mnmf.errors",
     "NTFPanning": "mnmf.models",
-    "NoteDictionary": "mnmf.priors",
+    "NoteDictionary": "mnmf.notes",
     "Prior": "mnmf.priors",
     "STFT": "mnmf.stft",
     "Session": "mnmf.session",

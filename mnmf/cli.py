@@ -23,7 +23,8 @@ from mnmf.errors import ArgumentError, MnmfError, SessionError, check_number
 from mnmf.output import OutputFolder
 
 if TYPE_CHECKING:
-    from mnmf.priors import Estimator, NoteDictionary
+    from mnmf.notes import NoteDictionary
+    from mnmf.priors import Estimator
     from mnmf.session import Session
 
 # What needs numba or pyroomacoustics is imported by the command that uses it, so that --help and mistakes are quick.
@@ -412,9 +413,9 @@ def notes_build(
     A file is one note, with the pitch in its name (violin_A4.wav, Violin/ff-C#4.flac, violin_069.wav), or has notes a
     semitone apart with silence between them (151VNNOF.wav and the like of RWC).  If names do not tell, --index does.
     """
-    from mnmf.priors import NoteDictionary
-    from mnmf.priors._instruments import parse_pitch
-    from mnmf.priors._library import recordings
+    from mnmf.notes import NoteDictionary
+    from mnmf.notes._instruments import parse_pitch
+    from mnmf.notes._library import recordings
 
     target = _file_target(out, (".npz",))
     given: dict[str, Any] = {
@@ -460,7 +461,7 @@ def notes_list(dictionary: str) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace an earlier picture.")
 def notes_show(instrument: str, dictionary: str, out: str, overwrite: bool) -> None:
     """Draw the notes of an instrument: frequency over pitch."""
-    from mnmf.priors._drawing import SUFFIXES, draw
+    from mnmf.notes._drawing import SUFFIXES, draw
 
     target = _file_target(out, SUFFIXES)
     source, inputs = _dictionary(dictionary, bare_files=True)
@@ -482,7 +483,7 @@ def _file_target(out: str, suffixes: Sequence[str]) -> Path:
 
 def notes_table(dictionary: NoteDictionary) -> Table:
     """Return the instruments of a dictionary as a table: how many notes, from where to where, learned on what."""
-    from mnmf.priors._instruments import pitch_name
+    from mnmf.notes._instruments import pitch_name
 
     table = Table(box=None, pad_edge=False)
     table.add_column("instrument", no_wrap=True)
@@ -620,7 +621,7 @@ def _joined_dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, l
 
 def _dictionary(option: str, bare_files: bool = False) -> tuple[NoteDictionary, list[Path]]:
     """Return the dictionary that NAME or NAME=FILE means, or FILE with `bare_files`, and the file it came from."""
-    from mnmf.priors import NoteDictionary
+    from mnmf.notes import NoteDictionary
 
     name, equals, path = (part.strip() for part in option.partition("="))
     if not equals and name == EMBEDDED:

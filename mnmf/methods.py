@@ -64,7 +64,7 @@ class Evidence:
         if self.estimates is None or not self.trust:
             return {}
         known = self.X_FTM, self.estimates, self.spots
-        return {"shares_NFT": priors.stem_shares(*known), "trust": self.trust * priors.stem_trust(*known)}
+        return {"shares_NFT": priors.estimate_shares(*known), "trust": self.trust * priors.estimate_trust(*known)}
 
     def bases(self, n_components: int, rng: np.random.Generator, exponent: float = 1.0) -> Prior:
         """Return the prior of W: from the dictionary of notes if there is one, else from the solos."""

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import mnmf
 from mnmf import audio
+from mnmf._version import __version__
 from mnmf.errors import ArgumentError, SessionError, check_choice, check_count, check_number
 from mnmf.methods import DEFAULT_METHOD, METHODS, Evidence, Method
 from mnmf.models import assign_spots
+from mnmf.notes import NoteDictionary
 from mnmf.output import OutputFolder
-from mnmf.priors import Estimator, NoteDictionary, Prior, estimate
+from mnmf.priors import Estimator, Prior, estimate
 from mnmf.session import Session
 from mnmf.stft import STFT, window_samples
 
@@ -111,7 +112,7 @@ def separate(
         Guesses the sources; the method starts from what of each spot is its own player's by that.
     trust : float
         How far the guesses count beside what the spots themselves hear: 0, not at all, to 1, as far as they seem the
-        better ones (`priors.stem_trust`).
+        better ones (`priors.estimate_trust`).
     progress : callable, optional
         Called with the name of a stage and the part of it that is done, 0 to 1.
 
@@ -368,7 +369,7 @@ def manifest(
         files.add((path, hashlib.sha256(path.read_bytes()).hexdigest()))
     names = session.take.mic_names
     return {
-        "mnmf": mnmf.__version__,
+        "mnmf": __version__,
         "versions": _versions(),
         "method": separation.method,
         "citation": METHODS[separation.method].citation,

@@ -121,7 +121,7 @@ def test_assignment_of_silence_and_of_the_full_rank_model(X_FTM, start):
 @pytest.mark.parametrize(
     ("spots", "message"),
     [
-        ((0, 1), "a microphone for each of 3 sources, got 2"),
+        ((0, 1), "3 sources need 3 spots, got 2"),
         ((0, 1, 1), "two sources share a microphone"),
         ((0, 1, 3), "spots name microphone 3"),
     ],

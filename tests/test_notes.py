@@ -15,10 +15,10 @@ import soundfile as sf
 
 from mnmf import STFT, FullRankMNMF, NoteDictionary, Prior, cli
 from mnmf.errors import ArgumentError, AudioFileError
-from mnmf.priors._instruments import parse_pitch, pitch_name
-from mnmf.priors._library import sounding
+from mnmf.notes._dictionary import FLOOR, Spectra
+from mnmf.notes._instruments import parse_pitch, pitch_name
+from mnmf.notes._library import sounding
 from mnmf.priors._nmf import nmf
-from mnmf.priors.notes import FLOOR, Spectra
 from tests.reference.nmf import update_h
 
 RATE = 22050
@@ -743,7 +743,7 @@ def test_a_list_sends_nothing_to_the_terminal_but_text(capsys):
 
 def test_names_are_drawn_as_they_are(tmp_path):
     pytest.importorskip("matplotlib")
-    from mnmf.priors._drawing import draw
+    from mnmf.notes._drawing import draw
 
     write(tmp_path / "A3.wav", tone(57))
     draw(NoteDictionary.build(tmp_path, instrument="$x^$", source="$y_$"), "$x^$", tmp_path / "x.png")

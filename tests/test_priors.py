@@ -184,7 +184,7 @@ def test_bases_come_from_the_own_spot_and_passage(rng, X_FTM):
         ([slice(0, 3)], [0, 1], "the same sources, got 1 and 2"),
         ([(0.0, 3.0)], [0], "source 0 must be slices of frames"),
         ([slice(20, 30)], [0], "source 0 has no frame within the 11"),
-        ([slice(0, 3)], [3], "source 0 has microphone 3, but there are 3"),
+        ([slice(0, 3)], [3], "spots name microphone 3, but there are only 3"),
     ],
 )
 def test_passages_that_do_not_fit_are_refused(X_FTM, passages, spots, message):

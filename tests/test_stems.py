@@ -9,7 +9,7 @@ import soundfile
 from mnmf import STFT, FastMNMF2, NoteDictionary, Session, priors
 from mnmf.errors import ArgumentError
 from mnmf.methods import Evidence
-from mnmf.priors import Mask, estimate, stem_covariances, stem_shares, stem_trust
+from mnmf.priors import Mask, estimate, estimate_covariances, estimate_shares, estimate_trust
 from mnmf.separate import separate
 
 RATE = 8000
@@ -42,7 +42,7 @@ def spectra(take, estimates):
 
 def test_shares_are_the_true_ones_for_true_estimates(take, truth):
     X, E = spectra(take, truth)
-    found = stem_shares(X, E, (0, 1), sharpness=1.0)
+    found = estimate_shares(X, E, (0, 1), sharpness=1.0)
     images = np.moveaxis(np.abs(STFT_.analyse(truth)) ** 2, -1, 0)
     wanted = images / images.sum(axis=0)
     weight = np.abs(X[..., 0]) ** 2
@@ -52,11 +52,11 @@ def test_shares_are_the_true_ones_for_true_estimates(take, truth):
 @pytest.mark.parametrize("sharpness", [1.0, 2.0, 5.0])
 def test_shares_sum_to_one_and_sharpen(take, truth, sharpness):
     X, E = spectra(take, truth)
-    found = stem_shares(X, E, (0, 1), sharpness=sharpness)
+    found = estimate_shares(X, E, (0, 1), sharpness=sharpness)
     assert found.dtype == np.float32
     assert found.min() >= 0
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
-    duller = stem_shares(X, E, (0, 1), sharpness=sharpness / 2)
+    duller = estimate_shares(X, E, (0, 1), sharpness=sharpness / 2)
     assert np.mean(found.max(axis=0)) > np.mean(duller.max(axis=0))
 
 
@@ -64,14 +64,14 @@ def test_shares_sum_to_one_and_sharpen(take, truth, sharpness):
 def test_the_level_and_polarity_of_an_estimate_do_not_matter(take, truth, scales):
     X, E = spectra(take, truth)
     _, scaled = spectra(take, truth * np.array(scales))
-    np.testing.assert_allclose(stem_shares(X, scaled, (0, 1)), stem_shares(X, E, (0, 1)), atol=2e-3)
-    np.testing.assert_allclose(stem_trust(X, scaled, (0, 1)), stem_trust(X, E, (0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(estimate_shares(X, scaled, (0, 1)), estimate_shares(X, E, (0, 1)), atol=2e-3)
+    np.testing.assert_allclose(estimate_trust(X, scaled, (0, 1)), estimate_trust(X, E, (0, 1)), rtol=1e-5)
 
 
 def test_worse_estimates_are_trusted_less(take, truth):
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(truth.shape) * np.std(truth, axis=0)
-    trusts = [stem_trust(*spectra(take, truth + 10 ** (-sdr / 20) * noise), (0, 1)) for sdr in (-20, 0, 12, 40)]
+    trusts = [estimate_trust(*spectra(take, truth + 10 ** (-sdr / 20) * noise), (0, 1)) for sdr in (-20, 0, 12, 40)]
     assert np.all(np.diff(trusts, axis=0) > 0)
     assert np.all(trusts[0] < 0.2)
     assert np.all(trusts[-1] <= 1)
@@ -83,7 +83,7 @@ def test_the_same_estimate_is_trusted_less_beside_a_cleaner_spot(take, truth):
     clean = take.copy()
     clean[:, 0, 1] *= 0.1
     clean[:, 1, 0] *= 0.1
-    assert np.all(stem_trust(*spectra(clean, poor), (0, 1)) < stem_trust(*spectra(take, poor), (0, 1)))
+    assert np.all(estimate_trust(*spectra(clean, poor), (0, 1)) < estimate_trust(*spectra(take, poor), (0, 1)))
 
 
 def test_beside_much_bleed_an_estimate_with_errors_as_loud_as_the_source_is_believed(take, truth):
@@ -91,40 +91,42 @@ def test_beside_much_bleed_an_estimate_with_errors_as_loud_as_the_source_is_beli
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(truth.shape) * np.std(truth, axis=0)
     loud = take * np.where(np.eye(2), 1, 2)[None]
-    assert np.all(stem_trust(*spectra(loud, truth + noise), (0, 1)) > 0.9)
-    assert np.all(stem_trust(*spectra(loud, truth + 100 * noise), (0, 1)) < 0.1)
+    assert np.all(estimate_trust(*spectra(loud, truth + noise), (0, 1)) > 0.9)
+    assert np.all(estimate_trust(*spectra(loud, truth + 100 * noise), (0, 1)) < 0.1)
     clean = take * np.where(np.eye(2), 1, 0.3)[None]
-    assert np.all(stem_trust(*spectra(clean, truth + 0.3 * noise), (0, 1)) < 0.1)
-    assert np.all(stem_trust(*spectra(clean, truth + 0.01 * noise), (0, 1)) > 0.9)
+    assert np.all(estimate_trust(*spectra(clean, truth + 0.3 * noise), (0, 1)) < 0.1)
+    assert np.all(estimate_trust(*spectra(clean, truth + 0.01 * noise), (0, 1)) > 0.9)
 
 
 def test_a_network_that_does_nothing_is_not_believed(take, truth):
     loud = take * np.where(np.eye(2), 1, 2)[None]
     mono = np.repeat(loud.sum(axis=2).mean(axis=1, keepdims=True), 2, axis=1)
-    assert np.all(stem_trust(*spectra(loud, mono), (0, 1)) < 1e-6)
-    assert np.all(stem_trust(*spectra(loud, truth + 0.2 * mono), (0, 1)) > 0.9)
+    assert np.all(estimate_trust(*spectra(loud, mono), (0, 1)) < 1e-6)
+    assert np.all(estimate_trust(*spectra(loud, truth + 0.2 * mono), (0, 1)) > 0.9)
 
 
 @pytest.mark.parametrize("level", [1e-30, 1e20])
 def test_trust_is_that_of_any_level(take, truth, level):
     X, E = spectra(take.astype(np.float32), truth.astype(np.float32))
-    np.testing.assert_allclose(stem_trust(X, E * np.float32(level), (0, 1)), stem_trust(X, E, (0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(
+        estimate_trust(X, E * np.float32(level), (0, 1)), estimate_trust(X, E, (0, 1)), rtol=1e-5
+    )
 
 
 def test_silence(take, truth):
     silent = truth * np.array([1.0, 0.0])
     X, E = spectra(take, silent)
-    assert stem_trust(X, E, (0, 1))[1] == 0
-    assert np.all(np.isfinite(stem_shares(X, E, (0, 1))))
-    assert not stem_shares(X, 0 * E, (0, 1)).any()
-    assert np.all(stem_trust(0 * X, E, (0, 1)) == 0)
-    assert np.all(np.isfinite(stem_shares(0 * X, E, (0, 1))))
+    assert estimate_trust(X, E, (0, 1))[1] == 0
+    assert np.all(np.isfinite(estimate_shares(X, E, (0, 1))))
+    assert not estimate_shares(X, 0 * E, (0, 1)).any()
+    assert np.all(estimate_trust(0 * X, E, (0, 1)) == 0)
+    assert np.all(np.isfinite(estimate_shares(0 * X, E, (0, 1))))
 
 
 @pytest.mark.parametrize("exponent", [1, 2])
 def test_covariances_are_those_of_the_mixing(take, truth, exponent):
     X, E = spectra(take, truth)
-    found = stem_covariances(X, E, (0, 1), exponent=exponent).R
+    found = estimate_covariances(X, E, (0, 1), exponent=exponent).R
     np.testing.assert_allclose(found[:, :, [0, 1], [0, 1]][0, :, 0], 1, atol=1e-6)
     np.testing.assert_allclose(found, np.conj(np.swapaxes(found, 2, 3)), atol=1e-12)
     harmonic = round(440 / RATE * 512)
@@ -141,12 +143,12 @@ def test_a_good_estimate_makes_a_better_start(take, truth):
         model = FastMNMF2(n_iterations=10).fit(X, priors.spot(X, (0, 1), None, 6, **options))
         return np.sum((np.abs(model.separate(X)) - wanted) ** 2)
 
-    assert error(shares_NFT=stem_shares(X, E, (0, 1))) < 0.8 * error()
+    assert error(shares_NFT=estimate_shares(X, E, (0, 1))) < 0.8 * error()
 
 
 def test_trust_goes_from_the_spots_to_the_estimates(take, truth):
     X, E = spectra(take, truth)
-    shares = stem_shares(X, E, (0, 1))
+    shares = estimate_shares(X, E, (0, 1))
     alone = priors.spot(X, (0, 1), None, 4)
     none = priors.spot(X, (0, 1), None, 4, shares_NFT=shares, trust=0.0)
     np.testing.assert_allclose(none.W, alone.W, rtol=1e-5)
@@ -294,10 +296,10 @@ def test_missing_and_wrong_estimates(take, truth):
 def test_shapes_that_do_not_fit(take, truth):
     X, E = spectra(take, truth)
     with pytest.raises(ArgumentError, match="microphone 2"):
-        stem_shares(X, E, (0, 2))
+        estimate_shares(X, E, (0, 2))
     with pytest.raises(ArgumentError, match="E_FTN"):
-        stem_shares(X, E[..., :1], (0, 1))
+        estimate_shares(X, E[..., :1], (0, 1))
     with pytest.raises(ArgumentError, match="exponent"):
-        stem_covariances(X, E, (0, 1), exponent=3)
+        estimate_covariances(X, E, (0, 1), exponent=3)
     with pytest.raises(ArgumentError, match="trust"):
-        priors.spot(X, (0, 1), shares_NFT=stem_shares(X, E, (0, 1)), trust=np.array([0.5, 1.5]))
+        priors.spot(X, (0, 1), shares_NFT=estimate_shares(X, E, (0, 1)), trust=np.array([0.5, 1.5]))

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import mnmf
+from mnmf._version import __version__
 from mnmf.errors import ArgumentError
-from mnmf.priors.stems import Estimator, Mask
+from mnmf.priors._estimates import Estimator, Mask
 
 Array = NDArray[Any]
 
@@ -57,7 +57,7 @@ def cached(estimator: Estimator, identity: str = "", folder: str | os.PathLike[s
 
     def remembered(audio_LM: Array, sample_rate: int) -> Any:
         # Asked each time, for files may have changed.
-        known = [mnmf.__version__, getattr(estimator, "identity", ""), identity]
+        known = [__version__, getattr(estimator, "identity", ""), identity]
         known += [str(sample_rate), str(audio_LM.shape), str(audio_LM.dtype)]
         digest = hashlib.sha256(json.dumps(known).encode())
         digest.update(np.ascontiguousarray(audio_LM).tobytes())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, EstimatorError, check_count, check_rng
 from mnmf.estimators._folder import resampled, stamp
-from mnmf.priors.stems import Estimator
+from mnmf.priors._estimates import Estimator
 
 Array = NDArray[Any]
 Channels = Callable[[Array, int], Array]  # audio (L, M) and a sample rate to one source a microphone, (L, M)

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, NotFittedError, check_spectrogram
+from mnmf.errors import NotFittedError, check_spectrogram
 from mnmf.models._model import Model
-from mnmf.priors._prior import as_spots
+from mnmf.spots import Spots
 
 __all__ = ["assign_spots"]
 
@@ -48,18 +48,12 @@ def assign_spots(model: Fitted, X_FTM: Array, spots: Sequence[int | Sequence[int
     """
     from scipy.optimize import linear_sum_assignment
 
-    all_spots = as_spots(spots)
-    own = [mics[0] for mics in all_spots]
     if not hasattr(model, "spots_"):
         raise NotFittedError(f"this {type(model).__name__} is not fitted yet; call fit first")
     X_FTM = check_spectrogram(X_FTM)
     N, M = len(model.spots_), X_FTM.shape[2]
-    if len(own) != N:
-        raise ArgumentError(f"spots must name a microphone for each of {N} sources, got {len(own)}")
-    if len(set(own)) < N:
-        raise ArgumentError("spots: two sources share a microphone, so their energy there does not tell them apart")
-    if max(max(mics) for mics in all_spots) >= M:
-        raise ArgumentError(f"spots name microphone {max(map(max, all_spots))}, but there are only {M}, from 0 on")
+    all_spots = Spots(spots).check(M, N, apart="so their energy there does not tell them apart")
+    own = all_spots.references
     total_N = np.array([_energy(X_FTM[..., m]) for m in own])
     share_NN = np.empty((N, N))
     for n in range(N):

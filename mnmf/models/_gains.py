@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_spectrogram
 from mnmf.models.fastmnmf2 import FastMNMF2
-from mnmf.priors import Prior
-from mnmf.priors.spot import spot
+from mnmf.priors import Prior, spot
 
 __all__ = ["changed_gains", "match_gains"]
 
@@ -69,6 +68,6 @@ def match_gains(X_FTM: Array, prior: Prior) -> Prior:
     if prior.Q is None or prior.spots is None:
         return prior
     Q_FMM = np.asarray(prior.Q / gains_M, np.complex128)
-    own = [mics[0] for mics in prior.spots]
+    own = prior.spots.references
     Q_FMM[:, : len(own)] *= gains_M[own][:, None]  # the own spot stays the unit
     return replace(prior, Q=Q_FMM)

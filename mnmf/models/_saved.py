@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from mnmf.errors import ArgumentError
-from mnmf.priors._prior import as_spots
+from mnmf.spots import Spots
 
 __all__ = ["USUAL", "load_arrays", "save_arrays"]
 
@@ -63,7 +63,7 @@ def load_arrays(
             setattr(model, f"{name}_", saved[name])
         model.cost_ = saved["cost"]
         ends = np.cumsum(saved["spots_per_source"])[:-1]
-        model.spots_ = as_spots([mics.tolist() for mics in np.split(saved["spots"], ends)])
+        model.spots_ = Spots([mics.tolist() for mics in np.split(saved["spots"], ends)])
     except Exception as error:  # whatever numpy makes of arrays of other kinds and shapes
         raise ArgumentError(f"{path} holds a damaged {kind.__name__}; save it anew") from error
     return cast(Model, model)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_array, check_count
 from mnmf.priors import Prior
-from mnmf.priors._prior import Spots, as_spots
+from mnmf.spots import Spots
 
 __all__ = ["chosen_mics", "sizes_and_spots"]
 
@@ -61,12 +61,8 @@ def sizes_and_spots(
         raise ArgumentError(
             f"{N} sources on {M} microphones need bases that tell them apart: give a prior with W, and hold it"
         )
-    spots = prior.spots if prior.spots is not None else as_spots(range(min(N, M)))
-    if len(spots) != N:
-        raise ArgumentError(f"{N} sources need {N} spots, got {len(spots)}; name them in the prior's spots")
-    if max(max(mics) for mics in spots) >= M:
-        raise ArgumentError(f"spots name microphone {max(map(max, spots))}, but there are only {M}, from 0 on")
-    return N, K, spots
+    spots = prior.spots if prior.spots is not None else Spots(range(min(N, M)))
+    return N, K, spots.check(M, N)
 
 
 def chosen_mics(source: int, mics: Sequence[int] | None, n_sources: int, n_mics: int) -> list[int]:

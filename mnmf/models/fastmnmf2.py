@@ -24,7 +24,7 @@ from mnmf.models._pull import Pull
 from mnmf.models._saved import load_arrays, save_arrays
 from mnmf.models._start import chosen_mics, sizes_and_spots
 from mnmf.priors import Prior
-from mnmf.priors.spot import demixing_start, own_rows, spot_order, weight_start
+from mnmf.priors._spot import demixing_start, weight_start
 
 __all__ = ["FastMNMF2"]
 
@@ -107,7 +107,7 @@ class FastMNMF2:
         prior = prior or Prior()
         W, H, G, Q, spots = self._start(X_FTM, prior, power, check_rng(rng))
         held = prior.held
-        own = np.array(spot_order(spots, X_FTM.shape[2]))
+        own = np.array(spots.order(X_FTM.shape[2]))
         pull = Pull(Q, own, X_FTM.shape[1]) if "Q" in prior.pulled else None
         kind = W.dtype.type
         data = X_FTM, kind(power**-0.5)
@@ -167,7 +167,7 @@ class FastMNMF2:
         -------
         S_FTN : complex, shape (F, T, N), of the dtype of `X_FTM`
         """
-        return self._images(X_FTM, range(len(self._fitted())), [mics[0] for mics in self.spots_])
+        return self._images(X_FTM, range(len(self._fitted())), self.spots_.references)
 
     def images(self, X_FTM: Array, source: int, mics: Sequence[int] | None = None) -> Array:
         """Return one source at the microphones `mics` (all by default), (F, T, M); all sources sum to the mixture."""
@@ -252,7 +252,7 @@ class FastMNMF2:
         if not np.all(np.linalg.slogdet(Q)[1] > -np.inf):
             raise ArgumentError("prior.Q must be invertible at every frequency")
         if prior.G is None:
-            G = weight_start(own_rows(spots, M), M)
+            G = weight_start(spots.rows(M), M)
         else:
             G = check_array("prior.G", prior.G, (N, M), "(N, M)", nonnegative=True)
         return W, H, own(G), Q, spots

@@ -223,7 +223,7 @@ class FullRankMNMF:
         """
         X_FTM = self._fitted(X_FTM)
         if self.divergence == "log-det":
-            return self._filtered(X_FTM, range(len(self.W_)), [mics[0] for mics in self.spots_])
+            return self._filtered(X_FTM, range(len(self.W_)), self.spots_.references)
         S_FTN = np.empty((*X_FTM.shape[:2], len(self.W_)), X_FTM.dtype)
         for n, mics in enumerate(self.spots_):
             S_FTN[..., n] = self.images(X_FTM, n, mics[:1])[..., 0]

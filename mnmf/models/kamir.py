@@ -30,7 +30,7 @@ from mnmf.models._iterate import Callback, iterate
 from mnmf.models._saved import load_arrays, save_arrays
 from mnmf.models._start import chosen_mics, sizes_and_spots
 from mnmf.priors import Prior
-from mnmf.priors._prior import Spots
+from mnmf.spots import Spots
 from mnmf.wiener import spot_mask
 
 __all__ = ["KAMIR", "KERNELS"]
@@ -142,10 +142,9 @@ class KAMIR:
         generator = check_rng(rng)
         prior = prior or Prior()
         N, _, spots = sizes_and_spots(prior, X_FTM, self.n_sources, 1, "GR")
-        if len({mics[0] for mics in spots}) < N:
-            raise ArgumentError("spots: two sources share a microphone; this model needs one for each source")
+        spots.check(X_FTM.shape[2], apart="this model needs one for each source")
         F, T, M = X_FTM.shape
-        references = [mics[0] for mics in spots]
+        references = spots.references
         G_NFM = self._start(prior, spots, (N, F, M))
         held = ("G" if prior.R is None else "R") in prior.held
         free_NM = np.ones((N, M), np.bool_)
@@ -252,7 +251,7 @@ class KAMIR:
     def _start(self, prior: Prior, spots: Spots, shape: tuple[int, int, int]) -> Array:
         """Return G (N, F, M), 1 at the reference spots."""
         N, F, M = shape
-        references = [mics[0] for mics in spots]
+        references = spots.references
         if prior.R is not None:
             R = check_array("prior.R", prior.R, (N, F, M, M), "(N, F, M, M)")
             level_NFM = np.array(np.diagonal(R, axis1=2, axis2=3).real, np.float64)

@@ -26,7 +26,7 @@ from mnmf.kernels import timedomain as kernels
 from mnmf.models._iterate import Callback, iterate
 from mnmf.models._saved import load_arrays, save_arrays
 from mnmf.priors import Prior
-from mnmf.priors._prior import Spots, as_spots
+from mnmf.spots import Spots
 
 __all__ = ["TimeDomain"]
 
@@ -133,7 +133,7 @@ class TimeDomain:
         prior = prior or Prior()
         N, spots = self._sources(prior, x_LM.shape[1])
         held = "G" in prior.held
-        own_N = np.array([mics[0] for mics in spots])
+        own_N = np.array(spots.references)
         if m_L is not None:
             m_L = check_array("m_L", m_L, (len(x_LM),), "(L,)")
         A_MN, b_N = self._start(prior, own_N, x_LM.shape[1]), np.ones(N)
@@ -257,14 +257,9 @@ class TimeDomain:
             raise ArgumentError("the prior holds G but gives none; give a value or release it")
         if n_mics < N:
             raise ArgumentError(f"{N} sources on {n_mics} microphones cannot be unmixed; each needs a microphone")
-        spots = prior.spots if prior.spots is not None else as_spots(range(N))
-        if len(spots) != N:
-            raise ArgumentError(f"{N} sources need {N} spots, got {len(spots)}; name them in the prior's spots")
-        if max(max(mics) for mics in spots) >= n_mics:
-            raise ArgumentError(f"spots name microphone {max(map(max, spots))}, but there are only {n_mics}, from 0 on")
-        if len({mics[0] for mics in spots}) < N and "G" not in prior.held:
-            raise ArgumentError("spots: two sources share a microphone; only a G that is held can tell them apart")
-        return N, spots
+        spots = prior.spots if prior.spots is not None else Spots(range(N))
+        apart = "" if "G" in prior.held else "only a G that is held can tell them apart"
+        return N, spots.check(n_mics, N, apart=apart)
 
     def _start(self, prior: Prior, own_N: Array, n_mics: int) -> Array:
         """Return Λ (M, N), 1 at the own spots."""

@@ -18,30 +18,31 @@ function               gives           from
 `spot_panning`         G               where a spot hears hardly anyone else
 `spot_activations`     H, G, Q         the same, with bases W that are given
 `activations`          H               an estimate of each source, and bases W
-`stem_covariances`     R               estimates of the sources, by a network or another tool
+`estimate_covariances`     R               estimates of the sources, by a network or another tool
 `circular`, `random`   W, H, G, Q      nothing: the blind starts of the literature
-`NoteDictionary`       W               isolated notes of the instruments
+`notes.NoteDictionary` W               isolated notes of the instruments
 `Prior` itself         any             arrays of one's own
 =====================  ==============  ==========================================
 """
 
+from mnmf.priors._activations import activations, spot_activations
+from mnmf.priors._blind import circular, random
+from mnmf.priors._estimates import Estimator, Mask, estimate, estimate_covariances, estimate_shares, estimate_trust
+from mnmf.priors._geometry import geometry, speed_of_sound, steering
 from mnmf.priors._prior import Prior
-from mnmf.priors.activations import activations, spot_activations
-from mnmf.priors.blind import circular, random
-from mnmf.priors.geometry import geometry, speed_of_sound, steering
-from mnmf.priors.notes import NoteDictionary
-from mnmf.priors.solo import solo, solo_bases, solo_covariances, solo_mixing, solo_panning
-from mnmf.priors.spot import spot, spot_panning
-from mnmf.priors.stems import Estimator, Mask, estimate, stem_covariances, stem_shares, stem_trust
+from mnmf.priors._solo import solo, solo_bases, solo_covariances, solo_mixing, solo_panning
+from mnmf.priors._spot import spot, spot_panning
 
 __all__ = [
     "Estimator",
     "Mask",
-    "NoteDictionary",
     "Prior",
     "activations",
     "circular",
     "estimate",
+    "estimate_covariances",
+    "estimate_shares",
+    "estimate_trust",
     "geometry",
     "random",
     "solo",
@@ -54,7 +55,4 @@ __all__ = [
     "spot_activations",
     "spot_panning",
     "steering",
-    "stem_covariances",
-    "stem_shares",
-    "stem_trust",
 ]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError
+from mnmf.spots import Spots
 
-__all__ = ["Prior", "as_spots"]
+__all__ = ["Prior"]
 
 Array = NDArray[Any]
-Spots = tuple[tuple[int, ...], ...]
 
 VALUES = ("W", "H", "G", "Q", "R")
 
@@ -58,7 +56,7 @@ class Prior:
     G: Array | None = None
     Q: Array | None = None
     R: Array | None = None
-    spots: Spots | None = None
+    spots: Any = None  # Spots or None; the constructor takes any sequence that makes them
     held: frozenset[str] = field(default_factory=frozenset)
     pulled: frozenset[str] = field(default_factory=frozenset)
 
@@ -68,7 +66,7 @@ class Prior:
         if both := sorted(self.held & self.pulled):
             raise ArgumentError(f"a prior cannot both hold and pull {both[0]}")
         if self.spots is not None:
-            object.__setattr__(self, "spots", as_spots(self.spots))
+            object.__setattr__(self, "spots", Spots(self.spots))
 
     def __or__(self, other: Prior) -> Prior:
         if not isinstance(other, Prior):
@@ -98,17 +96,6 @@ class Prior:
             if value is not None:
                 return len(value)
         return None
-
-
-def as_spots(spots: Sequence[int | Sequence[int]]) -> Spots:
-    """Return `spots` as a tuple of microphone numbers for each source, the reference spot first."""
-    result = []
-    for n, spot in enumerate(spots):
-        mics = (spot,) if isinstance(spot, int | np.integer) else tuple(spot)
-        if not mics or not all(isinstance(m, int | np.integer) and m >= 0 for m in mics):
-            raise ArgumentError(f"spots: source {n} needs one microphone number or several, from 0 on, got {spot!r}")
-        result.append(tuple(int(m) for m in mics))
-    return tuple(result)
 
 
 def _names(names: Any) -> frozenset[str]:

@@ -18,8 +18,9 @@ from mnmf.errors import ArgumentError, check_count, check_rng, check_spectrogram
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._nmf import nmf
-from mnmf.priors._prior import Prior, Spots, as_spots
-from mnmf.priors.spot import demixing_start, spot_order
+from mnmf.priors._prior import Prior
+from mnmf.priors._spot import demixing_start
+from mnmf.spots import Spots
 
 __all__ = ["Passages", "solo", "solo_bases", "solo_covariances", "solo_mixing", "solo_panning"]
 
@@ -160,7 +161,7 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
 def demixing(A_FMN: Array, ridge: float, spots: Spots) -> Array:
     """Return Q (F, M, M) whose first N rows undo the mixing `A_FMN` and whose others span the null space of Aᴴ.
 
-    Of all orthonormal bases of that space the one nearest to the remaining microphones is taken, in `spot_order`: so
+    Of all orthonormal bases of that space the one nearest to the remaining microphones is taken, in `Spots.order`: so
     such a row is its microphone without the sources' direct sound, and means the same at all frequencies, as the
     weights G, which no frequency has of its own, want it.  Where two players reach the microphones alike there is no
     demixing, and each microphone stands for itself.
@@ -172,7 +173,7 @@ def demixing(A_FMN: Array, ridge: float, spots: Spots) -> Array:
     if M > N:
         null_FMU = np.linalg.svd(A_FMN)[0][:, :, N:]
         # Orthogonal Procrustes: the rotation of the basis that brings it nearest to the unit vectors of the mics.
-        left_FUU, _, right_FUU = np.linalg.svd(np.conj(null_FMU[:, spot_order(spots, M)[N:]].swapaxes(1, 2)))
+        left_FUU, _, right_FUU = np.linalg.svd(np.conj(null_FMU[:, spots.order(M)[N:]].swapaxes(1, 2)))
         Q_FMM[:, N:] = np.conj(np.swapaxes(null_FMU @ (left_FUU @ right_FUU), 1, 2))
     singular_F = np.linalg.cond(Q_FMM) > SINGULAR
     Q_FMM[singular_F] = demixing_start(spots, F, M)[singular_F]
@@ -317,12 +318,9 @@ def solo_mixing(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence
 
 
 def _checked(X_FTM: Array, passages: Passages, spots: Sequence[Any]) -> tuple[list[list[slice]], Spots]:
-    all_spots = as_spots(spots)
+    all_spots = Spots(spots).check(X_FTM.shape[2])
     if len(passages) != len(all_spots):
         raise ArgumentError(f"passages and spots must name the same sources, got {len(passages)} and {len(all_spots)}")
-    for n, mics in enumerate(all_spots):
-        if max(mics) >= X_FTM.shape[2]:
-            raise ArgumentError(f"spots: source {n} has microphone {max(mics)}, but there are {X_FTM.shape[2]}, from 0")
     return [list(_slices(n, passage, X_FTM.shape[1])) for n, passage in enumerate(passages)], all_spots
 
 

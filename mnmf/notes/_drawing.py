@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mnmf.errors import ArgumentError
-from mnmf.priors._instruments import pitch_name
-from mnmf.priors.notes import LONG, NoteDictionary
+from mnmf.notes._dictionary import LONG, NoteDictionary
+from mnmf.notes._instruments import pitch_name
 
 __all__ = ["SUFFIXES", "draw"]
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from mnmf.errors import ArgumentError, check_array, check_number, check_spectrogram
 from mnmf.kernels import nnls, one_blas_thread
 from mnmf.kernels.matmul import matmul
-from mnmf.priors._prior import Prior, as_spots
-from mnmf.priors.spot import blended, check_trust, demixing_start, own_rows, weight_start
+from mnmf.priors._prior import Prior
+from mnmf.priors._spot import blended, check_trust, demixing_start, weight_start
+from mnmf.spots import Spots
 
 __all__ = ["activations", "spot_activations"]
 
@@ -112,7 +113,7 @@ def spot_activations(
     """
     X_FTM = check_spectrogram(X_FTM)
     F, T, M = X_FTM.shape
-    all_spots = as_spots(spots)
+    all_spots = Spots(spots).check(M, apart="none dominates it, so hold W and leave H open")
     N = len(all_spots)
     W_NFK = check_array("W_NFK", W_NFK, (N, F, None), "(N, F, K)", nonnegative=True)
     _refuse_empty(W_NFK=W_NFK)
@@ -122,10 +123,6 @@ def spot_activations(
     trust_N = check_trust(trust, N)
     if shares_NFT is not None:
         shares_NFT = check_array("shares_NFT", shares_NFT, (N, F, T), "(N, F, T)", nonnegative=True)
-    if max(max(mics) for mics in all_spots) >= M:
-        raise ArgumentError(f"spots name microphone {max(map(max, all_spots))}, but there are only {M}, from 0 on")
-    if len({mics[0] for mics in all_spots}) < N:
-        raise ArgumentError("spots: two sources share a microphone, so none dominates it; hold W and leave H open")
     Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
     P_NFT = np.empty((N, F, T))
     for n in range(N):
@@ -139,7 +136,7 @@ def spot_activations(
     prior = Prior(W=W_NFK, H=H_NKT, spots=all_spots)
     if exponent != 2.0:
         return prior
-    return prior | Prior(G=weight_start(own_rows(all_spots, M), M, leak), Q=Q)
+    return prior | Prior(G=weight_start(all_spots.rows(M), M, leak), Q=Q)
 
 
 def _solve(V_FT: Array, W_FK: Array, floor: float) -> Array:

@@ -1,11 +1,11 @@
 """A prior from estimates of the sources, wherever they come from: a neural network, another tool, an earlier run.
 
 An estimator is anything that can be called with the take and gives a guess of each source (`Estimator`); `estimate`
-brings whatever it returns to one waveform a source, as its own spot heard it.  `stem_shares` tells from those which
-part of what each spot heard belongs to its player, `stem_trust` how far they are to be believed, and `priors.spot` and
-`priors.spot_activations` start from that.  Nothing else is taken from the estimates: their levels and whatever they
-add do not matter, nor is anything held to them.  Why the guided starts of "CLASS-net + FastMNMF2" did not help, and
-these do, is told in docs/neural.md.
+brings whatever it returns to one waveform a source, as its own spot heard it.  `estimate_shares` tells from those
+which part of what each spot heard belongs to its player, `estimate_trust` how far they are to be believed, and
+`priors.spot` and `priors.spot_activations` start from that.  Nothing else is taken from the estimates: their levels and
+whatever they add do not matter, nor is anything held to them.  Why the guided starts of "CLASS-net + FastMNMF2" did
+not help, and these do: docs/neural.md.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from mnmf.errors import ArgumentError, check_array, check_audio, check_count, check_number, check_spectrogram
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
-from mnmf.priors._prior import Prior, Spots, as_spots
-from mnmf.priors.spot import spot_panning
+from mnmf.priors._prior import Prior
+from mnmf.priors._spot import spot_panning
+from mnmf.spots import Spots
 from mnmf.stft import STFT
 
-__all__ = ["Estimator", "Mask", "estimate", "stem_covariances", "stem_shares", "stem_trust"]
+__all__ = ["Estimator", "Mask", "estimate", "estimate_covariances", "estimate_shares", "estimate_trust"]
 
 Array = NDArray[Any]
 
@@ -36,7 +37,7 @@ BAND = 32  # frequencies whose power is summed to compare levels
 LEVEL_UPDATES = 100
 LATEST = 0.1  # seconds
 CLEARLY = 1.1
-CLEAN, GOOD = 0.05, 0.1  # parts of bleed and of error, see `stem_trust`
+CLEAN, GOOD = 0.05, 0.1  # parts of bleed and of error, see `estimate_trust`
 MUCH = 0.1  # part of bleed from which on shares are sharp
 BLOCK = 2**18  # samples that are compared at once
 SILENT = 1e-12  # of the strongest frequency: below this an estimate says nothing about a frequency
@@ -117,8 +118,8 @@ def estimate(
     """
     x_LM = check_audio(x_LM)
     check_count("sample_rate", sample_rate)
-    all_spots = as_spots(spots)
-    own = [mics[0] for mics in all_spots]
+    all_spots = Spots(spots)
+    own = all_spots.references
     if len(own) != len(sources) or max(own) >= x_LM.shape[1]:
         raise ArgumentError(f"spots must name one of {x_LM.shape[1]} mics for each of {len(sources)} sources")
     found = estimator(x_LM.astype(np.float32), sample_rate)
@@ -138,7 +139,7 @@ def estimate(
     return _unmixed(gains_MN, x_LM, own), ()
 
 
-def stem_shares(
+def estimate_shares(
     X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float | None = None
 ) -> NDArray[np.float32]:
     """Return which part of what each spot heard is its own player, judging by estimates of the players.
@@ -182,7 +183,7 @@ def stem_shares(
     return P_NFT
 
 
-def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]]) -> NDArray[np.float64]:
+def estimate_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]]) -> NDArray[np.float64]:
     """Return how far estimates are to be believed beside what the spots themselves hear.
 
     ``b⁶ / (b⁶ + b₀⁶ (1 + e²))``, with b the part of the others in the power of a spot, as `spot_panning` tells it,
@@ -195,7 +196,7 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
     Parameters
     ----------
     X_FTM, spots
-        As for `stem_shares`.
+        As for `estimate_shares`.
     E_FTN : complex, shape (F, T, N)
         Spectrograms of the estimates, each source at its own spot.
 
@@ -207,7 +208,7 @@ def stem_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]])
     Raises
     ------
     ArgumentError
-        As `stem_shares`.
+        As `estimate_shares`.
     """
     X_FTM, _, own = _checked(X_FTM, E_FTN, spots)
     bleed_N = _bleed(X_FTM, own)
@@ -254,7 +255,7 @@ def _bleed(X_FTM: Array, own: Sequence[int]) -> NDArray[np.float64]:
     return np.asarray(np.minimum(heard_N / np.maximum(power_N, TINY), 1.0))
 
 
-def stem_covariances(
+def estimate_covariances(
     X_FTM: Array,
     E_FTN: Array,
     spots: Sequence[int | Sequence[int]],
@@ -264,15 +265,15 @@ def stem_covariances(
 ) -> Prior:
     """Learn the spatial covariance of each source from the mixture where an estimate says that it sounds alone.
 
-    As `solo_covariances`, with the share of `stem_shares` to the fourth power for a weight: only where next to nothing
-    else sounds does the mixture show how one source reaches the microphones.
+    As `solo_covariances`, with the share of `estimate_shares` to the fourth power for a weight: only where next to
+    nothing else sounds does the mixture show how one source reaches the microphones.
 
     Parameters
     ----------
     X_FTM, E_FTN, spots
-        As for `stem_shares`.
+        As for `estimate_shares`.
     sharpness : float
-        As for `stem_shares`; whatever the bleed is, only where a source sounds alone is of use here.
+        As for `estimate_shares`; whatever the bleed is, only where a source sounds alone is of use here.
     exponent : float
         As for `solo_covariances`.
 
@@ -284,12 +285,12 @@ def stem_covariances(
     Raises
     ------
     ArgumentError
-        As `stem_shares`, or the exponent is neither 1 nor 2.
+        As `estimate_shares`, or the exponent is neither 1 nor 2.
     """
     if exponent not in (1, 2):
         raise ArgumentError(f"exponent must be 1 or 2, got {exponent!r}")
-    share_NFT = stem_shares(X_FTM, E_FTN, spots, sharpness=sharpness)
-    all_spots = as_spots(spots)
+    share_NFT = estimate_shares(X_FTM, E_FTN, spots, sharpness=sharpness)
+    all_spots = Spots(spots)
     X_FTM = np.ascontiguousarray(X_FTM)
     data_FTM = rooted(X_FTM) if exponent == 1 else X_FTM
     R_NFMM = np.empty((len(all_spots), len(X_FTM), X_FTM.shape[2], X_FTM.shape[2]), np.complex128)
@@ -309,10 +310,7 @@ def _checked(
 ) -> tuple[Array, NDArray[np.float32], list[int]]:
     X_FTM = check_spectrogram(X_FTM)
     F, T, M = X_FTM.shape
-    all_spots: Spots = as_spots(spots)
-    own = [mics[0] for mics in all_spots]
-    if max(own) >= M:
-        raise ArgumentError(f"spots name microphone {max(own)}, but there are only {M}, from 0 on")
+    own = Spots(spots).check(M).references
     E_FTN = check_array("E_FTN", E_FTN, (F, T, len(own)), "(F, T, N)")
     P_NFT = np.empty((len(own), F, T), np.float32)
     for n in range(len(own)):

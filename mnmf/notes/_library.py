@@ -19,7 +19,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, AudioFileError
-from mnmf.priors._instruments import (
+from mnmf.notes._instruments import (
     LOWEST,
     PITCH,
     RWC_CODES,

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_count, check_number
-from mnmf.priors._instruments import find_instrument, name_problem, pitch_name
-from mnmf.priors._prior import Prior, as_spots
+from mnmf.notes._instruments import find_instrument, name_problem, pitch_name
+from mnmf.priors import Prior
+from mnmf.spots import Spots
 
 __all__ = ["NoteDictionary"]
 
@@ -143,7 +144,7 @@ class NoteDictionary:
         AudioFileError
             A file cannot be read.
         """
-        from mnmf.priors._library import Note, find_notes
+        from mnmf.notes._library import Note, find_notes
 
         own_name = os.path.basename(os.path.abspath(folder))
         title = _text("name", "".join(c if c.isprintable() else "?" for c in own_name) if name is None else name)
@@ -338,7 +339,7 @@ class NoteDictionary:
         ArgumentError
             As `bases`, or there are not as many spots as instruments.
         """
-        all_spots = as_spots(spots)
+        all_spots = Spots(spots)
         if isinstance(instruments, str) or len(instruments) != len(all_spots):
             raise ArgumentError(f"instruments and spots must name the same sources, got {instruments!r} and {spots!r}")
         check_count("first_bin", first_bin, 0)
@@ -418,7 +419,7 @@ def _learn_all(groups: Sequence[Sequence[Any]], progress: Callable[[float], None
 
 def _learn(notes: Sequence[Any]) -> Array:
     """Return the levels (B,) of one note, from all recordings of it."""
-    from mnmf.priors._library import read_note
+    from mnmf.notes._library import read_note
     from mnmf.priors._nmf import nmf
     from mnmf.stft import STFT, window_samples
 

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_array, check_count, check_number, check_rng, check_spectrogram
+from mnmf.errors import check_array, check_count, check_number, check_rng, check_spectrogram
 from mnmf.priors._nmf import nmf
-from mnmf.priors._prior import Prior, Spots, as_spots
+from mnmf.priors._prior import Prior
+from mnmf.spots import Spots
 
-__all__ = ["demixing_start", "own_rows", "spot", "spot_order", "spot_panning", "weight_start"]
+__all__ = ["demixing_start", "spot", "spot_panning", "weight_start"]
 
 Array = NDArray[Any]
+
+NONE_DOMINATES = "none dominates it, so hold a W that tells them apart"
 
 
 def spot(
@@ -56,7 +59,7 @@ def spot(
     beta : float
         Divergence of the factorisations: 2 is Euclidean, 1 Kullback-Leibler, 0 Itakura-Saito.
     shares_NFT : float, shape (N, F, T), 0 to 1, optional
-        Which part of ``|z_n|²`` is source n by other knowledge, such as `stem_shares`.
+        Which part of ``|z_n|²`` is source n by other knowledge, such as `estimate_shares`.
     trust : float, or array of shape (N,)
         Where there are `shares_NFT`, ``D_n = |z_n|² (trust · share + (1 - trust) · |z_n|² / Σ_r |z_r|²)``.  With 1 a
         source whose share is nothing by mistake could never come back.
@@ -80,10 +83,10 @@ def spot(
     check_number("beta", beta, 0.0, 4.0)
     generator = check_rng(rng)
     F, T, M = X_FTM.shape
-    all_spots = _own_spots(spots, M)
+    all_spots = Spots(spots).check(M, apart=NONE_DOMINATES)
     N = len(all_spots)
     trust_N = check_trust(trust, N)
-    rows = own_rows(all_spots, M)
+    rows = all_spots.rows(M)
     Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
 
     if shares_NFT is not None:
@@ -147,8 +150,8 @@ def spot_panning(X_FTM: Array, spots: Sequence[int | Sequence[int]], *, sharpnes
     """
     X_FTM = check_spectrogram(X_FTM)
     check_number("sharpness", sharpness, 0.0, 1000.0)
-    all_spots = _own_spots(spots, X_FTM.shape[2])
-    own = [mics[0] for mics in all_spots]
+    all_spots = Spots(spots).check(X_FTM.shape[2], apart=NONE_DOMINATES)
+    own = all_spots.references
     weighted_NM = np.zeros((len(own), X_FTM.shape[2]))
     for X_TM in X_FTM:
         V_TM = np.square(X_TM.real, dtype=np.float64) + np.square(X_TM.imag, dtype=np.float64)
@@ -163,8 +166,8 @@ def spot_panning(X_FTM: Array, spots: Sequence[int | Sequence[int]], *, sharpnes
 
 
 def demixing_start(spots: Spots, n_frequencies: int, n_mics: int) -> Array:
-    """Return Q, complex128 (F, M, M), that demixes nothing: its rows are the microphones in `spot_order`."""
-    return np.tile(np.eye(n_mics, dtype=np.complex128)[spot_order(spots, n_mics)], (n_frequencies, 1, 1))
+    """Return Q, complex128 (F, M, M), that demixes nothing: its rows are the microphones in the order of the spots."""
+    return np.tile(np.eye(n_mics, dtype=np.complex128)[spots.order(n_mics)], (n_frequencies, 1, 1))
 
 
 def weight_start(rows: Sequence[Sequence[int]], n_mics: int, leak: float = 0.02) -> Array:
@@ -173,27 +176,6 @@ def weight_start(rows: Sequence[Sequence[int]], n_mics: int, leak: float = 0.02)
     for n, own in enumerate(rows):
         G_NM[n, list(own)] += 1.0
     return np.asarray(G_NM / G_NM.sum(axis=1, keepdims=True))
-
-
-def spot_order(spots: Spots, n_mics: int) -> list[int]:
-    """Return the microphone of each row of Q where rows are spots: the sources' reference spots, then the others."""
-    first = list(dict.fromkeys(mics[0] for mics in spots))
-    return first + [m for m in range(n_mics) if m not in first]
-
-
-def own_rows(spots: Spots, n_mics: int) -> list[list[int]]:
-    """Return the rows of Q, ordered by `spot_order`, that are a source's own spots."""
-    order = spot_order(spots, n_mics)
-    return [[order.index(m) for m in mics] for mics in spots]
-
-
-def _own_spots(spots: Sequence[int | Sequence[int]], n_mics: int) -> Spots:
-    all_spots = as_spots(spots)
-    if max(max(mics) for mics in all_spots) >= n_mics:
-        raise ArgumentError(f"spots name microphone {max(map(max, all_spots))}, but there are only {n_mics}, from 0 on")
-    if len({mics[0] for mics in all_spots}) < len(all_spots):
-        raise ArgumentError("spots: two sources share a microphone, so none dominates it; tell them apart by W, held")
-    return all_spots
 
 
 def _power(X_FTM: Array, q_FM: Array) -> Array:

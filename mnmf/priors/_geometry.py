@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnmf.errors import ArgumentError, check_array, check_choice, check_count, check_number
-from mnmf.priors._prior import Prior, Spots, as_spots
-from mnmf.priors.solo import demixing
+from mnmf.priors._prior import Prior
+from mnmf.priors._solo import demixing
 from mnmf.simulate import PATTERNS
+from mnmf.spots import Spots
 
 __all__ = ["geometry", "speed_of_sound", "steering"]
 
@@ -100,7 +101,7 @@ def geometry(
     if not channels_M.all():
         raise ArgumentError(f"gains_M must be positive, got 0 for microphone {int(np.argmin(channels_M))}")
     all_spots = _spots(spots, np.abs(gains_MN) / distances_MN)
-    own = [mics[0] for mics in all_spots]
+    own = all_spots.references
     for n, m in enumerate(own):
         if abs(gains_MN[m, n]) < DEAF:
             raise ArgumentError(f"player {n} sits where its own spot, microphone {m}, is deaf; turn it or name another")
@@ -220,22 +221,8 @@ def _directions(mics: Array, p_M: Array, aims: Any) -> Array:
 
 def _spots(spots: Sequence[int | Sequence[int]] | None, level_MN: Array) -> Spots:
     M, N = level_MN.shape
-    if spots is None:
-        all_spots = as_spots(np.argmax(level_MN, axis=0).tolist())
-    else:
-        all_spots = as_spots(spots)
-        if len(all_spots) != N:
-            raise ArgumentError(f"spots must name a microphone for each of {N} players, got {len(all_spots)}")
-        if max(max(mics) for mics in all_spots) >= M:
-            raise ArgumentError(f"spots name microphone {max(map(max, all_spots))}, but there are only {M}, from 0 on")
-    first: dict[int, int] = {}
-    for n, mics in enumerate(all_spots):
-        if mics[0] in first:
-            raise ArgumentError(
-                f"players {first[mics[0]]} and {n} share microphone {mics[0]} as their spot; name one each in spots"
-            )
-        first[mics[0]] = n
-    return all_spots
+    found = Spots(np.argmax(level_MN, axis=0).tolist() if spots is None else spots)
+    return found.check(M, N, apart="name one for each player in spots")
 
 
 def _floats(name: str, value: Any) -> Array:

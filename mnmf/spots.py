@@ -1,0 +1,108 @@
+"""Whose microphone is whose: the value type `Spots` and every check of it.
+
+Sources are numbered in the order of the results, microphones from 0 on.  Names of either do not live here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import numpy as np
+
+from mnmf.errors import ArgumentError
+
+__all__ = ["Spots"]
+
+
+class Spots(tuple[tuple[int, ...], ...]):
+    """For each source its own microphone(s), counted from 0, the reference spot first.
+
+    It is a tuple of tuples and compares equal to one.
+
+    Parameters
+    ----------
+    spots : iterable of int, or of sequences of int
+        A bare number is a source with a single microphone.
+
+    Raises
+    ------
+    ArgumentError
+        A source has no microphone, or one that is no whole number from 0 on.
+
+    Examples
+    --------
+    >>> spots = Spots([2, (0, 1)])  # the second source has two microphones
+    >>> spots
+    Spots((2,), (0, 1))
+    >>> spots.references
+    [2, 0]
+    >>> spots.order(4)
+    [2, 0, 1, 3]
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, spots: Iterable[int | Sequence[int]]) -> Self:
+        """Check `spots` and bring them to one form."""
+        checked = []
+        for n, spot in enumerate(spots):
+            mics = (spot,) if isinstance(spot, int | np.integer) else tuple(spot)
+            if not mics or not all(isinstance(m, int | np.integer) and m >= 0 for m in mics):
+                raise ArgumentError(
+                    f"spots: source {n} needs one microphone number or several, from 0 on, got {spot!r}"
+                )
+            checked.append(tuple(int(m) for m in mics))
+        return super().__new__(cls, checked)
+
+    def __repr__(self) -> str:
+        return f"Spots({', '.join(map(str, self))})"
+
+    @property
+    def references(self) -> list[int]:
+        """The reference spot of each source: the microphone at which its stem is taken."""
+        return [mics[0] for mics in self]
+
+    @property
+    def shared(self) -> bool:
+        """Whether two sources have the same reference spot."""
+        return len(set(self.references)) < len(self)
+
+    def check(self, n_mics: int, n_sources: int | None = None, *, apart: str = "") -> Self:
+        """Return these spots if they fit the sizes of a problem.
+
+        Parameters
+        ----------
+        n_mics : int
+            Microphones there are.
+        n_sources : int, optional
+            Sources there must be.
+        apart : str
+            If given, every source needs a reference spot of its own; the text says why or what to do instead.
+
+        Raises
+        ------
+        ArgumentError
+            The number of sources differs, a microphone does not exist, or two sources share one although they must not.
+        """
+        if n_sources is not None and len(self) != n_sources:
+            raise ArgumentError(f"{n_sources} sources need {n_sources} spots, got {len(self)}; name one for each")
+        highest = max((m for mics in self for m in mics), default=-1)
+        if highest >= n_mics:
+            raise ArgumentError(f"spots name microphone {highest}, but there are only {n_mics}, from 0 on")
+        if apart and self.shared:
+            raise ArgumentError(f"spots: two sources share a microphone; {apart}")
+        return self
+
+    def order(self, n_mics: int) -> list[int]:
+        """Return all microphones, the reference spots first in the order of the sources: the rows of a demixing matrix.
+
+        A microphone that two sources share stands once.
+        """
+        first = list(dict.fromkeys(self.references))
+        return first + [m for m in range(n_mics) if m not in first]
+
+    def rows(self, n_mics: int) -> list[list[int]]:
+        """Return for each source the places of its microphones in `order`."""
+        order = self.order(n_mics)
+        return [[order.index(m) for m in mics] for mics in self]
