@@ -11,12 +11,14 @@ from mnmf._version import __version__
 if TYPE_CHECKING:
     from mnmf import audio, data, estimators, markers, metrics, models, notes, priors, session, simulate, stft, wiener
     from mnmf.errors import MnmfError
-    from mnmf.methods import METHODS
+    from mnmf.methods import METHODS, Method
     from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain
     from mnmf.notes import NoteDictionary
     from mnmf.priors import Prior
+    from mnmf.separation import Separation, separate
     from mnmf.session import Session
     from mnmf.stft import STFT
+    from mnmf.take import Take
 
 __all__ = [
     "KAMIR",
@@ -24,11 +26,14 @@ __all__ = [
     "STFT",
     "FastMNMF2",
     "FullRankMNMF",
+    "Method",
     "MnmfError",
     "NTFPanning",
     "NoteDictionary",
     "Prior",
+    "Separation",
     "Session",
+    "Take",
     "TimeDomain",
     "__version__",
     "audio",
@@ -39,6 +44,7 @@ __all__ = [
     "models",
     "notes",
     "priors",
+    "separate",
     "session",
     "simulate",
     "stft",
@@ -50,13 +56,17 @@ _HOME = {
     "FullRankMNMF": "mnmf.models",
     "KAMIR": "mnmf.models",
     "METHODS": "mnmf.methods",
+    "Method": "mnmf.methods",
     "MnmfError": "mnmf.errors",
     "NTFPanning": "mnmf.models",
     "NoteDictionary": "mnmf.notes",
     "Prior": "mnmf.priors",
     "STFT": "mnmf.stft",
+    "Separation": "mnmf.separation",
     "Session": "mnmf.session",
+    "Take": "mnmf.take",
     "TimeDomain": "mnmf.models",
+    "separate": "mnmf.separation",
 }
 
 

@@ -1,30 +1,34 @@
-"""The methods by their names: what each starts from, its defaults, its citation, and what it needs to be told.
+"""The methods by their names: recipes, which are values.
 
-A method is a model and the prior that it starts from; a variant is another prior.  `mnmf.separate` runs them.
+A `Method` is a model, the prior that it starts from and its settings; a variant is another prior.  It says itself what
+it needs and refuses what it cannot use, so nobody else has to know one method from another.  `mnmf.separate` runs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnmf import priors
-from mnmf.errors import SessionError
-from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain, changed_gains, match_gains
+from mnmf.errors import ArgumentError, SessionError, check_choice, check_count
+from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain, assign_spots, changed_gains, match_gains
 from mnmf.priors import Prior
+from mnmf.spots import Spots
+from mnmf.stft import STFT, Analysis, Waveform, window_samples
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method", "find_method"]
 
 Array = NDArray[Any]
 
 CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
 SAWADA_2013 = "Sawada et al. 2013, Multichannel extensions of NMF with complex-valued data"
 SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
+KITAMURA_2016 = "Kitamura et al. 2016, Determined blind source separation unifying IVA and NMF"
 CARABIAS_2013 = "Carabias-Orti et al. 2013, Nonnegative signal factorization with learnt instrument models"
 PRAETZLICH_2015 = "Prätzlich et al. 2015, Kernel additive modeling for interference reduction"
 RAJESH_2023 = "Rajesh R 2023, Interference reduction in music source separation for live recordings"
@@ -32,28 +36,42 @@ RAJESH_2023 = "Rajesh R 2023, Interference reduction in music source separation 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the priors may learn from: the take, whose spot is whose, and the solos if there are any.
+    """What a prior may learn from: the take, whose spot is whose, and the solos if there are any.
 
-    A source without a solo has no passages among theirs.  `notes` gives bases of the notes that each source can play,
-    of spectra to the power it is called with.  `estimates` are spectrograms of guesses of the sources at their own
-    spots, (F, T, N), and `trust` says how far they count beside what the spots hear.
-    A method that works on waveforms gets them as spectrograms of one frequency and a frame a sample.
+    Attributes
+    ----------
+    X_FTM : complex, shape (F, T, M)
+        The take at equal loudness, from the lowest frequency that the method separates on.  A method that works on
+        waveforms gets one frequency, and a frame a sample.
+    spots : Spots
+        Whose microphone is whose.
+    solo : (complex (F, T', M), slices of frames by source) or None
+        The solo passages one after another; a source without a solo has no slices.
+    notes : callable or None
+        Gives the prior of bases of the notes that each source can play, for spectra to the power it is called with.
+    estimates : complex, shape (F, T, N), or None
+        Spectrograms of estimates of the sources at their own spots.
+    trust : float
+        How far the estimates count compared with what the spots hear.
     """
 
     X_FTM: Array
-    spots: list[tuple[int, ...]]
-    solo: tuple[Array, list[list[slice]]] | None
+    spots: Any  # Spots; the constructor takes any sequence that makes them
+    solo: tuple[Array, list[list[slice]]] | None = None
     notes: Callable[[float], Prior] | None = None
     estimates: Array | None = None
     trust: float = 1.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spots", Spots(self.spots))
+
     def start(self, Q: Array | None, n_components: int, rng: np.random.Generator, **options: Any) -> Prior:
-        """Return the prior of what each spot hears best, or of what estimates say is each player's own of it."""
+        """Return the prior of what each spot hears best, or of the part of it that estimates ascribe to its player."""
         known = self._shares() | options
         return priors.spot(self.X_FTM, self.spots, Q, n_components, **known, rng=rng)
 
     def with_activations(self, bases: Prior, exponent: float) -> Prior:
-        """Return bases with the activations that estimates tell, if there are any."""
+        """Return bases with the activations that estimates give, if there are any."""
         known = self._shares()
         if not known or bases.W is None:
             return bases
@@ -78,66 +96,210 @@ class Evidence:
 StartFrom = Callable[[Evidence, int, np.random.Generator], Prior]
 
 
-@dataclass(frozen=True)
-class Method:
-    """A separation method by its name: its citation, what it needs, its defaults, and the prior that makes it.
+class Known(Protocol):
+    """What `Method.check` asks of a take or a session."""
 
-    `window` is in seconds.  `prior` makes of the evidence, the number of components and a generator what the model
-    starts from; `model` makes the model itself of the numbers of components and iterations.  Below `lowest`, in Hz,
-    nothing is separated.  Where `bases` are told, they come from a dictionary of notes if one is given, else from the
-    solos.  A method that is `assigned` starts without regard to spots, and to solos but for its bases; which of the
-    fitted sources belongs to which spot is found by their energy there.  A method of the `waveform` has no window, one
-    of 0 `components` none; one of `estimates` can start from guesses of the sources.  If the method is another one as
-    soon as there is a dictionary, that is `with_notes`.
+    @property
+    def sources(self) -> Sequence[str]:
+        """Names of the sources."""
+
+    @property
+    def spots(self) -> Spots:
+        """Whose microphone is whose."""
+
+    @property
+    def mic_names(self) -> Sequence[str]:
+        """Names of the microphones."""
+
+    def without_solo(self) -> Sequence[str]:
+        """Return the sources that have no solo."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A separation method: a model, what it starts from, its settings, and what it needs.
+
+    Parameters
+    ----------
+    name, summary, citation : str
+        What it is called, what it is, and where it was published.
+    model : callable
+        Makes the unfitted model from the numbers of components and of iterations.
+    prior : callable
+        Makes the prior from an `Evidence`, the number of components and a generator.
+    iterations : int
+        Updates of the model.
+    components : int
+        Bases per source; 0 for a model that has none.
+    window : float
+        Analysis window in seconds; 0 for a method that works on waveforms.
+    hops_per_window : int
+        Frames that begin within one window.
+    lowest : float
+        Below this frequency, in hertz, nothing is separated.
+    solos : {"needed", "useful", "unused"}
+        What solos of the sources are to it, apart from bases.
+    bases : bool
+        Whether its bases must be given: by a dictionary of notes, or else by solos.
+    estimates : bool
+        Whether it can start from estimates of the sources.
+    assigned : bool
+        Whether it starts without regard to the spots, so that the fitted sources are given to the spots by their
+        energy there.
+    n_mics : {"any", "sources"}
+        "sources" if it needs exactly as many microphones as sources.
+
+    Examples
+    --------
+    >>> from mnmf import METHODS
+    >>> METHODS["mnmf-fixh"].needs
+    'a solo of every source, or claps and a dictionary'
     """
 
+    name: str
     summary: str
     citation: str
     model: Callable[[int, int], Any]
     prior: StartFrom
-    needs_solos: bool
-    window: float
-    hops_per_window: int
-    components: int
     iterations: int
-    bases: bool = False
-    assigned: bool = False
+    components: int = 0
+    window: float = 0.0
+    hops_per_window: int = 4
     lowest: float = 0.0
-    waveform: bool = False
+    solos: Literal["needed", "useful", "unused"] = "unused"
+    bases: bool = False
     estimates: bool = False
-    with_notes: Method | None = None
-
-    @property
-    def takes_notes(self) -> bool:
-        """Whether a dictionary of notes is of use."""
-        return self.bases or self.with_notes is not None
-
-    @property
-    def solos_help(self) -> bool:
-        """Whether solos are of use that are not needed."""
-        return not (self.needs_solos or self.bases or self.assigned)
+    assigned: bool = False
+    n_mics: Literal["any", "sources"] = "any"
 
     @property
     def needs(self) -> str:
-        """What a session must have, in words."""
+        """What a take must have, in words."""
+        needed = self.solos == "needed"
         if self.bases:
-            return f"a solo of every source, or {'claps and ' if self.needs_solos else ''}a dictionary"
-        if self.needs_solos:
-            return "a solo or claps of every source" + ("; takes a dictionary" if self.takes_notes else "")
-        return "a spot for every source" + ("; solos or claps help" if self.solos_help else "")
+            return f"a solo of every source, or {'claps and ' if needed else ''}a dictionary"
+        if needed:
+            notes = "; takes a dictionary" if self.name in WITH_NOTES else ""
+            return f"a solo or claps of every source{notes}"
+        mics = "as many mics as sources" if self.n_mics == "sources" else "a spot for every source"
+        return mics + ("; solos or claps help" if self.solos == "useful" else "")
+
+    @property
+    def hears_solos(self) -> bool:
+        """Whether solos make any difference to it."""
+        return self.bases or self.solos != "unused"
+
+    def check(self, known: Known, *, dictionary: bool = False, estimates: bool = False) -> None:
+        """Refuse what this method cannot work on, and what it has no use for.
+
+        Parameters
+        ----------
+        known : Take or Session
+        dictionary, estimates : bool
+            Whether there is a dictionary of notes, and whether there are estimates of the sources.
+
+        Raises
+        ------
+        ArgumentError
+            The method has no use for a dictionary or for estimates.
+        SessionError
+            It needs solos or microphones that are not there, or two sources share a microphone where it cannot tell
+            them apart.
+        """
+        if dictionary and not self.bases:
+            takers = ", ".join(name for name, other in METHODS.items() if other.bases or name in WITH_NOTES)
+            raise ArgumentError(f"{self.name} has no use for a dictionary; methods that have: {takers}")
+        if estimates and not self.estimates:
+            plain = next((name for name, other in WITH_NOTES.items() if other == self.name), None)
+            if plain is not None:
+                raise ArgumentError(
+                    f"with a dictionary {plain} has no use for estimates of the sources; leave one of them out"
+                )
+            takers = ", ".join(name for name, other in METHODS.items() if other.estimates)
+            raise ArgumentError(f"{self.name} has no use for estimates of the sources; methods that have: {takers}")
+        if estimates and known.spots.shared:
+            raise SessionError("two sources share a mic, where estimates cannot tell them apart yet; leave them out")
+        needed = self.solos == "needed"
+        if known.without_solo() and (needed or (self.bases and not dictionary)):
+            instead = "" if needed else ", or a --dictionary of their notes"
+            raise SessionError(
+                f"{self.name} needs a solo of every source{instead}; {known.without_solo()[0]!r} has none: "
+                "label one with --solos"
+            )
+        if self.n_mics == "sources" and len(known.mic_names) != len(known.sources):
+            raise SessionError(
+                f"{self.name} needs as many mics as sources, but there are {len(known.mic_names)} mics and "
+                f"{len(known.sources)} sources; leave other mics out of the take, or take another method"
+            )
+
+    def sizes(self, components: int | None, iterations: int | None, *, dictionary: bool = False) -> tuple[int, int]:
+        """Return the numbers of components and of iterations, where not given this method's own.
+
+        Raises
+        ------
+        ArgumentError
+            A number is out of range; or components are given to a method that has none, or whose components are the
+            notes of a dictionary.
+        """
+        if dictionary and components is not None:
+            raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
+        n_components = self.components if components is None else check_count("components", components)
+        n_iterations = check_count("iterations", self.iterations if iterations is None else iterations)
+        if components is not None and not self.components:
+            raise ArgumentError(f"{self.name} has no components; leave them out")
+        return n_components, n_iterations
+
+    def analysis(self, sample_rate: float, window: float | None = None) -> Analysis:
+        """Return the analysis at a sample rate in hertz, by a window in seconds if not this method's own.
+
+        Raises
+        ------
+        ArgumentError
+            The window is out of range, or given to a method that works on waveforms.
+        """
+        if self.window == 0:
+            if window is not None:
+                raise ArgumentError(f"{self.name} works on waveforms and has no window; leave it out")
+            return Waveform()
+        length = window_samples(self.window if window is None else window, sample_rate)
+        return STFT(length, length // self.hops_per_window)
+
+    def fit(
+        self,
+        evidence: Evidence,
+        prior: Prior,
+        *,
+        components: int,
+        iterations: int,
+        rng: np.random.Generator,
+        callback: Callable[[int, float], Any] | None = None,
+    ) -> Any:
+        """Return the fitted model, its sources in the order of the spots."""
+        model = self.model(components, iterations).fit(evidence.X_FTM, prior, rng=rng, callback=callback)
+        return assign_spots(model, evidence.X_FTM, evidence.spots) if self.assigned else model
+
+
+def find_method(method: str | Method, *, dictionary: bool = False) -> Method:
+    """Return the method of that name; with a dictionary of notes, the one that takes its place if there is one.
+
+    Raises
+    ------
+    ArgumentError
+        There is none of that name.
+    """
+    if isinstance(method, Method):
+        return method
+    check_choice("method", method, tuple(METHODS))
+    return METHODS[WITH_NOTES.get(method, method) if dictionary else method]
 
 
 FIRST_UPDATES = 30  # of FastMNMF2, as its own method has
 OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where there are solos
 
 
-def _shared_mics(evidence: Evidence) -> bool:
-    return len({mics[0] for mics in evidence.spots}) < len(evidence.spots)
-
-
 def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Start from what each spot hears best, demixed as the solos teach; bases from solos where a spot is shared."""
-    if _shared_mics(evidence):
+    if evidence.spots.shared:
         if evidence.solo is None or not all(evidence.solo[1]):
             raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
         return evidence.bases(n_components, rng, exponent=2.0).hold("W")
@@ -154,7 +316,7 @@ def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Gener
     updates to find back where somebody has.
     """
     solo, spots = evidence.solo, evidence.spots
-    if _shared_mics(evidence):
+    if evidence.spots.shared:
         held = _spot_prior(evidence, n_components, rng)
         return FastMNMF2(n_components, FIRST_UPDATES).fit(evidence.X_FTM, held, rng=rng).as_full_rank().hold("W")
     Q, gains_M = None, np.ones(evidence.X_FTM.shape[2])
@@ -176,24 +338,32 @@ def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Gener
 
 
 def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Hold the panning of the solos; start from what each spot hears best, or from bases where a spot is shared."""
+    """Hold the panning of the solos; start from what each spot hears best, or hold bases where a spot is shared."""
+    if evidence.spots.shared:
+        return _held_panning_prior(evidence, n_components, rng)
+    return _solo_panning(evidence) | evidence.start(None, n_components, rng, exponent=1.0, beta=1.0)
+
+
+def _held_panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the panning of the solos, and the bases."""
+    return _solo_panning(evidence) | evidence.bases(n_components, rng).hold("W")
+
+
+def _solo_panning(evidence: Evidence) -> Prior:
     if evidence.solo is None:
         raise SessionError("this method needs a solo of every source; label them with --solos")
-    panning = priors.solo_panning(*evidence.solo, evidence.spots).hold("G")
-    if evidence.notes is not None or _shared_mics(evidence):
-        return panning | evidence.bases(n_components, rng).hold("W")
-    return panning | evidence.start(None, n_components, rng, exponent=1.0, beta=1.0)
+    return priors.solo_panning(*evidence.solo, evidence.spots).hold("G")
 
 
 def _blind_panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold the bases; refuse what leaves sources of like bases with no order afterwards."""
-    _refuse_shared_mics(evidence)
+    _refuse_shared(evidence)
     return evidence.bases(n_components, rng).hold("W")
 
 
 def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
-    _refuse_shared_mics(evidence)
+    _refuse_shared(evidence)
     guess = priors.spot_panning(evidence.X_FTM, evidence.spots)
     if evidence.solo is None:
         return guess
@@ -207,22 +377,27 @@ def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator
 
 def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold the gains by which the solos are mixed into the mics, if there are any."""
-    _refuse_shared_mics(evidence)
+    _refuse_shared(evidence)
     if evidence.solo is None:
-        return Prior(spots=tuple(evidence.spots))
+        return Prior(spots=evidence.spots)
     return priors.solo_mixing(*evidence.solo, evidence.spots).hold("G")
 
 
-def _refuse_shared_mics(evidence: Evidence) -> None:
-    if _shared_mics(evidence):
+def _refuse_shared(evidence: Evidence) -> None:
+    if evidence.spots.shared:
         raise SessionError("two sources share a mic, and this method needs one for each; take another method")
 
 
 def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Start as published; refuse what leaves the sources with no order afterwards."""
-    if _shared_mics(evidence):
+    if evidence.spots.shared:
         raise SessionError("two sources share a mic, which a blind start cannot tell apart; take another method")
     return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
+
+
+def _ilrma_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold G at the identity: every row of Q is one source, which makes ILRMA of FastMNMF2."""
+    return _circular_prior(evidence, n_components, rng) | Prior(G=np.eye(len(evidence.spots))).hold("G")
 
 
 def _solo_prior(*held: str, covariances: bool = True, exponent: float = 1.0, diffuse: float = 1.0) -> StartFrom:
@@ -238,94 +413,130 @@ def _solo_prior(*held: str, covariances: bool = True, exponent: float = 1.0, dif
     return prior
 
 
-def _fullrank(summary: str, prior: StartFrom, needs_solos: bool = True) -> Method:
+def _fullrank(name: str, summary: str, prior: StartFrom, solos: Literal["needed", "unused"] = "needed") -> Method:
     return Method(
-        summary, CABANAS_2023, FullRankMNMF, prior, needs_solos, 2048 / 44100, 2, 64, 50, bases=True, estimates=True
+        name=name,
+        summary=summary,
+        citation=CABANAS_2023,
+        model=FullRankMNMF,
+        prior=prior,
+        window=2048 / 44100,
+        hops_per_window=2,
+        components=64,
+        iterations=50,
+        solos=solos,
+        bases=True,
+        estimates=True,
     )
 
 
-def _log_det(summary: str, *held: str, covariances: bool = True) -> Method:
-    model = partial(FullRankMNMF, divergence="log-det")
-    prior = _solo_prior(*held, covariances=covariances, exponent=2.0, diffuse=0.1)
-    return Method(summary, SAWADA_2013, model, prior, covariances, 8192 / 44100, 4, 64, 25, bases=True, estimates=True)
+def _log_det(name: str, summary: str, *held: str, solos: Literal["needed", "unused"] = "needed") -> Method:
+    return Method(
+        name=name,
+        summary=summary,
+        citation=SAWADA_2013,
+        model=partial(FullRankMNMF, divergence="log-det"),
+        prior=_solo_prior(*held, covariances=solos == "needed", exponent=2.0, diffuse=0.1),
+        window=8192 / 44100,
+        components=64,
+        iterations=25,
+        solos=solos,
+        bases=True,
+        estimates=True,
+    )
 
 
-METHODS = {
-    "fastmnmf2": Method(
-        "FastMNMF2 from what each spot hears best, and the solos if there are any",
-        SEKIGUCHI_2020,
-        FastMNMF2,
-        _spot_prior,
-        needs_solos=False,
+_RECIPES = (
+    Method(
+        name="fastmnmf2",
+        summary="FastMNMF2 from what each spot hears best, and the solos if there are any",
+        citation=SEKIGUCHI_2020,
+        model=FastMNMF2,
+        prior=_spot_prior,
         window=32768 / 44100,
-        hops_per_window=4,
         components=24,
         iterations=30,
         lowest=20.0,
+        solos="useful",
         estimates=True,
     ),
-    "fastmnmf2-blind": Method(
-        "FastMNMF2 as published, from a circular start, its outputs given to the spots by energy; ignores solos",
-        SEKIGUCHI_2020,
-        FastMNMF2,
-        _circular_prior,
-        needs_solos=False,
+    Method(
+        name="fastmnmf2-blind",
+        summary="FastMNMF2 as published, from a circular start, its outputs assigned to spots by energy; ignores solos",
+        citation=SEKIGUCHI_2020,
+        model=FastMNMF2,
+        prior=_circular_prior,
         window=4096 / 44100,
-        hops_per_window=4,
         components=16,
         iterations=100,
         assigned=True,
     ),
-    "mnmf-fixh": _fullrank("full-rank MNMF, covariances from the solos, held", _solo_prior("R", "W")),
-    "mnmf-updth": _fullrank("full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
-    "mnmf-blind": _fullrank(
-        "full-rank MNMF, covariances from a random start", _solo_prior("W", covariances=False), needs_solos=False
+    Method(
+        name="ilrma",
+        summary="ILRMA: one demixing filter a source, its outputs assigned to spots by energy; ignores solos",
+        citation=KITAMURA_2016,
+        model=FastMNMF2,
+        prior=_ilrma_prior,
+        window=4096 / 44100,
+        components=4,
+        iterations=100,
+        assigned=True,
+        n_mics="sources",
     ),
-    "mnmf-is": Method(
-        "log-det full-rank MNMF from what FastMNMF2 makes of the take, and from the solos if there are any",
-        SAWADA_2013,
-        partial(FullRankMNMF, divergence="log-det"),
-        _full_rank_prior,
-        needs_solos=False,
+    _fullrank("mnmf-fixh", "full-rank MNMF, covariances from the solos, held", _solo_prior("R", "W")),
+    _fullrank("mnmf-updth", "full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
+    _fullrank(
+        "mnmf-blind",
+        "full-rank MNMF, covariances from a random start",
+        _solo_prior("W", covariances=False),
+        solos="unused",
+    ),
+    Method(
+        name="mnmf-is",
+        summary="log-det full-rank MNMF from what FastMNMF2 makes of the take, and from the solos if there are any",
+        citation=SAWADA_2013,
+        model=partial(FullRankMNMF, divergence="log-det"),
+        prior=_full_rank_prior,
         window=32768 / 44100,
-        hops_per_window=4,
         components=24,
         iterations=10,
         lowest=20.0,
+        solos="useful",
         estimates=True,
     ),
-    "mnmf-is-fixh": _log_det("log-det full-rank MNMF, covariances from the solos, held", "R", "W"),
-    "mnmf-is-updth": _log_det("log-det full-rank MNMF, covariances from the solos, updated", "W"),
-    "mnmf-is-blind": _log_det("log-det full-rank MNMF, covariances from a random start", "W", covariances=False),
-    "ntf-panning": Method(
-        "NTF of magnitudes, panning from the solos, held; bases from what each spot hears best",
-        CARABIAS_2013,
-        lambda n_components, n_iterations: NTFPanning(n_components, n_iterations, beta=1.0),
-        _panning_prior,
-        needs_solos=True,
+    _log_det("mnmf-is-fixh", "log-det full-rank MNMF, covariances from the solos, held", "R", "W"),
+    _log_det("mnmf-is-updth", "log-det full-rank MNMF, covariances from the solos, updated", "W"),
+    _log_det("mnmf-is-blind", "log-det full-rank MNMF, covariances from a random start", "W", solos="unused"),
+    Method(
+        name="ntf-panning",
+        summary="NTF of magnitudes, panning from the solos, held; bases from what each spot hears best",
+        citation=CARABIAS_2013,
+        model=lambda n_components, n_iterations: NTFPanning(n_components, n_iterations, beta=1.0),
+        prior=_panning_prior,
         window=16384 / 44100,
-        hops_per_window=4,
         components=24,
         iterations=5,
+        solos="needed",
         estimates=True,
-        with_notes=Method(
-            "NTF of magnitudes, panning from the solos and bases from the dictionary, both held",
-            CARABIAS_2013,
-            NTFPanning,
-            _panning_prior,
-            needs_solos=True,
-            window=4096 / 44100,
-            hops_per_window=4,
-            components=24,
-            iterations=50,
-        ),
     ),
-    "ntf-panning-blind": Method(
-        "NTF of magnitudes, panning from a random start, its outputs given to the spots by energy",
-        CARABIAS_2013,
-        NTFPanning,
-        _blind_panning_prior,
-        needs_solos=False,
+    Method(
+        name="ntf-panning-notes",
+        summary="NTF of magnitudes, panning from the solos and bases from a dictionary or the solos, both held",
+        citation=CARABIAS_2013,
+        model=NTFPanning,
+        prior=_held_panning_prior,
+        window=4096 / 44100,
+        components=64,
+        iterations=50,
+        solos="needed",
+        bases=True,
+    ),
+    Method(
+        name="ntf-panning-blind",
+        summary="NTF of magnitudes, panning from a random start, its outputs assigned to spots by energy",
+        citation=CARABIAS_2013,
+        model=NTFPanning,
+        prior=_blind_panning_prior,
         window=2048 / 44100,
         hops_per_window=2,
         components=64,
@@ -333,29 +544,27 @@ METHODS = {
         bases=True,
         assigned=True,
     ),
-    "kamir": Method(
-        "kernel additive modelling: gains from the solos if there are any, else learned; a median over time",
-        PRAETZLICH_2015,
-        lambda _, n_iterations: KAMIR(n_iterations),
-        _gains_prior,
-        needs_solos=False,
+    Method(
+        name="kamir",
+        summary="kernel additive modelling: gains from the solos if there are any, else learned; a median over time",
+        citation=PRAETZLICH_2015,
+        model=lambda _, n_iterations: KAMIR(n_iterations),
+        prior=_gains_prior,
         window=32768 / 44100,
-        hops_per_window=4,
-        components=0,
         iterations=10,
         lowest=20.0,
+        solos="useful",
     ),
-    "time-domain": Method(
-        "instantaneous unmixing by plain gains, from the solos if there are any; no match for rooms and distances",
-        RAJESH_2023,
-        lambda _, n_iterations: TimeDomain(n_iterations),
-        _mixing_prior,
-        needs_solos=False,
-        window=0.0,
-        hops_per_window=0,
-        components=0,
+    Method(
+        name="time-domain",
+        summary="instantaneous unmixing by plain gains, from the solos if there are any; not for rooms and distances",
+        citation=RAJESH_2023,
+        model=lambda _, n_iterations: TimeDomain(n_iterations),
+        prior=_mixing_prior,
         iterations=200,
-        waveform=True,
+        solos="useful",
     ),
-}
+)
+METHODS = {method.name: method for method in _RECIPES}
 DEFAULT_METHOD = "fastmnmf2"
+WITH_NOTES = {"ntf-panning": "ntf-panning-notes"}  # what a method becomes when it is given a dictionary

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_audio, check_choice, check_count
+from mnmf.errors import ArgumentError, check_audio, check_choice, check_count, check_number
 
-__all__ = ["STFT", "WINDOWS", "window_samples"]
+__all__ = ["STFT", "WINDOWS", "Analysis", "Waveform", "window_samples"]
 
 Array = NDArray[Any]
 
@@ -45,6 +45,18 @@ class STFT:
     ------
     ArgumentError
         The window is odd or shorter than 2, the hop is not within it, or the window is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import STFT
+    >>> x_LM = np.random.default_rng(0).standard_normal((1000, 2))
+    >>> stft = STFT(window_length=64, hop=16)
+    >>> X_FTM = stft.analyse(x_LM)
+    >>> X_FTM.shape
+    (33, 66, 2)
+    >>> np.allclose(stft.synthesise(X_FTM, len(x_LM)), x_LM)
+    True
     """
 
     window_length: int = 2048
@@ -66,6 +78,20 @@ class STFT:
     def n_frequencies(self) -> int:
         """Number of frequency bins F."""
         return self.window_length // 2 + 1
+
+    def frequencies(self, sample_rate: float) -> Array:
+        """Return the centre of each bin in hertz, float64 (F,)."""
+        check_number("sample_rate", sample_rate, 0.0, np.inf)
+        return np.arange(self.n_frequencies) * sample_rate / self.window_length
+
+    def times(self, sample_rate: float, n_samples: int) -> Array:
+        """Return the middle of each frame of a signal of `n_samples` in seconds, float64 (T,).
+
+        Frames at both ends reach beyond the signal, so the first and the last middles may lie outside it.
+        """
+        check_number("sample_rate", sample_rate, 0.0, np.inf)
+        starts_T = np.arange(self.n_frames(n_samples)) * self.hop - self._lead
+        return (starts_T + self.window_length / 2) / sample_rate
 
     def n_frames(self, n_samples: int) -> int:
         """Return the number of frames T of a signal of `n_samples`."""
@@ -171,6 +197,60 @@ class STFT:
         return _window_pair(self.window_length, self.hop, self.window)
 
 
+@dataclass(frozen=True)
+class Waveform:
+    """The analysis of a method that works on waveforms: one "frequency", and a frame a sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.stft import Waveform
+    >>> Waveform().analyse(np.ones((5, 2), np.float32)).shape
+    (1, 5, 2)
+    """
+
+    n_frequencies: int = 1
+
+    def analyse(self, x_LM: Array) -> Array:
+        """Return a recording (L, M) as a complex array (1, L, M)."""
+        x_LM = check_audio(x_LM)
+        return x_LM[None].astype(np.result_type(x_LM.dtype, np.complex64))
+
+    def synthesise(self, X_FTM: Array, n_samples: int) -> Array:
+        """Return the recording (L, M), or (L,), that `analyse` made (1, L, M), or (1, L), of."""
+        if X_FTM.shape[:2] != (1, n_samples):
+            raise ArgumentError(f"X_FTM must have 1 frequency and {n_samples} frames, got shape {X_FTM.shape}")
+        return np.array(X_FTM[0].real)
+
+    def frequencies(self, sample_rate: float) -> Array:
+        """Return the frequency of the only bin: all of them, so none."""
+        return np.zeros(1)
+
+    def frames(self, start: float, stop: float, n_samples: int) -> slice:
+        """Return the samples from `start` to `stop`."""
+        return slice(round(start), min(round(stop), n_samples))
+
+
+class Analysis(Protocol):
+    """What turns a recording into what a model sees, and back: an `STFT`, or the `Waveform` itself."""
+
+    @property
+    def n_frequencies(self) -> int:
+        """Number of frequencies F."""
+
+    def analyse(self, x_LM: Array) -> Array:
+        """Return the spectrogram (F, T, M) of a recording (L, M)."""
+
+    def synthesise(self, X_FTM: Array, n_samples: int) -> Array:
+        """Return the recording of a spectrogram."""
+
+    def frequencies(self, sample_rate: float) -> Array:
+        """Return the frequency of each bin in hertz."""
+
+    def frames(self, start: float, stop: float, n_samples: int) -> slice:
+        """Return the frames that lie wholly within the samples `start` to `stop`."""
+
+
 @cache
 def _window_pair(length: int, hop: int, name: str) -> tuple[Array, Array]:
     """Return the analysis window and its dual, by which overlapped and added frames sum to the signal."""
@@ -190,7 +270,13 @@ def _blocks(n_frames: int) -> Iterator[tuple[int, int]]:
 def window_samples(seconds: float, sample_rate: float) -> int:
     """Return the window length next to `seconds` that transforms fast: a multiple of 4 without factors above 5.
 
-    So the same time resolution is had at any rate, and a half or quarter of a window is a whole number of samples.
+    So the time resolution is the same at any rate, and a half or quarter of a window is a whole number of samples.
+
+    Examples
+    --------
+    >>> from mnmf.stft import window_samples
+    >>> window_samples(0.743, 44100), window_samples(0.743, 48000)
+    (32768, 36000)
     """
     if not SHORTEST <= seconds <= LONGEST:
         raise ArgumentError(f"the window must be {SHORTEST:g} to {LONGEST:.0f} seconds long, got {seconds:g}")

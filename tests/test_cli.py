@@ -16,7 +16,7 @@ import pytest
 import soundfile as sf
 
 from mnmf import NoteDictionary, cli, simulate
-from mnmf.separate import METHODS
+from mnmf.methods import METHODS
 
 RATE = 8000
 NAMES = ("violin", "viola", "cello")

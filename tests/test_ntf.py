@@ -11,10 +11,11 @@ from numba import get_num_threads, set_num_threads
 from mnmf import FastMNMF2, NTFPanning, Prior, Session, metrics, priors
 from mnmf.errors import ArgumentError, NotFittedError, SessionError
 from mnmf.kernels import ntf as kernels
+from mnmf.methods import METHODS, Evidence
 from mnmf.models import assign_spots
 from mnmf.models._bands import bands
 from mnmf.priors._nmf import nmf
-from mnmf.separate import METHODS, Evidence, separate
+from mnmf.separation import separate
 from tests.reference import ntf as naive
 from tests.test_cli import RATE, ensemble
 
@@ -349,7 +350,7 @@ def test_the_methods_start_as_they_say(evidence):
             METHODS[name].prior(Evidence(evidence.X_FTM, evidence.spots, None), 3, np.random.default_rng(0))
 
 
-def test_blind_panning_hears_the_solos_and_finds_the_spots(tmp_path, monkeypatch):
+def test_blind_panning_hears_the_solos_and_finds_the_spots(tmp_path):
     """Bases that belong to other players' spots come back in the order of the spots."""
     take, solos, _ = ensemble(seconds=2)
     sf.write(tmp_path / "take.wav", take, RATE, "FLOAT")
@@ -362,8 +363,8 @@ def test_blind_panning_hears_the_solos_and_finds_the_spots(tmp_path, monkeypatch
         seen.append(METHODS["ntf-panning-blind"].prior(evidence, n_components, rng))
         return Prior(W=seen[0].W[[1, 2, 0]], spots=seen[0].spots).hold("W")
 
-    monkeypatch.setitem(METHODS, "misled", replace(METHODS["ntf-panning-blind"], prior=prior))
-    result = separate(session, "misled", components=12)
+    misled = replace(METHODS["ntf-panning-blind"], prior=prior)
+    result = separate(session, method=misled, components=12)
     np.testing.assert_array_equal(result.model.W_.argmax(axis=1), seen[0].W.astype(np.float32).argmax(axis=1))
 
 
@@ -375,7 +376,7 @@ def test_the_methods_separate_a_small_take(tmp_path):
     session = Session.open(tmp_path / "take.wav", solos=tmp_path / "solos.txt", solo_take=tmp_path / "solos.wav")
     before = metrics.bss_eval(truth, take[:, :3]).sdr.mean()
     gains = {
-        name: metrics.bss_eval(truth, separate(session, name, components=12).stems_LN).sdr.mean() - before
+        name: metrics.bss_eval(truth, separate(session, method=name, components=12).stems_LN).sdr.mean() - before
         for name in ("ntf-panning", "ntf-panning-blind")
     }
     assert gains["ntf-panning"] > 5

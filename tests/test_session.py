@@ -6,7 +6,7 @@ import soundfile as sf
 
 from mnmf import Session
 from mnmf.errors import AudioFileError, MarkerError, MnmfError, SessionError
-from mnmf.session import match_spots
+from mnmf.whose import match_spots
 
 RATE = 8000
 BLEED = 10 ** (-10 / 20)
@@ -50,14 +50,14 @@ def room(tmp_path, rng):
 
 
 def mics_of(session):
-    return [spot.mics for spot in session.spots]
+    return list(session.spots)
 
 
 def test_spots_are_found_by_the_solos(room):
     session = Session.open(**room(order=[2, 0, 1]))
     assert session.sources == ("violin", "viola", "cello")
     assert mics_of(session) == [(1,), (2,), (0,)]
-    assert all(spot.margin_db > 5 for spot in session.spots)
+    assert all(margin > 5 for margin in session.margins_db)
     assert "mic 2, where its solo is" in session.describe_spot(0)
 
 
@@ -95,8 +95,8 @@ def test_a_given_spot_wins(room):
     files = room()
     session = Session.open(**files, spots={"violin": "3", "cello": 1})
     assert mics_of(session) == [(2,), (1,), (0,)]
-    assert session.spots[0].margin_db is None
-    assert session.spots[1].margin_db > 5
+    assert session.margins_db[0] is None
+    assert session.margins_db[1] > 5
 
 
 def test_two_sources_on_one_mic_are_refused_until_told(room):
@@ -169,7 +169,7 @@ def test_without_solos_sources_follow_the_mics(room):
     files = room(extra=1)
     session = Session.open(files["take"], sources=["a", "b", "c"], ambient=[2])
     assert mics_of(session) == [(0,), (2,), (3,)]
-    assert session.solo_take is session.take
+    assert session.solo_recording is session.recording
     with pytest.raises(SessionError, match="5 sources without a spot, 4 mics left"):
         Session.open(files["take"], sources=list("abcde"))
     with pytest.raises(SessionError, match="nobody's spot: mic 4"):

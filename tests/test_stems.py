@@ -10,7 +10,7 @@ from mnmf import STFT, FastMNMF2, NoteDictionary, Session, priors
 from mnmf.errors import ArgumentError
 from mnmf.methods import Evidence
 from mnmf.priors import Mask, estimate, estimate_covariances, estimate_shares, estimate_trust
-from mnmf.separate import separate
+from mnmf.separation import separate
 
 RATE = 8000
 STFT_ = STFT(512)
@@ -175,7 +175,7 @@ def test_a_dictionary_and_estimates_where_only_one_can_be(tmp_path, take):
     with pytest.raises(ArgumentError, match="with a dictionary ntf-panning has no use for estimates"):
         separate(
             Session.open(tmp_path / "take.wav", sources=NAMES),
-            "ntf-panning",
+            method="ntf-panning",
             dictionary=notes,
             estimator=lambda audio, rate: audio,
         )

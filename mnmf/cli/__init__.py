@@ -1,0 +1,50 @@
+"""The commands, one file each.  The only package that prints, and the only one that knows of terminals and exit codes.
+
+`run` is what ``mnmf`` and ``python -m mnmf`` call.  What needs numba or pyroomacoustics is imported by the command that
+uses it, so that ``--help`` and mistakes are quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from mnmf._version import __version__
+from mnmf.cli import demo, methods, notes, score, separate
+from mnmf.cli._terminal import REFUSED, fail
+from mnmf.errors import MnmfError
+
+__all__ = ["run"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mnmf")
+def group() -> None:
+    """Separate musicians who played together in one room, from their close microphones."""
+
+
+for _module in (separate, score, demo, methods, notes):
+    group.add_command(_module.command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, or 2 after one line on stderr that says what to change."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        # Not group.main, which prints on its own when interrupted.
+        with group.make_context("mnmf", words) as context:
+            group.invoke(context)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return REFUSED
+    except click.ClickException as error:
+        return fail(f"{error.format_message().rstrip('.')} (see mnmf --help)")
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except (MnmfError, OSError) as error:
+        return fail(str(error))
+    except MemoryError:
+        return fail("not enough memory for this take; cut it into shorter ones or use fewer --components")
+    return 0

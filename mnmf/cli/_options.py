@@ -1,0 +1,116 @@
+"""Options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnmf.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from mnmf.notes import NoteDictionary
+
+__all__ = [
+    "EMBEDDED",
+    "Renamed",
+    "file_target",
+    "joined_dictionary",
+    "listed",
+    "named_dictionary",
+    "spots_by_name",
+    "tuning_options",
+]
+
+EMBEDDED = "orchestra"  # the dictionary of notes that comes with mnmf
+
+
+class Renamed(click.Option):
+    """An option that also answers to its former name, which the help leaves out."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return what the help says, under the first name only."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
+def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that decide how a take is separated."""
+    for option in (
+        click.option("--components", type=int, help="Bases per source."),
+        click.option(
+            "--dictionary",
+            multiple=True,
+            metavar="NAME[=FILE]",
+            help="Notes to take bases from: orchestra, which is embedded, or a name for a file of `mnmf notes build`; "
+            "repeatable, the last one that has an instrument counts.",
+        ),
+        click.option("--iterations", type=int, help="Updates of the model."),
+        click.option("--window", type=float, metavar="SECONDS", help="Length of the analysis window."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Decides every random start."),
+        click.option("--method", metavar="NAME", help="See `mnmf methods`."),
+        click.option("--overwrite", is_flag=True, help="Replace stems of an earlier run."),
+    ):
+        command = option(command)
+    return command
+
+
+def listed(text: str | None) -> list[str] | None:
+    """Return the names in 'a,b,c'."""
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def spots_by_name(options: Sequence[str]) -> dict[str, list[str]]:
+    """Return the microphones of each source from repeated NAME=MIC."""
+    spots: dict[str, list[str]] = {}
+    for option in options:
+        name, equals, mic = option.rpartition("=")
+        if not (name.strip() and equals and mic.strip()):
+            raise ArgumentError(f"--spot wants NAME=MIC, as in --spot violin=2; got {option!r}")
+        spots.setdefault(name.strip(), []).append(mic.strip())
+    return spots
+
+
+def joined_dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:
+    """Return the dictionaries that are named, joined into one, and the files they came from."""
+    joined: NoteDictionary | None = None
+    files: list[Path] = []
+    for option in options:
+        notes, more = named_dictionary(option)
+        joined = notes if joined is None else joined | notes
+        files += more
+    return joined, files
+
+
+def named_dictionary(option: str, bare_files: bool = False) -> tuple[NoteDictionary, list[Path]]:
+    """Return the dictionary that NAME or NAME=FILE means, or FILE with `bare_files`, and the file it came from."""
+    from mnmf.notes import NoteDictionary
+
+    name, equals, path = (part.strip() for part in option.partition("="))
+    if not equals and name == EMBEDDED:
+        return NoteDictionary.embedded(), []
+    # The name of a file may have an equals sign of its own.
+    if bare_files and (not (name and path) or Path(option).exists()):
+        return NoteDictionary.load(option), [Path(option)]
+    if equals and not (name and path):
+        raise ArgumentError(f"--dictionary wants NAME or NAME=FILE, as in --dictionary rwc=rwc.npz; got {option!r}")
+    if not equals:
+        raise ArgumentError(f"there is no embedded dictionary {name!r}, only {EMBEDDED}; for a file say NAME=FILE")
+    notes = NoteDictionary.load(path)
+    notes.name = name
+    return notes, [Path(path)]
+
+
+def file_target(out: str, suffixes: Sequence[str]) -> Path:
+    """Return the file that --out names, if its name ends as it must."""
+    target = Path(out)
+    if not out or not target.name or out.endswith(("/", "\\")):
+        raise ArgumentError(f"--out {out!r} names no file")
+    if target.suffix.lower() not in suffixes:
+        raise ArgumentError(f"--out {out!r} must end in {' or '.join(suffixes)}")
+    return target

@@ -1,0 +1,115 @@
+"""One run: separate a session, write its stems and their manifest, and say what a user should know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnmf.cli._terminal import interruptible, progress, say, warn
+from mnmf.errors import MnmfError
+from mnmf.output import OutputFolder
+
+if TYPE_CHECKING:
+    from mnmf.notes import NoteDictionary
+    from mnmf.priors import Estimator
+    from mnmf.separation import Separation
+    from mnmf.session import Session
+
+__all__ = ["Helpers", "declared_files", "introduce", "separate_into", "stale_stems"]
+
+SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """What else a run may learn from: notes and estimates, the files they came from, and what they were in words."""
+
+    dictionary: NoteDictionary | None = None
+    estimator: Estimator | None = None
+    trust: float | None = None
+    files: list[Path] = field(default_factory=list)
+    described: str | None = None
+
+
+def introduce(session: Session) -> None:
+    """Say whose microphone is whose, before any work is done."""
+    for n, source in enumerate(session.sources):
+        say(f"{source}: {session.describe_spot(n)}")
+    if session.ambient:
+        say("ambient: " + ", ".join(map(session.describe_mic, session.ambient)))
+    if session.ignored:
+        say(f"ignored labels: {', '.join(session.ignored)}")
+
+
+def declared_files(session: Session, inside: str = "") -> list[str]:
+    """Return the files of a separation; the manifest last, because it vouches for the others."""
+    from mnmf.manifest import MANIFEST, stem_files
+
+    return [inside + name for name in (*stem_files(session), MANIFEST)]
+
+
+def stale_stems(out: Path, session: Session) -> list[str]:
+    """Return the stems of an earlier run in `out` that this one will not replace."""
+    from mnmf.manifest import read_stems
+
+    declared = declared_files(session)
+    with suppress(MnmfError):
+        return [stem.file for stem in read_stems(out) if stem.file not in declared and (out / stem.file).is_file()]
+    return []
+
+
+def separate_into(
+    folder: OutputFolder, session: Session, near: Path, tuning: Mapping[str, Any], helpers: Helpers, inside: str = ""
+) -> None:
+    """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`."""
+    from mnmf import manifest
+    from mnmf.methods import DEFAULT_METHOD, find_method
+    from mnmf.separation import separate
+
+    recipe = find_method(tuning["method"] or DEFAULT_METHOD, dictionary=helpers.dictionary is not None)
+    if session.passages and session.without_solo() and recipe.solos == "useful":
+        warn(f"no solo of {', '.join(session.without_solo())}: one of every source would help more")
+    options: dict[str, Any] = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
+    options |= {} if helpers.trust is None else {"trust": helpers.trust}
+
+    with progress("read") as tell:
+
+        def work() -> tuple[Separation, dict[str, int]]:
+            separation = separate(
+                session,
+                method=recipe,
+                dictionary=helpers.dictionary,
+                estimator=helpers.estimator,
+                progress=tell,
+                **options,
+            )
+            clipped = manifest.write_stems(session, separation, folder, inside)
+            more = {} if helpers.described is None else {"estimates": helpers.described}
+            facts = manifest.manifest(session, separation, clipped, near, helpers.files, more)
+            manifest.write(folder.path(inside + manifest.MANIFEST), facts)
+            return separation, clipped
+
+        separation, clipped = interruptible(work)
+    _remark(session, separation, clipped)
+    say(f"{len(session.sources)} sources by {recipe.name} in {sum(separation.seconds.values()):.1f} s")
+
+
+def _remark(session: Session, separation: Separation, clipped: Mapping[str, int]) -> None:
+    """Say on stderr what may have cost quality."""
+    lasting = {name: sum(p.stop - p.start for p in session.passages if p.source == name) for name in session.sources}
+    short = [f"{name} {seconds:.1f} s" for name, seconds in lasting.items() if 0 < seconds < SHORT_SOLO]
+    if short:
+        warn(
+            f"short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s of playing shows few frequencies and "
+            "can do more harm than good; label more (claps may be as short)"
+        )
+    if separation.not_estimated:
+        names = ", ".join(separation.not_estimated)
+        warn(f"no estimate of {names}: what the spot hears stands in for it")
+    for m in separation.levels.silent_mics:
+        warn(f"mic {m + 1} is practically silent in the take")
+    for source, count in clipped.items():
+        warn(f"{source}: {count} samples clipped at full scale")

@@ -1,0 +1,65 @@
+"""``mnmf demo``: a string quartet in a simulated room, separated again and scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from mnmf.cli._options import joined_dictionary, tuning_options
+from mnmf.cli._run import Helpers, introduce, separate_into
+from mnmf.cli._terminal import interruptible, say, show
+from mnmf.cli.score import score_table
+from mnmf.output import OutputFolder
+
+TAKE, REFERENCE, SOLO_TAKE, LABELS = "mixture.flac", "reference.flac", "solos.flac", "solos.txt"
+
+
+@click.command("demo")
+@click.option("--out", default="demo", show_default=True, metavar="DIR", help="Where everything goes.")
+@tuning_options
+def command(out: str, overwrite: bool, **tuning: Any) -> None:
+    """Play a string quartet in a simulated room, separate it again and print the score.
+
+    DIR gets the take as its four spots heard it, the solo passages with their markers, the true images, and the stems.
+    """
+    from mnmf import data
+    from mnmf.manifest import MANIFEST
+    from mnmf.score import score_stems
+    from mnmf.session import Session
+
+    quartet = data.quartet()
+    stems = [f"stems/{name}.flac" for name in quartet.names]
+    files = [TAKE, REFERENCE, SOLO_TAKE, LABELS, *stems, f"stems/{MANIFEST}"]
+    helpers = Helpers(*joined_dictionary(tuning["dictionary"])[:1])
+    with OutputFolder(out, files, overwrite=overwrite) as folder:
+        with Console(stderr=True).status("a string quartet takes its seats"):
+            interruptible(lambda: _play(folder))
+        session = Session.open(folder.path(TAKE), solos=folder.path(LABELS), solo_take=folder.path(SOLO_TAKE))
+        introduce(session)
+        # The manifest's paths are relative, so they hold before and after the folder is in its place.
+        stems_dir = folder.path(f"stems/{MANIFEST}").parent
+        separate_into(folder, session, stems_dir, tuning, helpers, "stems/")
+        result = interruptible(lambda: score_stems(stems_dir, [folder.path(REFERENCE)], [folder.path(TAKE)]))
+        folder.publish()
+    show(score_table(result))
+    paths = [Path(out) / name for name in (TAKE, LABELS, SOLO_TAKE)]
+    say("The same by hand: mnmf separate {} --solos {} --solo-take {} --out stems".format(*paths))
+
+
+def _play(folder: OutputFolder) -> None:
+    """Write what the spots hear of the quartet and of each player alone, and the truth."""
+    from mnmf import audio, data, markers, simulate
+
+    quartet = data.quartet()
+    scene = simulate.chamber_scene(quartet.names)
+    images_LMN = simulate.render(scene, quartet.stems_LN, quartet.sample_rate)
+    solos_LM, passages = simulate.solo_take(scene, list(quartet.solos_LN.T), quartet.sample_rate)
+    own_LN = images_LMN[:, list(scene.spots), range(len(scene.spots))]
+    mixture_LM = images_LMN.sum(axis=2)
+    peak = max(abs(mixture_LM).max(), abs(solos_LM).max(), abs(own_LN).max())
+    for name, x_LM in ((TAKE, mixture_LM), (REFERENCE, own_LN), (SOLO_TAKE, solos_LM)):
+        audio.write(folder.path(name), x_LM * (0.9 / peak), quartet.sample_rate)
+    markers.write_audacity(folder.path(LABELS), passages)

@@ -1,0 +1,143 @@
+"""``mnmf separate``: from a take to one stem a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mnmf.cli._options import EMBEDDED, Renamed, joined_dictionary, listed, spots_by_name, tuning_options
+from mnmf.cli._run import Helpers, declared_files, introduce, separate_into, stale_stems
+from mnmf.cli._terminal import say, warn
+from mnmf.errors import ArgumentError, check_number
+from mnmf.output import OutputFolder
+
+if TYPE_CHECKING:
+    from mnmf.session import Session
+
+
+@click.command("separate")
+@click.argument("take", nargs=-1, required=True, metavar="TAKE...")
+@click.option("--out", required=True, metavar="DIR", help="Where the stems go.")
+@click.option("--solos", metavar="MARKERS", help="Marker file naming each source's solo passage.")
+@click.option(
+    "--solo-take",
+    multiple=True,
+    metavar="FILE",
+    help="What the markers refer to, if not the take; repeat it for one file a mic.",
+)
+@click.option("--sources", metavar="A,B,C", help="Names, in the order of the results.")
+@click.option(
+    "--spot", multiple=True, metavar="NAME=MIC", help="Whose mic: its channel from 1 on, or its name; repeatable."
+)
+@click.option("--ambient", multiple=True, metavar="MIC", help="A mic that is nobody's spot; repeatable.")
+@click.option(
+    "--instruments",
+    metavar="A,B,C",
+    help="What the sources play, in their order, to be looked up in the dictionary; their names if not given.",
+)
+@click.option(
+    "--estimates",
+    "--prior-stems",
+    "estimates",
+    cls=Renamed,
+    metavar="DIR",
+    help="Estimates of the sources to start from: one file a source, made by any tool.",
+)
+@click.option(
+    "--estimate-command",
+    "--prior-command",
+    "estimate_command",
+    cls=Renamed,
+    metavar="'PROGRAM … {in} … {out}'",
+    help="A program that makes them: it reads the file {in} and writes one file a source to the folder {out}; with "
+    "{source} or {query} it runs once a source, from its spot to the file {out}. There is no shell.",
+)
+@click.option(
+    "--estimate-timeout",
+    "--prior-timeout",
+    "estimate_timeout",
+    cls=Renamed,
+    type=float,
+    metavar="SECONDS",
+    help="Stop the program after so long; an hour if not given.",
+)
+@click.option(
+    "--trust",
+    "--prior-weight",
+    "trust",
+    cls=Renamed,
+    type=float,
+    metavar="0..1",
+    help="How far the estimates count: 0, not at all, to 1, as far as they seem better than what the spots hear; 1 if "
+    "not given.",
+)
+@tuning_options
+def command(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
+    """Separate a take into one stem a source.
+
+    TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), or a session.toml.
+    """
+    session = _opened(take, options)
+    if options["instruments"] and not options["dictionary"]:
+        options["dictionary"] = (EMBEDDED,)
+    if not out:
+        raise ArgumentError("--out is empty; name the folder the stems go to")
+    introduce(session)
+    stale = stale_stems(Path(out), session)
+    helpers = _helpers(session, options)
+    inputs = [*session.recording.paths, *session.solo_recording.paths, *helpers.files]
+    inputs += [session.markers] if session.markers is not None else []
+    with OutputFolder(out, declared_files(session), inputs=inputs, overwrite=overwrite) as folder:
+        separate_into(folder, session, Path(out), options, helpers)
+        folder.publish()
+    say(f"stems in {out}")
+    if stale:
+        warn(f"still there from an earlier run: {', '.join(stale)}")
+
+
+def _opened(take: tuple[str, ...], options: dict[str, Any]) -> Session:
+    from mnmf.session import Session
+
+    given: dict[str, Any] = {
+        "solos": options["solos"],
+        "solo_take": options["solo_take"],
+        "sources": listed(options["sources"]),
+        "spots": spots_by_name(options["spot"]),
+        "ambient": options["ambient"],
+        "instruments": listed(options["instruments"]),
+    }
+    given = {name: value for name, value in given.items() if value}
+    if len(take) == 1 and take[0].lower().endswith(".toml"):
+        return Session.from_toml(take[0], **given)
+    return Session.open(take, **given)
+
+
+def _helpers(session: Session, options: dict[str, Any]) -> Helpers:
+    """Return the dictionary and the estimator that the options name."""
+    dictionary, files = joined_dictionary(options["dictionary"])
+    folder, program = options["estimates"], options["estimate_command"]
+    timeout, trust = options["estimate_timeout"], options["trust"]
+    if folder is not None and program is not None:
+        raise ArgumentError("--estimates and --estimate-command both give estimates of the sources; give one of them")
+    if timeout is not None and program is None:
+        raise ArgumentError("--estimate-timeout limits --estimate-command; give one")
+    if trust is not None:
+        if folder is None and program is None:
+            raise ArgumentError("--trust weighs --estimates or --estimate-command; give one of them")
+        trust = check_number("--trust", trust, 0.0, 1.0)
+    if folder == "":
+        raise ArgumentError("--estimates needs the folder that holds them")
+    if folder is not None:
+        from mnmf.estimators import StemFolder
+
+        found = StemFolder(folder, session.sources)
+        return Helpers(dictionary, found, trust, [*files, *found.files.values()], f"files in {folder}")
+    if program is not None:
+        from mnmf.estimators import TIMEOUT, Command, cached
+
+        limit = TIMEOUT if timeout is None else timeout
+        run = Command(program, session.sources, session.spots.references, session.queries, timeout=limit)
+        return Helpers(dictionary, cached(run), trust, files, program)
+    return Helpers(dictionary, files=files)

@@ -1,0 +1,329 @@
+"""The whole story, from a take to its stems: where everything else meets.  No equations, no files, no printing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError, check_count, check_number
+from mnmf.methods import DEFAULT_METHOD, Evidence, Method, find_method
+from mnmf.notes import NoteDictionary
+from mnmf.priors import Estimator, Prior, estimate
+from mnmf.stft import STFT, Analysis
+from mnmf.take import Levels, Take
+
+__all__ = ["Separation", "separate"]
+
+Array = NDArray[Any]
+Progress = Callable[[str, float], Any]
+
+TRUST = 1.0  # in estimates of the sources, compared with what the spots hear
+
+
+class Holder(Protocol):
+    """What can be asked for its take, such as a `Session` of files."""
+
+    def take(self) -> Take:
+        """Return the take in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Separation:
+    """What `separate` returns: the stems, and every source at every microphone on demand.
+
+    Attributes
+    ----------
+    take : Take
+        What was separated.
+    stems_LN : float32 or float64 as the take, shape (samples, sources)
+        Each source at its own spot, at the level of the take.
+    method : Method
+        The recipe.
+    model : one of `mnmf.models`
+        The fitted model, of the frequencies of `analysis` from the method's lowest on.
+    analysis : STFT or Waveform
+        The analysis it was fitted to.
+    levels : Levels
+        What was taken off the take before.
+    parameters : dict
+        Everything that, with the take, decides the result.
+    seconds : dict
+        How long each stage took.
+    not_estimated : tuple of str
+        Sources of which the estimator, if there was one, gave no estimate.
+    """
+
+    take: Take
+    stems_LN: Array
+    method: Method
+    model: Any
+    analysis: Analysis
+    levels: Levels
+    parameters: dict[str, Any]
+    seconds: dict[str, float]
+    not_estimated: tuple[str, ...] = ()
+
+    def image(self, source: int | str, mics: int | str | Sequence[int | str] | None = None) -> Array:
+        """Return one source as some microphones heard it, at the level of the take.
+
+        At its own spot this is its stem.  At every microphone the images of all sources and `residual_LM` sum to the
+        take.
+
+        Parameters
+        ----------
+        source : int or str
+            Its number from 0, or its name.
+        mics : int, str or a sequence of them, optional
+            Microphones by number from 0 or by name; all of them if not given.
+
+        Returns
+        -------
+        float, shape (samples, mics), or (samples,) for a single microphone that is not in a sequence
+        """
+        single = isinstance(mics, int | str | np.integer)
+        several: Any = range(len(self.take.mic_names)) if mics is None else [mics] if single else mics
+        chosen = [self.take.mic(m) for m in several]
+        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
+        image_LI = _image(self, X_FTM, low_FTM, self.take.source(source), chosen)
+        return image_LI[:, 0] if single else image_LI
+
+    @cached_property
+    def residual_LM(self) -> Array:
+        """What belongs to nobody, (samples, mics): the take less the images of all sources.
+
+        Offset and rumble of microphones that are nobody's spot, and what the model does not explain.
+        """
+        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
+        mics = range(len(self.take.mic_names))
+        residual_LM = self.take.x_LM.astype(np.float64)
+        for n in range(len(self.take.sources)):  # one at a time, for memory
+            residual_LM -= _image(self, X_FTM, low_FTM, n, mics)
+        return residual_LM.astype(self.take.x_LM.dtype)
+
+    def __repr__(self) -> str:
+        return f"Separation({', '.join(self.take.sources)} by {self.method.name} in {sum(self.seconds.values()):.1f} s)"
+
+
+def separate(
+    take: Take | Holder | Array,
+    sample_rate: int | None = None,
+    *,
+    method: str | Method = DEFAULT_METHOD,
+    seed: int = 0,
+    window: float | None = None,
+    iterations: int | None = None,
+    components: int | None = None,
+    dictionary: NoteDictionary | None = None,
+    estimator: Estimator | None = None,
+    trust: float = TRUST,
+    progress: Progress | None = None,
+    **known: Any,
+) -> Separation:
+    """Recover each player's own sound at its own spot.
+
+    Parameters
+    ----------
+    take : Take, Session, or float array of shape (samples, mics)
+        What was recorded.
+    sample_rate : int
+        In hertz, with an array.
+    method : str or Method
+        One of `METHODS`, or a recipe of one's own.
+    seed : int
+        Decides every random start; the same seed gives the same stems, byte for byte.
+    window : float, optional
+        Analysis window in seconds, rounded to a length that transforms fast.
+    iterations, components : int, optional
+        Updates of the model, and bases per source; the method's own if not given.
+    dictionary : NoteDictionary, optional
+        Takes the place of bases from solos, in methods whose bases are given; its notes are the components.
+    estimator : priors.Estimator, optional
+        Estimates the sources; the method starts from the part of each spot that those ascribe to its player.
+    trust : float
+        How far estimates count compared with what the spots themselves hear: 0, not at all, to 1, as far as they seem
+        the better ones (`priors.estimate_trust`).
+    progress : callable, optional
+        Called with the name of a stage and the part of it that is done, 0 to 1.
+    **known
+        With an array, what `Take.of` takes: solos, solo_LM, sources, spots, ambient, mic_names, instruments.
+
+    Returns
+    -------
+    Separation
+
+    Raises
+    ------
+    ArgumentError
+        An unknown method, a number out of range, or an estimate that does not fit the take.
+    SessionError
+        The method needs what the take lacks.
+    AudioFileError
+        A file of a session cannot be read, or holds NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import separate
+    >>> x_LM = np.random.default_rng(0).standard_normal((4000, 2))
+    >>> separate(x_LM, 8000, sources=["violin", "cello"], iterations=2, components=2).stems_LN.shape
+    (4000, 2)
+    """
+    recipe = find_method(method, dictionary=dictionary is not None)
+    check_count("seed", seed, 0)
+    check_number("trust", trust, 0.0, 1.0)
+    given = _given(take, sample_rate, known)
+    recipe.check(given, dictionary=dictionary is not None, estimates=estimator is not None)
+    sizes = recipe.sizes(components, iterations, dictionary=dictionary is not None)
+    instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
+    recipe.analysis(48000, window)  # refuses a window before anything is read
+    clock = _Clock(progress)
+    clock.start("read")
+    heard = given if isinstance(given, Take) else given.take()
+    notes = None if dictionary is None else (dictionary, instruments)
+    estimated = None if estimator is None else _estimated(estimator, heard, clock)
+    return _Story(heard, recipe, recipe.analysis(heard.sample_rate, window), sizes, notes, clock).run(
+        seed, estimated, trust
+    )
+
+
+def _given(take: Any, sample_rate: int | None, known: dict[str, Any]) -> Any:
+    """Return the take or session that was given, or the take that an array makes."""
+    if isinstance(take, Take) or hasattr(take, "take"):
+        if sample_rate is not None or known:
+            extra = "sample_rate" if sample_rate is not None else next(iter(known))
+            raise ArgumentError(f"{extra} is for arrays; a Take or Session has its own, so leave it out")
+        return take
+    if isinstance(sample_rate, str) or sample_rate is None:
+        raise ArgumentError("an array needs its sample rate in hertz: separate(x_LM, sample_rate, method=…)")
+    try:
+        return Take.of(take, sample_rate, **known)
+    except TypeError as error:
+        if "keyword argument" not in str(error):
+            raise
+        raise ArgumentError(f"separate has no such argument: {str(error).split('argument')[-1].strip()}") from error
+
+
+@dataclass
+class _Story:
+    """The way from a take to a fitted model and its stems, for one method and its numbers."""
+
+    take: Take
+    recipe: Method
+    analysis: Analysis
+    sizes: tuple[int, int]  # components and iterations
+    notes: tuple[NoteDictionary, list[str]] | None  # and which of its instruments each source is
+    clock: _Clock
+
+    def run(self, seed: int, estimated: tuple[Array, tuple[str, ...]] | None, trust: float) -> Separation:
+        components, iterations = self.sizes
+        rng = np.random.default_rng(seed)
+        self.clock.start("analyse")
+        levels = Levels.of(self.take, self.recipe.lowest)
+        low_FTM, X_FTM = levels.into(self.take.x_LM, self.analysis)
+
+        self.clock.start("prepare")
+        evidence = self._evidence(levels, X_FTM, None if estimated is None else estimated[0], trust)
+        prior = self.recipe.prior(evidence, components, rng)
+        evidence = Evidence(X_FTM, evidence.spots)  # what the prior has learned from may go now, for memory
+
+        self.clock.start("fit")
+        model = self.recipe.fit(
+            evidence,
+            prior,
+            components=components,
+            iterations=iterations,
+            rng=rng,
+            callback=lambda done, _: self.clock.tell(done / iterations),
+        )
+
+        self.clock.start("reconstruct")
+        stems_LN = np.empty((self.take.n_samples, len(self.take.spots)), self.take.x_LM.dtype)
+        parameters = self._parameters(seed, model) | ({} if estimated is None else {"trust": trust})
+        missing = () if estimated is None else estimated[1]
+        separation = Separation(
+            self.take,
+            stems_LN,
+            self.recipe,
+            model,
+            self.analysis,
+            levels,
+            parameters,
+            self.clock.seconds,
+            missing,
+        )
+        for n, own in enumerate(self.take.spots.references):  # one at a time, for memory
+            stems_LN[:, n] = _image(separation, X_FTM, low_FTM, n, [own])[:, 0]
+            self.clock.tell((n + 1) / len(self.take.spots))
+        self.clock.stop()
+        return separation
+
+    def _evidence(self, levels: Levels, X_FTM: Array, estimates_LN: Array | None, trust: float) -> Evidence:
+        take, analysis = self.take, self.analysis
+
+        def notes(exponent: float) -> Prior:
+            assert self.notes is not None
+            assert isinstance(analysis, STFT)
+            dictionary, instruments = self.notes
+            first = levels.first(analysis)
+            return dictionary.prior(instruments, analysis.window_length, take.sample_rate, take.spots, exponent, first)
+
+        solo = levels.solos(take, analysis) if self.recipe.hears_solos else None
+        E_FTN = None if estimates_LN is None else levels.estimates(take, estimates_LN, analysis)
+        return Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)
+
+    def _parameters(self, seed: int, model: Any) -> dict[str, Any]:
+        parameters: dict[str, Any] = {"seed": seed}
+        if isinstance(self.analysis, STFT):
+            parameters |= {"window_samples": self.analysis.window_length, "hop_samples": self.analysis.hop}
+        if self.recipe.components:
+            parameters["components"] = self.sizes[0]
+        parameters["iterations"] = self.sizes[1]
+        if self.notes is not None:
+            dictionary, instruments = self.notes
+            parameters |= {"components": model.W_.shape[2], "dictionary": dictionary.name, "instruments": instruments}
+        return parameters
+
+
+def _estimated(estimator: Estimator, take: Take, clock: _Clock) -> tuple[Array, tuple[str, ...]]:
+    """Return an estimate of each source at its own spot, (L, N), at the level of the take, and which are missing."""
+    clock.start("estimate")
+    x_LM = Levels.of(take).centred(take.x_LM)
+    return estimate(estimator, x_LM, take.sample_rate, take.sources, take.spots)
+
+
+def _image(separation: Separation, X_FTM: Array, low_FTM: Array, source: int, mics: Sequence[int]) -> Array:
+    """Return the image of one source at some microphones, (L, I), at the level of the take."""
+    image_FTI = separation.model.images(X_FTM, source, list(mics))
+    take, analysis = separation.take, separation.analysis
+    return separation.levels.back(image_FTI, low_FTM, source, mics, analysis, take.n_samples)
+
+
+class _Clock:
+    """Times the stages and passes on how far each has come."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._stage = ""
+        self._since = 0.0
+
+    def start(self, stage: str) -> None:
+        self.stop()
+        self._stage, self._since = stage, time.perf_counter()
+        self.tell(0.0)
+
+    def tell(self, done: float) -> None:
+        if self._progress is not None and self._stage:
+            self._progress(self._stage, done)
+
+    def stop(self) -> None:
+        if self._stage:
+            self.tell(1.0)
+            self.seconds[self._stage] = time.perf_counter() - self._since
+        self._stage = ""

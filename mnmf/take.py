@@ -1,0 +1,405 @@
+"""A take in memory, and what is taken off it before a model sees it and given back afterwards.
+
+`Take` holds the sound of every microphone and what is known about it: who played, whose microphone is whose, and what
+each player sounds like alone.  `Levels` holds what is no property of the music: constant offsets, the settings of the
+preamplifiers, and what lies below the lowest frequency a method separates.  Files live in `mnmf.session`, spectrograms
+in `mnmf.stft`; nothing here learns anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf import whose
+from mnmf.errors import ArgumentError, SessionError, check_audio, check_number
+from mnmf.spots import Spots
+from mnmf.stft import Analysis
+
+__all__ = ["Levels", "Take"]
+
+Array = NDArray[Any]
+Span = tuple[float, float]
+
+SILENT = 1e-3  # of the median microphone's RMS
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """What the microphones recorded, and what is known about it.
+
+    `Take.of` finds spots and cuts solo passages out of a recording; the constructor takes them as they are.
+
+    Parameters
+    ----------
+    x_LM : float, shape (samples, mics)
+        The recording.  float32 is enough for 24 bits and needs half the memory of float64.
+    sample_rate : int
+        In hertz.
+    spots : Spots, or sequence of int or of sequences of int, optional
+        For each source its own microphone(s), counted from 0, the reference spot first; every microphone in turn if
+        not given.  A microphone that nobody has here is ambient.
+    sources : sequence of str, optional
+        Names, in the order of the spots and of every result; those of the reference spots if not given.
+    mic_names : sequence of str, optional
+        '1', '2', … if not given.
+    solos : sequence of sequences of arrays (L, M), optional
+        For each source the sound of every passage in which it plays alone, at all microphones.
+    instruments : sequence of str, optional
+        What each source plays, for a dictionary of notes; the names of the sources if not given.
+
+    Raises
+    ------
+    ArgumentError
+        Arrays, names and spots that do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import Take
+    >>> x_LM = np.random.default_rng(0).standard_normal((8000, 3)).astype(np.float32)
+    >>> take = Take(x_LM, 8000, spots=(0, 2), sources=("violin", "cello"))
+    >>> take
+    Take(1.000 s of 3 mics at 8000 Hz: violin at mic 1, cello at mic 3)
+    >>> take.part(0, 4000).duration
+    0.5
+    """
+
+    x_LM: Array
+    sample_rate: int
+    # Spots, tuples and strings once the take is made; the constructor takes any sequences that make them.
+    spots: Any = ()
+    sources: Any = ()
+    mic_names: Any = ()
+    solos: Any = ()
+    instruments: Any = ()
+
+    def __post_init__(self) -> None:
+        x_LM = check_audio(self.x_LM)
+        check_number("sample_rate", self.sample_rate, 1.0, np.inf, " Hz")
+        M = x_LM.shape[1]
+        mics = tuple(map(str, self.mic_names)) or tuple(str(m + 1) for m in range(M))
+        spots = Spots(range(M) if self.spots is None or not len(self.spots) else self.spots).check(M)
+        sources = tuple(map(str, self.sources)) or tuple(mics[m] for m in spots.references)
+        solos = tuple(tuple(check_audio(alone, "solos") for alone in passages) for passages in self.solos)
+        counts = {
+            "mic_names": (len(mics), M, "microphones"),
+            "sources": (len(sources), len(spots), "spots"),
+            "solos": (len(solos) or len(spots), len(spots), "sources"),
+            "instruments": (len(self.instruments) or len(spots), len(spots), "sources"),
+        }
+        for name, (got, wanted, of_what) in counts.items():
+            if got != wanted:
+                raise ArgumentError(f"{name} must have one entry for each of {wanted} {of_what}, got {got}")
+        if len(set(sources)) < len(sources):
+            raise ArgumentError(f"sources: two have the same name; got {', '.join(sources)}")
+        if any(alone.shape[1] != M for passages in solos for alone in passages):
+            raise ArgumentError(f"solos must be of the {M} microphones of the take; pass arrays of shape (L, {M})")
+        checked: dict[str, Any] = {"x_LM": x_LM, "spots": spots, "sources": sources, "mic_names": mics, "solos": solos}
+        checked["instruments"] = tuple(self.instruments) or sources
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(
+        cls,
+        x_LM: Array,
+        sample_rate: int,
+        *,
+        solos: Mapping[str, Span | Sequence[Span]] | None = None,
+        solo_LM: Array | None = None,
+        sources: Sequence[str] | None = None,
+        spots: Mapping[str, int | str | Sequence[int | str]] | Sequence[int | Sequence[int]] = (),
+        ambient: Sequence[int | str] = (),
+        mic_names: Sequence[str] = (),
+        instruments: Sequence[str] = (),
+    ) -> Take:
+        """Make a take from arrays, and find out whose microphone is whose.
+
+        Parameters
+        ----------
+        x_LM, sample_rate, sources, mic_names, instruments
+            As for the class.  Without `sources` they are those of `solos`, else those of the microphones.
+        solos : mapping of source to (start, stop), or to several of them, optional
+            Where each source plays alone, in seconds of `solo_LM`, or of the take if that is not given.
+        solo_LM : float, shape (samples, mics), optional
+            The recording in which they do, by the same microphones.
+        spots : mapping of source to microphone(s), or sequence in the order of the sources, optional
+            Microphones by number from 0, or by name.  The others are found: by the solos, else by order.
+        ambient : microphones, optional
+            Those that are nobody's spot.
+
+        Raises
+        ------
+        ArgumentError, SessionError
+            Arrays and names that do not fit together; a source without a spot of its own, or a microphone left over.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mnmf import Take
+        >>> rng = np.random.default_rng(0)
+        >>> mixing_MN = np.array([[0.2, 1.0], [1.0, 0.1]])
+        >>> take = Take.of(
+        ...     rng.standard_normal((8000, 2)) @ mixing_MN.T,
+        ...     8000,
+        ...     solos={"violin": (0.0, 1.0), "cello": (1.0, 2.0)},
+        ...     solo_LM=np.repeat(np.eye(2), 8000, axis=0) * rng.standard_normal((16000, 1)) @ mixing_MN.T,
+        ... )
+        >>> take.spots
+        Spots((1,), (0,))
+        """
+        x_LM = check_audio(x_LM)
+        mics = tuple(map(str, mic_names)) or tuple(str(m + 1) for m in range(x_LM.shape[1]))
+        aside = tuple(dict.fromkeys(_numbered(mic, mics) for mic in ambient))
+        free = [m for m in range(len(mics)) if m not in aside]
+        names = list(sources or solos or [mics[m] for m in free])
+        given = _given(spots, names, mics)
+        alone = _cut(solos or {}, names, x_LM if solo_LM is None else check_audio(solo_LM, "solo_LM"), sample_rate)
+        found = whose.find_spots(
+            names,
+            mics,
+            solos={name: pieces for name, pieces in alone.items() if pieces},
+            sample_rate=sample_rate,
+            power_M=lambda: np.var(x_LM, axis=0, dtype=np.float64),
+            given=given,
+            ambient=aside,
+        )
+        return cls(x_LM, sample_rate, found.spots, names, mics, [alone[name] for name in names], instruments)
+
+    @property
+    def n_samples(self) -> int:
+        """Length L in samples."""
+        return len(self.x_LM)
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.sample_rate
+
+    def part(self, start: int, stop: int) -> Take:
+        """Return samples `start` to `stop` (exclusive) of the take, with all that is known about it.
+
+        The solos stay whole: how a player reaches the microphones is known for every part.
+        """
+        if not 0 <= start < stop <= self.n_samples:
+            raise ArgumentError(f"samples {start} to {stop} lie outside the take, which has {self.n_samples} samples")
+        return replace(self, x_LM=self.x_LM[start:stop])
+
+    def without_solo(self) -> tuple[str, ...]:
+        """Return the sources that have no solo passage."""
+        return tuple(name for n, name in enumerate(self.sources) if not self.solos or not self.solos[n])
+
+    def mic(self, mic: int | str) -> int:
+        """Return the microphone of that number from 0, or of that name."""
+        return _numbered(mic, self.mic_names)
+
+    def source(self, source: int | str) -> int:
+        """Return the source of that number from 0, or of that name."""
+        if isinstance(source, str):
+            if source not in self.sources:
+                raise ArgumentError(f"there is no source {source!r}, only {', '.join(self.sources)}")
+            return int(self.sources.index(source))
+        if not 0 <= source < len(self.sources):
+            raise ArgumentError(f"source must be from 0 to {len(self.sources) - 1}, or a name; got {source}")
+        return int(source)
+
+    def __repr__(self) -> str:
+        seats = ", ".join(f"{name} at mic {m + 1}" for name, m in zip(self.sources, self.spots.references))
+        return f"Take({self.duration:.3f} s of {len(self.mic_names)} mics at {self.sample_rate} Hz: {seats})"
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """What is taken off a take before a model sees it, and given back to what comes out.
+
+    A preamplifier's setting is no property of the room, so every microphone is brought to the same loudness, the RMS
+    about the mean.  A constant offset is no sound, and rumble below the lowest frequency is made by no player; either
+    would draw the model's attention.  Both belong to nobody: they return with the own source of the microphone that
+    heard them, and at any other microphone they stay in the residual, so that at every microphone the images of all
+    sources and the residual sum to the take.  Where two sources share a microphone the first one keeps them.
+
+    Attributes
+    ----------
+    offset_M : float, shape (M,)
+        The mean of each microphone, of the dtype of the take.
+    gains_M : float32, shape (M,)
+        What brings each microphone to equal loudness.
+    silent_mics : tuple of int
+        Those more than 60 dB below the median one.  They keep their level, or their noise would be brought to the
+        level of music.
+    owner_M : int, shape (M,)
+        The source that keeps what belongs to nobody at each microphone; -1 for none.
+    sample_rate : int
+        In hertz.
+    lowest : float
+        Below this frequency in hertz nothing is separated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import Take
+    >>> from mnmf.take import Levels
+    >>> x_LM = np.random.default_rng(0).standard_normal((4000, 2)) * [1.0, 0.1] + 0.5
+    >>> levels = Levels.of(Take(x_LM, 8000))
+    >>> print(np.std((x_LM - levels.offset_M) * levels.gains_M, axis=0).round(3))
+    [0.315 0.315]
+    """
+
+    offset_M: Array
+    gains_M: Array
+    silent_mics: tuple[int, ...]
+    owner_M: Array
+    sample_rate: int
+    lowest: float = 0.0
+
+    @classmethod
+    def of(cls, take: Take, lowest: float = 0.0) -> Levels:
+        """Measure a take; `lowest`, in hertz, is where a method begins to separate."""
+        offset_M = _offset(take.x_LM)
+        gains_M, silent_mics = _loudness(take.x_LM - offset_M)
+        owner_M = np.full(len(gains_M), -1)
+        for n in reversed(range(len(take.spots))):
+            owner_M[list(take.spots[n])] = n
+        for n in reversed(range(len(take.spots))):  # a reference spot counts more than a further one
+            owner_M[take.spots[n][0]] = n
+        return cls(offset_M, gains_M, silent_mics, owner_M, take.sample_rate, lowest)
+
+    def first(self, analysis: Analysis) -> int:
+        """Return the first bin of an analysis that is separated."""
+        first = int(np.searchsorted(analysis.frequencies(self.sample_rate), self.lowest))
+        return min(first, analysis.n_frequencies - 1)
+
+    def centred(self, x_LM: Array) -> Array:
+        """Return a recording without the offset of the take, at its own loudness."""
+        return np.asarray(x_LM - self.offset_M)
+
+    def into(self, x_LM: Array, analysis: Analysis) -> tuple[Array, Array]:
+        """Return what lies below the lowest frequency, and the spectrogram that a model sees, (F, T, M) both."""
+        X_FTM = analysis.analyse(self.centred(x_LM) * self.gains_M)
+        first = self.first(analysis)
+        return X_FTM[:first], X_FTM[first:]
+
+    def solos(self, take: Take, analysis: Analysis) -> tuple[Array, list[list[slice]]] | None:
+        """Return the solo passages one after another as a model sees them, and the frames of each source.
+
+        They are at the gains of the take, each without its own offset.  None if there are no solos.
+        """
+        pieces: list[Array] = []
+        frames: list[list[slice]] = []
+        first = 0
+        for passages in take.solos:
+            frames.append([])
+            for x_LM in passages:
+                X_FTM = analysis.analyse((x_LM - _offset(x_LM)) * self.gains_M)
+                # Only frames wholly within the passage: those at its ends would see the cut.
+                pieces.append(X_FTM[:, analysis.frames(0, len(x_LM), len(x_LM))])
+                frames[-1].append(slice(first, first + pieces[-1].shape[1]))
+                first += pieces[-1].shape[1]
+        if not pieces:
+            return None
+        return np.concatenate(pieces, axis=1)[self.first(analysis) :], frames
+
+    def estimates(self, take: Take, y_LN: Array, analysis: Analysis) -> Array:
+        """Return estimates of the sources at their own spots, (L, N), as a model sees them, (F, T, N)."""
+        gains_N = self.gains_M[take.spots.references]
+        return analysis.analyse(y_LN.astype(take.x_LM.dtype) * gains_N)[self.first(analysis) :]
+
+    def back(
+        self,
+        image_FTI: Array,
+        low_FTM: Array,
+        source: int,
+        mics: Sequence[int],
+        analysis: Analysis,
+        n_samples: int,
+    ) -> Array:
+        """Return the sound of a source at some microphones, at the level of the take.
+
+        Parameters
+        ----------
+        image_FTI : complex, shape (F, T, I)
+            The image of the source at I microphones, as the model gives it.
+        low_FTM : complex, shape (F', T, M)
+            What `into` kept from the model.
+        source : int
+        mics : sequence of int
+            The I microphones.
+        analysis : Analysis
+            The one that `into` was given.
+        n_samples : int
+            Length of the take.
+
+        Returns
+        -------
+        x_LI : float, shape (samples, I)
+        """
+        chosen = list(mics)
+        own_I = self.owner_M[chosen] == source
+        low_FTI = np.where(own_I, low_FTM[..., chosen], low_FTM.dtype.type(0))
+        x_LI = analysis.synthesise(np.concatenate([low_FTI, image_FTI]), n_samples)
+        x_LI /= self.gains_M[chosen]
+        x_LI += np.where(own_I, self.offset_M[chosen], self.offset_M.dtype.type(0))
+        return x_LI
+
+
+def _offset(x_LM: Array) -> Array:
+    return np.asarray(x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype))
+
+
+def _loudness(x_LM: Array) -> tuple[Array, tuple[int, ...]]:
+    """Return the gains, float32 (M,), that bring the microphones to one loudness, and the silent ones."""
+    rms_M = np.std(x_LM, axis=0, dtype=np.float64)
+    loud_M = rms_M > SILENT * np.median(rms_M)
+    if not loud_M.any():
+        loud_M = rms_M > 0
+    target = np.exp(np.mean(np.log(rms_M[loud_M]))) if loud_M.any() else 1.0
+    gains_M = np.where(loud_M, target / np.where(loud_M, rms_M, 1.0), 1.0).astype(np.float32)
+    return gains_M, tuple(int(m) for m in np.flatnonzero(~loud_M))
+
+
+def _numbered(mic: int | str, mic_names: Sequence[str]) -> int:
+    """Return the microphone of that number from 0, or of that name."""
+    if isinstance(mic, str):
+        if mic not in mic_names:
+            raise SessionError(f"there is no mic {mic!r}; names are: {', '.join(mic_names)}")
+        return list(mic_names).index(mic)
+    if not 0 <= mic < len(mic_names):
+        raise ArgumentError(f"mics must be from 0 to {len(mic_names) - 1}, or names; got {mic}")
+    return int(mic)
+
+
+def _given(spots: Any, names: Sequence[str], mic_names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return the spots that are given, by source."""
+    if not isinstance(spots, Mapping):
+        if len(spots) not in (0, len(names)):
+            raise ArgumentError(f"spots must have one entry for each of {len(names)} sources, got {len(spots)}")
+        spots = dict(zip(names, spots))
+    for name in spots:
+        if name not in names:
+            raise ArgumentError(f"spots name {name!r}, which is not among the sources: {', '.join(names)}")
+    several: dict[str, Any] = {
+        name: [mics] if isinstance(mics, int | np.integer | str) else mics for name, mics in spots.items()
+    }
+    return {name: tuple(_numbered(mic, mic_names) for mic in mics) for name, mics in several.items()}
+
+
+def _cut(solos: Mapping[str, Any], names: Sequence[str], x_LM: Array, sample_rate: float) -> dict[str, list[Array]]:
+    """Return the solo passages of each source, cut out of a recording."""
+    passages: dict[str, list[Array]] = {name: [] for name in names}
+    for name, spans in solos.items():
+        if name not in passages:
+            raise ArgumentError(f"solos name {name!r}, which is not among the sources: {', '.join(names)}")
+        for start, stop in [spans] if np.ndim(spans) == 1 else spans:
+            first, last = round(start * sample_rate), round(stop * sample_rate)
+            if not 0 <= first < last <= len(x_LM):
+                seconds = len(x_LM) / sample_rate
+                raise ArgumentError(
+                    f"solos: {name!r} plays alone from {start:g} to {stop:g} s, but the recording lasts {seconds:.3f} s"
+                )
+            passages[name].append(x_LM[first:last])
+    return passages
