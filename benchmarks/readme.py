@@ -2,9 +2,9 @@
 
     python benchmarks/readme.py [--quick]
 
-Between ``<!-- figures: NAME -->`` and ``<!-- end -->`` stands what the function NAME below makes of the results, or,
-for NAME = ``script.function``, what that function of that script makes of the script's own result.  Nothing there is
-typed by hand, and a test compares the two.
+Text between ``<!-- figures: NAME -->`` and ``<!-- end -->`` is made from the results by the function NAME below, or,
+for NAME = ``script.function``, by that function of that script from the script's own result.  Nothing there is typed by
+hand, and a test compares the pages with the results.
 """
 
 import argparse
@@ -51,39 +51,39 @@ def nested(script: str, *names: str) -> dict:
 
 
 def methods() -> str:
-    """Gains of every method with the most it can be told, and of the best ones with less."""
-    return gains_of(lambda method, told: told == first_told(method) or method in ("fastmnmf2", "mnmf-is"))
+    """Gains of every method with the most it can be given, and of the best ones with less."""
+    return gains_of(lambda method, given: given == most_given(method) or method in ("fastmnmf2", "mnmf-is"))
 
 
 def all_methods() -> str:
-    """Gains of every method with everything it can be told."""
-    return gains_of(lambda method, told: True)
+    """Gains of every method with everything it can be given."""
+    return gains_of(lambda method, given: True)
 
 
 def notes_methods() -> str:
-    """Gains of the methods that take a dictionary, beside what they make of solos."""
-    takers = {method for method in methods_measured() if any("dictionary" in told for told in told_to(method))}
-    return gains_of(lambda method, told: method in takers)
+    """Gains of the methods that take a dictionary, compared with their gains from solos."""
+    takers = {method for method in methods_measured() if any("dictionary" in given for given in given_to(method))}
+    return gains_of(lambda method, given: method in takers)
 
 
 def ntf_methods() -> str:
-    return gains_of(lambda method, told: method.startswith("ntf"))
+    return gains_of(lambda method, given: method.startswith("ntf"))
 
 
 def kamir_methods() -> str:
-    return gains_of(lambda method, told: method == "kamir")
+    return gains_of(lambda method, given: method == "kamir")
 
 
 def logdet_methods() -> str:
-    return gains_of(lambda method, told: method.startswith("mnmf-is"))
+    return gains_of(lambda method, given: method.startswith("mnmf-is"))
 
 
 def timedomain_methods() -> str:
-    return gains_of(lambda method, told: method == "time-domain")
+    return gains_of(lambda method, given: method == "time-domain")
 
 
 def interference() -> str:
-    """Gain, error of the interference matrix and seconds a take, with what the seeds leave open."""
+    """Gain, error of the interference matrix and seconds a take, with their margins over the seeds."""
     table = results("interference")["summary"]
     lines = [f"| | {' | '.join(table)} | s a take |", "|---" * (len(table) + 2) + "|"]
     for method in next(iter(table.values())):
@@ -104,34 +104,34 @@ def methods_measured() -> list[str]:
     return list(next(iter(methods_cases().values())))
 
 
-def told_to(method: str) -> list[str]:
-    """What a method was told in any case, the most first."""
+def given_to(method: str) -> list[str]:
+    """What a method was given in any case, the most first."""
     rows = [figures[method] for figures in methods_cases().values()]
-    return list(dict.fromkeys(told for row in rows for told in row))
+    return list(dict.fromkeys(given for row in rows for given in row))
 
 
-def first_told(method: str) -> str:
-    return told_to(method)[0]
+def most_given(method: str) -> str:
+    return given_to(method)[0]
 
 
 def gains_of(wanted: Callable[[str, str], bool]) -> str:
-    """A table of gains in SDR (in SNR), a row for every method and what it was told."""
+    """A table of gains in SDR (in SNR), a row for every method and what it was given."""
     cases = methods_cases()
-    lines = [f"| method | told | {' | '.join(cases)} |", "|---" * (len(cases) + 2) + "|"]
+    lines = [f"| method | given | {' | '.join(cases)} |", "|---" * (len(cases) + 2) + "|"]
     for method in methods_measured():
-        for told in told_to(method):
-            if not wanted(method, told):
+        for given in given_to(method):
+            if not wanted(method, given):
                 continue
             cells = []
             for figures in cases.values():
-                found = figures[method].get(told)
+                found = figures[method].get(given)
                 cells.append(f"{mean([found['delta_sdr']]):+.1f} ({mean([found['delta_snr']]):+.1f})" if found else "")
-            lines.append(f"| `{method}` | {told} | {' | '.join(cells)} |")
+            lines.append(f"| `{method}` | {given} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def speed() -> str:
-    """What the whole command costs, and the metrics against mir_eval."""
+    """What the whole command costs, and the metrics compared with mir_eval."""
     measured, scores = results("speed"), results("metrics_speed")
     lines = ["| | seconds of work | first time, compiling | peak memory |", "|---|---|---|---|"]
     for method, figures in measured["methods"].items():
@@ -156,7 +156,7 @@ def speed() -> str:
 
 
 def updates() -> str:
-    """One update of the other models beside numpy's and ssspy's."""
+    """One update of the other models compared with numpy's and ssspy's."""
     measured = results("speed")["iterations"]
     rows = [
         (
@@ -221,7 +221,7 @@ def fastmnmf2_without_solos() -> str:
 
 
 def fastmnmf2_ablation(heading: str) -> str:
-    cases = {name: told[heading] for name, told in nested("fastmnmf2_ablation", "case", "told", "idea").items()}
+    cases = {name: given[heading] for name, given in nested("fastmnmf2_ablation", "case", "told", "idea").items()}
     lines = [f"| idea | {' | '.join(cases)} |", "|---" * (len(cases) + 1) + "|"]
     ideas = list(next(iter(cases.values())))
     for idea in ideas:
@@ -233,7 +233,7 @@ def fastmnmf2_ablation(heading: str) -> str:
 
 
 def pieces() -> str:
-    """The default method beside the others on several pieces: gains in SDR, and of the default's worst source."""
+    """The default method compared with the others on several pieces: gains in SDR, and of its worst source."""
     takes: dict[tuple[str, str], dict] = {}  # in the order of the cells
     for each in results("pieces")["cells"]:
         cell = each["cell"]
@@ -252,18 +252,19 @@ def pieces() -> str:
 
 
 def pieces_in_words(takes: list[dict], columns: list[str]) -> str:
-    """What gains most on how many takes, what solos add, and how many sources end worse than their raw spots."""
+    """Say what gains most on how many takes, what solos add, and how many sources end below their raw spots."""
     means = [{name: mean([take[name]["delta_sdr"]]) for name in columns} for take in takes]
     most = Counter(max(gains, key=lambda name: gains[name]) for gains in means)
-    default, untold = columns[:2]
-    helped = sum(gains[default] > gains[untold] for gains in means)
+    default, without = columns[:2]
+    helped = sum(gains[default] > gains[without] for gains in means)
     below = {name: sum(value < 0 for take in takes for value in take[name]["delta_sdr"]) for name in columns}
     sources = sum(len(take[default]["delta_sdr"]) for take in takes)
     some = ", ".join(f"{name}: {count}" for name, count in below.items() if count)
     return (
-        f"Most is gained by {', '.join(f'`{name}` on {count}' for name, count in most.most_common())} of {len(takes)} "
-        f"takes; `{default}` gains more with solos than without on {helped}. Of {sources} sources so many ended below "
-        f"their raw spots in SDR: {some or 'none of any method'}{', none of the others' if some else ''}."
+        f"The largest gain is that of {', '.join(f'`{name}` on {count}' for name, count in most.most_common())} of "
+        f"{len(takes)} takes; `{default}` gains more with solos than without on {helped}. Sources that ended below "
+        f"their raw spots in SDR, of {sources}: {some or 'none with any method'}"
+        f"{', none with the others' if some else ''}."
     )
 
 
@@ -273,19 +274,19 @@ def misplaced(value: object) -> str:
 
 
 def in_short() -> str:
-    """What the results come to, for and against."""
+    """Sum up the results, for and against."""
     hall, rooms, peers, wrong, started = (
         script(name) for name in ("solo_priors", "rooms_and_layouts", "peers", "robustness", "initialisations")
     )
     measured = {each.__name__: results(each.__name__) for each in (hall, rooms, peers, wrong, started)}
 
-    def of_hall(*told: str | None) -> float:
-        gains = hall.by_work(measured["solo_priors"], hall.HALL, hall.N, told)
+    def of_hall(*given: str | None) -> float:
+        gains = hall.by_work(measured["solo_priors"], hall.HALL, hall.N, given)
         return sum(gains.values()) / len(gains)
 
     published = max(hall.THEIRS["simulated"].values())[0]
     near = [rooms.shared(measured["rooms_and_layouts"], rooms.key(*each)) for each in rooms.FAST]
-    (without, network), (told, _) = ((rooms.signed(gains), theirs) for gains, theirs in near)
+    (without, network), (with_solos, _) = ((rooms.signed(gains), theirs) for gains, theirs in near)
     found = {method: peers.best(measured["peers"], method, peers.ROOMS) for method in peers.methods(measured["peers"])}
     # Some ran on few takes: the gap is that on the takes of both.
     pairs = {
@@ -300,11 +301,11 @@ def in_short() -> str:
     like = {method: peers.DEFAULT_SOLOS if method.endswith(", solos") else peers.DEFAULT for method in gains}
     ahead = [f"{method} ({gains[method]:+.1f} dB)" for method, own in like.items() if gains[method] > gains[own]]
     libraries = sum(method in peers.PEERS and gains[method] > gains[own] for method, own in like.items())
-    harm = [
-        f"{wrong.AXES[row['axis']].label}: {row['value']}"
-        for row in measured["robustness"]["summary"]
-        if row["axis"] in wrong.AXES and wrong.sign(row["solos_add"]) < 0
-    ]
+    harm: dict[str, list[str]] = {}
+    for row in measured["robustness"]["summary"]:
+        if row["axis"] in wrong.AXES and wrong.sign(row["solos_add"]) < 0:
+            harm.setdefault(wrong.AXES[row["axis"]].label, []).append(str(row["value"]))
+    harmed = "; ".join(f"{label}: {', '.join(values)}" for label, values in harm.items())
     starts = measured["initialisations"]["summary"]["published"]
     guided = {start: starts[start]["delta_sdr"][-1][0] for start in (*started.GUIDED, started.OUR_SPOTS)}
     first = max(guided, key=lambda start: guided[start])
@@ -324,30 +325,30 @@ def in_short() -> str:
     ]
     networks = [rooms.against_theirs(measured["rooms_and_layouts"], rooms.key(*each)) for each in rooms.FAST]
     lines = [
-        f"- In the hall of Cabañas-Molero et al. 2023, told of claps, the default gains "
-        f"{of_hall('fastmnmf2', 'clap'):+.1f} dB and `mnmf-is` {of_hall('mnmf-is', 'clap'):+.1f}; the best of "
-        f"that paper {published:+.1f} on its own music.",
-        f"- In room R6 of Pandey et al. 2026, layout L5, the default gains {without} dB by their measure, "
-        f"{told} with solos; the best of their networks {network:+.1f} with the same instruments, on other music, "
-        "of recorded players.",
-        f"- In rooms the method of another library that comes nearest, {rival}, gains {theirs:+.1f} dB on "
-        f"{len(pairs[rival])} takes, and there the default without solos {ours:+.1f}.",
-        "- **Where it loses, or does not win clearly.** In room R6, layout L5, with the players that both have: "
-        f"{'. '.join(networks)}. Margins there are over the pieces.",
-        f"- In the studio of “CLASS-net + FastMNMF2” the default as it is shipped gains "
-        f"{started.written(shipped[started.OUR_SPOTS])} dB from the spots, and the best guided start at the same "
-        f"settings, “{ahead_there}”, {started.written(shipped[ahead_there])} dB.",
-        f"- Without a room, in plain gains, more than the default told the same "
-        f"({gains[peers.DEFAULT]:+.1f} dB, with solos {gains[peers.DEFAULT_SOLOS]:+.1f}) gain: "
-        f"{', '.join(ahead) or 'none'}; {libraries or 'none'} of them of other libraries.",
-        f"- Solos do harm, with 95 % confidence, by: {'; '.join(harm) or 'nothing that was tried'}.",
-        "- With wrong markers of their passages, solos change the gain by as much as "
-        f"{wrong.shown(worst['solos_add'])} dB ({misplaced(worst['value'])}); the stems end below the raw spots, in "
+        f"- In the hall of Cabañas-Molero et al. 2023, given claps, the default method gains "
+        f"{of_hall('fastmnmf2', 'clap'):+.1f} dB and `mnmf-is` {of_hall('mnmf-is', 'clap'):+.1f}; the best method of "
+        f"that paper gains {published:+.1f} on its own music.",
+        f"- In room R6, layout L5 of Pandey et al. 2026, by their measure, the default gains {without} dB, and "
+        f"{with_solos} with solos; the best of their networks gains {network:+.1f} with the same instruments, on other "
+        "music, of recorded players.",
+        f"- Of the methods of other libraries, {rival} comes nearest in rooms: it gains {theirs:+.1f} dB on "
+        f"{len(pairs[rival])} takes, where the default without solos gains {ours:+.1f}.",
+        "- **Where it loses, or does not win clearly.** Compared with the best of their networks in room R6, layout "
+        f"L5, over the players that both have: {'. '.join(networks)}. Margins there are over the pieces.",
+        f"- In the studio of “CLASS-net + FastMNMF2” the default, as shipped, gains "
+        f"{started.written(shipped[started.OUR_SPOTS])} dB from the spots; the best guided start at the same "
+        f"settings, “{ahead_there}”, gains {started.written(shipped[ahead_there])} dB.",
+        f"- Without a room, in plain gains, these gain more than the default given the same "
+        f"({gains[peers.DEFAULT]:+.1f} dB, with solos {gains[peers.DEFAULT_SOLOS]:+.1f}): "
+        f"{', '.join(ahead) or 'none'}. From other libraries: {libraries or 'none'}.",
+        f"- Solos do harm, with 95 % confidence, at {harmed or 'nothing that was tried'}.",
+        "- With wrong markers of the solo passages, solos change the gain by as much as "
+        f"{wrong.shown(worst['solos_add'])} dB ({misplaced(worst['value'])}). The stems end below the raw spots, in "
         f"the mean, with: {', '.join(below) or 'none'}.",
-        f"- Quicker than the default ({found[peers.DEFAULT]['seconds']:.1f} s a take), each at its best window: "
+        f"- Faster than the default ({found[peers.DEFAULT]['seconds']:.1f} s a take), each at its best window: "
         f"{', '.join(quicker) or 'none'}.",
-        f"- In the studio of “CLASS-net + FastMNMF2”, at the settings of that paper, “{first}” ends highest, in the "
-        f"mean, of the guided starts and ours from the spots ({guided[first]:+.1f} dB; ours "
+        f"- In the studio of “CLASS-net + FastMNMF2”, at the settings of that paper, “{first}” ends highest in the "
+        f"mean of the guided starts and our start from the spots ({guided[first]:+.1f} dB; ours "
         f"{guided[started.OUR_SPOTS]:+.1f}).",
     ]
     return "\n".join(lines)
