@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from mnmf.methods import DEFAULT_METHOD, Evidence, Method, find_method
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
 from mnmf.stft import STFT, Analysis
-from mnmf.take import Levels, Take
+from mnmf.take import Levels, Take, TakeOptions
 
 __all__ = ["Separation", "separate"]
 
@@ -123,7 +123,7 @@ def separate(
     estimator: Estimator | None = None,
     trust: float = TRUST,
     progress: Progress | None = None,
-    **known: Any,
+    **known: Unpack[TakeOptions],
 ) -> Separation:
     """Recover each player's own sound at its own spot.
 
@@ -192,21 +192,16 @@ def separate(
     )
 
 
-def _given(take: Any, sample_rate: int | None, known: dict[str, Any]) -> Any:
+def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
     """Return the take or session that was given, or the take that an array makes."""
-    if isinstance(take, Take) or hasattr(take, "take"):
+    if hasattr(take, "without_solo"):  # arrays have a `take`, too
         if sample_rate is not None or known:
             extra = "sample_rate" if sample_rate is not None else next(iter(known))
             raise ArgumentError(f"{extra} is for arrays; a Take or Session has its own, so leave it out")
         return take
     if isinstance(sample_rate, str) or sample_rate is None:
         raise ArgumentError("an array needs its sample rate in hertz: separate(x_LM, sample_rate, method=…)")
-    try:
-        return Take.of(take, sample_rate, **known)
-    except TypeError as error:
-        if "keyword argument" not in str(error):
-            raise
-        raise ArgumentError(f"separate has no such argument: {str(error).split('argument')[-1].strip()}") from error
+    return Take.of(take, sample_rate, **known)
 
 
 @dataclass
