@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mnmf.separation import Separation, separate
     from mnmf.session import Session
     from mnmf.stft import STFT
-    from mnmf.take import Take
+    from mnmf.take import Levels, Take
 
 __all__ = [
     "KAMIR",
@@ -26,6 +26,7 @@ __all__ = [
     "STFT",
     "FastMNMF2",
     "FullRankMNMF",
+    "Levels",
     "Method",
     "MnmfError",
     "NTFPanning",
@@ -56,6 +57,7 @@ _HOME = {
     "FullRankMNMF": "mnmf.models",
     "KAMIR": "mnmf.models",
     "METHODS": "mnmf.methods",
+    "Levels": "mnmf.take",
     "Method": "mnmf.methods",
     "MnmfError": "mnmf.errors",
     "NTFPanning": "mnmf.models",
