@@ -46,10 +46,11 @@ def simulated(
     `solo_scene` is where they were when alone, if elsewhere; `rng` draws the claps.
     """
     alone = scene if solo_scene is None else solo_scene
-    images_LMN = simulate.render(scene, stems_LN, sample_rate)
+    images_LMN = simulate.render(scene, stems_LN, sample_rate, h_LMN=responses(scene, sample_rate))
+    h_LMN = responses(alone, sample_rate)
     takes = {
-        "solo": lambda: simulate.solo_take(alone, list(solos), sample_rate),
-        "clap": lambda: simulate.clap_take(alone, sample_rate, rng),
+        "solo": lambda: simulate.solo_take(alone, list(solos), sample_rate, h_LMN=h_LMN),
+        "clap": lambda: simulate.clap_take(alone, sample_rate, rng, h_LMN=h_LMN),
     }
     found = {kind: takes[kind]() for kind in kinds}
     return Case(
@@ -63,9 +64,10 @@ def simulated(
     )
 
 
-def keep_responses(scenes: int = 8) -> None:
-    """Let a process remember the impulse responses of the last few scenes, which take seconds to simulate."""
-    simulate.impulse_responses = lru_cache(scenes)(simulate.impulse_responses)
+@lru_cache(8)
+def responses(scene: simulate.Scene, sample_rate: int) -> np.ndarray:
+    """Return the impulse responses of a scene; those of the last few are kept, as they take seconds to simulate."""
+    return simulate.impulse_responses(scene, sample_rate)
 
 
 def named_cases(folder: Path | None, quick: bool = False) -> dict[str, Callable[[], Case]]:

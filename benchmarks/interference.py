@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, keep_responses
+from _cases import Case, responses
 from _datasets import Piece, fitting, quartet
 from _datasets import pieces as read_pieces
 from _figures import COLOURS, save, subplots
@@ -112,8 +112,9 @@ def mixed(data: Path | None, mixture: str, name: str, seed: int) -> tuple[Case, 
     names = tuple(f"player{n + 1}" for n in range(N))
     if mixture in SCENES:
         scene = SCENES[mixture](N)
-        images_LMN = simulate.render(scene, stems_LN, rate)
-        solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), rate)
+        h_LMN = responses(scene, rate)
+        images_LMN = simulate.render(scene, stems_LN, rate, h_LMN=h_LMN)
+        solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), rate, h_LMN=h_LMN)
         spots, seconds = scene.spots, [(passage.start, passage.stop) for passage in passages]
     else:
         mixing_MN = PUBLISHED.copy()
@@ -136,7 +137,6 @@ def scored(data: Path | None, mixture: str, name: str, seed: int) -> Callable[[n
 
 def measure(cell: Cell, data: Path | None = None, timed: bool = True) -> Result:
     """Return the gains over the raw spots, one a source, the error of Λ, the Λ found and the seconds it took."""
-    keep_responses()
     take = cell["mixture"], cell["piece"], cell["seed"]
     case, truth_MN = mixed(data, *take)
     method, kind = CONTENDERS[cell["method"]]

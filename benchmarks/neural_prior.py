@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, folder_cases, keep_responses, simulated
+from _cases import Case, folder_cases, simulated
 from _datasets import Piece, fitting, free, has_pieces, is_case, nothing_found, pieces, quartet, walk
 from _figures import COLOURS, curve, save, subplots
 from _measure import Analysis, analyse, centred, fitted, scorer
@@ -158,7 +158,6 @@ def cut_out(data: Path) -> list[Piece]:
 @cache
 def played(data: Path | None, name: str, quick: bool) -> Case:
     """Return a piece in the hall; the embedded quartet in the chamber."""
-    keep_responses()
     if name == quartet().name:
         piece, scene_of = quartet(), simulate.chamber_scene
     else:

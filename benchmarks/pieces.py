@@ -14,7 +14,7 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from _cases import Case, keep_responses
+from _cases import Case
 from _cases import simulated as _simulated
 from _datasets import Piece, quartet
 from _datasets import pieces as read_pieces
@@ -97,7 +97,6 @@ def case_of(name: str, room: str, players: int, seconds: float, data: Path | Non
 
 def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
     """Return the gains of one contender, one number a source."""
-    keep_responses()
     case = case_of(cell["piece"], cell["room"], cell["players"], cell["seconds"], data, quick)
     method, kind = CONTENDERS[cell["contender"]]
     found = scorer(case)(separate(case, hurried(METHODS[method], quick), kind, cell["seed"]))

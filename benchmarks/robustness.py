@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, keep_responses, simulated
+from _cases import Case, simulated
 from _datasets import Piece, fitting, numbered, pieces, quartet
 from _figures import COLOURS, save, subplots
 from _measure import scorer, separate
@@ -320,12 +320,8 @@ def changed(case: Case, axis: str, value: Any, seed: int) -> Case:
     return replace(case, mixture_LM=mixture_LM, truth_LN=truth_LN, solos={"solo": (solo_LM, passages)})
 
 
-remember = cache(keep_responses)  # once a process
-
-
 def measure(cell: Cell, data: Path | None = None) -> Result:
     """Return the gains over the raw spots, one a source, and who the sources are."""
-    remember(3)  # the take without a flaw among them: those who moved sat elsewhere before
     axis, value, seed = cell["axis"], cell["value"], cell["seed"]
     count = value if axis == "players" else cell["players"]
     solo_seconds = value if axis == "length" else cell["solo_seconds"]

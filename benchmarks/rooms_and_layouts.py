@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, keep_responses, simulated
+from _cases import Case, simulated
 from _datasets import Piece, fitting, pieces, quartet, work
 from _figures import COLOURS, curve, save, subplots
 from _measure import median_snr, scorer, separate
@@ -110,11 +110,7 @@ def grid(data: Path | None, quick: bool) -> list[Cell]:
     return cells
 
 
-remember = cache(keep_responses)  # once a process
-
-
 def simulate_take(data: Path | None, quick: bool, cell: Cell) -> Case:
-    remember()
     piece = excerpts(data)[cell["piece"]]
     names, rate = piece.names[:N], piece.sample_rate
     scene = simulate.orchestral_scene(cell["room"], cell["layout"], names, cell["distance_cm"] / 100)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import KINDS, Case, folder_cases, keep_responses, simulated
+from _cases import KINDS, Case, folder_cases, simulated
 from _datasets import Piece, fitting, free, has_pieces, is_case, nothing_found, pieces, quartet, walk, work
 from _figures import COLOURS, save, subplots
 from _measure import Analysis, analyse, fitted, scorer
@@ -152,15 +152,11 @@ def stage(quick: bool) -> Scene:
     return replace(scene, room=room, microphones=(*scene.microphones, *pair))
 
 
-remember = cache(keep_responses)  # once a process
-
-
 @lru_cache(1)  # the cells of one take follow each other
 def everything(data: Path | None, quick: bool, room: str, take: str) -> Case:
     """Return a take with all its microphones."""
     if room == READY:
         return hurried(ready(data)[take]) if quick else ready(data)[take]
-    remember()
     piece = players(data)[take]
     stems_LN, solos_LN, rate = piece.stems_LN[:, :N], piece.solos_LN, piece.sample_rate
     assert solos_LN is not None
