@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from _datasets import DEPTH, check_folder, complain, contents, free, is_case, walk
+from _datasets import complain, free, take_folders
 
 from mnmf import data, markers, simulate
+from mnmf.datasets._folders import DEPTH, contents
 from mnmf.errors import MarkerError
 
 
@@ -128,8 +129,9 @@ def folder_cases(folder: Path) -> Iterator[Case]:
 
 
 def _takes(folder: Path) -> dict[str, Path]:
-    check_folder(folder)
-    found = [path for path, _ in walk(folder, is_case)]
+    if not folder.is_dir():
+        raise SystemExit(f"{folder}: no such folder")
+    found = take_folders(folder)
     if not found:
         raise SystemExit(
             f"{folder}: expected folders with mix.flac, reference.flac, solo.flac and solo.txt in it or up to {DEPTH} "

@@ -9,7 +9,7 @@ different instruments in the places of theirs, so that the truth is known.  Sett
 neural network stands the truth, made worse until it has the SDR that `ESTIMATE_DB` says.  Every seed takes another
 piece, another excerpt of it and other seats.
 
-DIR holds pieces as `_datasets.pieces` reads them; without it there is the embedded quartet only.  Writes
+DIR holds pieces as `mnmf.datasets` reads them; without it there is the embedded quartet only.  Writes
 benchmarks/results/initialisations.json and docs/images/initialisations.png.
 """
 
@@ -22,13 +22,14 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, responses
-from _datasets import Piece, pieces, quartet
+from _datasets import pieces, quartet
 from _figures import curve, save, subplots
 from _measure import Analysis, analyse, centred, scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from scipy.signal import resample_poly
 
 from mnmf import METHODS, FastMNMF2, Prior, priors, simulate
+from mnmf.datasets import Piece
 from mnmf.methods import Method
 from mnmf.models import assign_spots
 from mnmf.priors._nmf import nmf

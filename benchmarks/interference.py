@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from _cases import Case, responses
-from _datasets import Piece, fitting, quartet
+from _datasets import long_enough, quartet
 from _datasets import pieces as read_pieces
 from _figures import COLOURS, save, subplots
 from _measure import centred, scorer
@@ -33,6 +33,7 @@ from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from methods import session, write_case
 
 from mnmf import KAMIR, METHODS, FastMNMF2, Prior, TimeDomain, audio, priors, simulate
+from mnmf.datasets import Piece
 from mnmf.methods import Evidence
 from mnmf.separate import calibration, separate
 
@@ -94,8 +95,8 @@ def grid(quick: bool, data: Path | None = None) -> list[Cell]:
 def pieces(data: Path | None) -> list[Piece]:
     if data is None:
         return [quartet()]
-    found = read_pieces(data, seconds=12.0, offset=5.0, solo_seconds=10.0, borrow_solos=True)
-    return fitting(data, found, N, SECONDS)
+    found = read_pieces(data, players=N, seconds=12.0, offset=5.0, solo_seconds=10.0, borrow_solos=True)
+    return long_enough(data, found, SECONDS)
 
 
 @lru_cache(1)  # the cells of one mixture follow each other
