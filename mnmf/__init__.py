@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Any
 from mnmf._version import __version__
 
 if TYPE_CHECKING:
-    from mnmf import audio, data, estimators, markers, metrics, models, notes, priors, session, simulate, stft, wiener
+    from mnmf import (
+        audio,
+        data,
+        datasets,
+        directivity,
+        estimators,
+        markers,
+        metrics,
+        models,
+        notes,
+        priors,
+        session,
+        simulate,
+        stft,
+        wiener,
+    )
     from mnmf.errors import MnmfError
     from mnmf.methods import METHODS, Method
     from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain
@@ -39,6 +54,8 @@ __all__ = [
     "__version__",
     "audio",
     "data",
+    "datasets",
+    "directivity",
     "estimators",
     "markers",
     "metrics",

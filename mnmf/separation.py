@@ -57,6 +57,18 @@ class Separation:
         How long each stage took.
     not_estimated : tuple of str
         Sources of which the estimator, if there was one, gave no estimate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import separate
+    >>> x_LM = np.random.default_rng(0).standard_normal((4000, 2))
+    >>> separation = separate(x_LM, 8000, sources=["violin", "cello"], method="kamir", iterations=2)
+    >>> separation.image("cello").shape  # at both microphones
+    (4000, 2)
+    >>> at_violin_L = separation.image("violin", 0) + separation.image("cello", 0) + separation.residual_LM[:, 0]
+    >>> np.allclose(at_violin_L, x_LM[:, 0])
+    True
     """
 
     take: Take
@@ -218,7 +230,6 @@ class _Story:
     def run(self, seed: int, estimated: tuple[Array, tuple[str, ...]] | None, trust: float) -> Separation:
         components, iterations = self.sizes
         rng = np.random.default_rng(seed)
-        self.clock.start("analyse")
         levels = Levels.of(self.take, self.recipe.lowest)
         low_FTM, X_FTM = levels.into(self.take.x_LM, self.analysis)
 

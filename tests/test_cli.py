@@ -730,7 +730,7 @@ def test_signals_end_the_prior_s_command_too(files, tmp_path, name):
     pid = tmp_path / "pid"
     words = [sys.executable, str(tmp_path / "tool.py"), "{in}", "{out}", str(tmp_path / "unfinished"), str(pid)]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "scratch"), "MNMF_CACHE": str(tmp_path / "cache")}
-    process = start(files, "--prior-command", shlex.join(words), env=environment)
+    process = start(files, "--estimate-command", shlex.join(words), env=environment)
     while not pid.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(getattr(signal, name))
