@@ -555,9 +555,9 @@ def session(tmp_path, take):
     clean[:, 1] = np.sin(np.arange(len(clean)) / 9) / 3
     mixture = clean @ np.array([[1.0, 0.3], [0.3, 1.0]]) * 0.5
     soundfile.write(tmp_path / "take.wav", mixture, RATE, subtype="FLOAT")
-    (tmp_path / "estimate").mkdir()
+    (tmp_path / "network").mkdir()
     for n, name in enumerate(NAMES):
-        soundfile.write(tmp_path / "estimate" / f"{name}.wav", clean[:, n], RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / "network" / f"{name}.wav", clean[:, n], RATE, subtype="FLOAT")
     return tmp_path
 
 
@@ -571,22 +571,22 @@ def stems(folder):
     return np.stack([soundfile.read(folder / "stems" / f"{name}.wav")[0] for name in NAMES], axis=1)
 
 
-def test_prior_stems_change_the_stems_and_are_recorded(session, capsys):
+def test_estimates_change_the_stems_and_are_recorded(session, capsys):
     assert separate(session) == (0, "")
     plain = stems(session)
-    assert separate(session, "--prior-stems", str(session / "estimate"), "--overwrite")[0] == 0
+    assert separate(session, "--prior-stems", str(session / "network"), "--overwrite")[0] == 0
     helped = stems(session)
     assert not np.allclose(helped, plain, atol=1e-4)
     manifest = json.loads((session / "stems" / "manifest.json").read_text())
     assert manifest["parameters"]["trust"] == 1.0
-    assert "estimate" in manifest["parameters"]["prior"]
-    assert "../estimate/flute.wav" in manifest["sha256"]
-    options = ["--prior-stems", str(session / "estimate"), "--prior-weight", "0", "--overwrite"]
+    assert "network" in manifest["parameters"]["prior"]
+    assert "../network/flute.wav" in manifest["sha256"]
+    options = ["--prior-stems", str(session / "network"), "--prior-weight", "0", "--overwrite"]
     assert separate(session, *options)[0] == 0
     np.testing.assert_array_equal(stems(session), plain)
 
 
-def test_prior_command(session, capsys, script, monkeypatch):
+def test_an_estimate_command(session, capsys, script, monkeypatch):
     monkeypatch.setenv("MNMF_CACHE", str(session / "cache"))
     options = ["--prior-command", f"{script(HALVES)} {{in}} {{out}}", "--overwrite"]
     assert separate(session, *options)[0] == 0
@@ -687,15 +687,15 @@ def test_a_session_file_never_says_what_is_run(session, monkeypatch, capsys, com
     assert not list(session.rglob("PWNED"))
 
 
-def test_priors_that_are_refused(session, capsys):
-    estimate = str(session / "estimate")
+def test_estimates_that_are_refused(session, capsys):
+    folder = str(session / "network")
     for options, message in (
-        (["--prior-stems", estimate, "--prior-command", "x {in} {out}"], "two ways"),
+        (["--prior-stems", folder, "--prior-command", "x {in} {out}"], "two ways"),
         (["--prior-weight", "0.5"], "give one of them"),
         (["--prior-timeout", "5"], "--prior-timeout"),
-        (["--prior-stems", estimate, "--prior-weight", "2"], "--prior-weight must be"),
+        (["--prior-stems", folder, "--prior-weight", "2"], "--prior-weight must be"),
         (["--prior-stems", ""], "needs the folder"),
-        (["--prior-stems", estimate, "--method", "kamir"], "kamir has no use for estimates"),
+        (["--prior-stems", folder, "--method", "kamir"], "kamir has no use for estimates"),
         (["--prior-stems", str(session / "nowhere")], "no such folder"),
     ):
         status, said = separate(session, *options, capsys=capsys)
@@ -704,8 +704,8 @@ def test_priors_that_are_refused(session, capsys):
         assert not (session / "stems").exists()
 
 
-def test_prior_stems_are_never_overwritten(session, capsys):
-    (session / "estimate").rename(session / "stems")
+def test_estimates_are_never_overwritten(session, capsys):
+    (session / "network").rename(session / "stems")
     before = stems(session)
     status, said = separate(session, "--prior-stems", str(session / "stems"), "--overwrite", capsys=capsys)
     assert status == 2
@@ -713,9 +713,9 @@ def test_prior_stems_are_never_overwritten(session, capsys):
     np.testing.assert_array_equal(stems(session), before)
 
 
-def test_a_missing_stem_is_named(session, capsys):
-    (session / "estimate" / "cello.wav").unlink()
-    status, said = separate(session, "--prior-stems", str(session / "estimate"), capsys=capsys)
+def test_a_missing_estimate_is_named(session, capsys):
+    (session / "network" / "cello.wav").unlink()
+    status, said = separate(session, "--prior-stems", str(session / "network"), capsys=capsys)
     assert status == 0
     assert "no estimate of cello" in said
 
@@ -730,7 +730,7 @@ def test_estimates_of_sources_that_share_a_mic_are_refused(session, capsys):
         "--solos",
         str(session / "solos.txt"),
     ]
-    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--prior-stems", str(session / "estimate")]
+    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--prior-stems", str(session / "network")]
     assert cli.run(words) == 2
     assert "share a mic" in capsys.readouterr().err
 
