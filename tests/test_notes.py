@@ -161,7 +161,7 @@ def test_a_file_a_note_a_long_file_and_a_table_teach_the_same(library, learned, 
     assert learned.pitches("violin") == learned.pitches("clarinet") == CHROMATIC
     assert learned.name == library.name
 
-    # Of the gaps next to nothing counts as sound, so the same note comes out to within its faint ends.
+    # The faint ends of a note count as silence in a long file, so the results differ a little.
     write(tmp_path / "long" / "011VNNOF.wav", successive(CHROMATIC))
     long = NoteDictionary.build(tmp_path / "long", lowest=57)
     assert long.instruments == ("violin",)
