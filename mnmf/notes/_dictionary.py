@@ -157,8 +157,8 @@ class NoteDictionary:
         ------
         ArgumentError
             There are no notes, or the instrument or pitch of a file is unknown; the message names the file.  Or
-            `lowest` is given and there are no files of successive notes, or a name is empty, too long or has control
-            characters.
+            `lowest` is given and there are no files of successive notes; or the dictionary or an instrument cannot have
+            its name, because it is too long, say, or has control characters.
         AudioFileError
             A file cannot be read.
 
