@@ -31,11 +31,11 @@ from _figures import COLOURS, save, subplots
 from _measure import centred, scorer
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from methods import session, write_case
+from mnmf.separate import calibration, separate
 
 from mnmf import KAMIR, METHODS, FastMNMF2, Prior, TimeDomain, audio, priors, simulate
 from mnmf.datasets import Piece
 from mnmf.methods import Evidence
-from mnmf.separate import calibration, separate
 
 N = 4
 SECONDS = 5.0

@@ -593,7 +593,11 @@ REFUSALS = {
     "empty name": (None, [..., "--sources", "violin,viola,"], "is empty"),
     "duplicate name": (None, [..., "--sources", "violin,viola,violin"], "would be one file"),
     "control character": (None, [..., "--sources", "violin,viola,a\x1b[2Jb"], "control character"),
-    "unknown method": (None, [..., "--method", "magic"], "method must be one of fastmnmf2, fastmnmf2-blind, mnmf-fixh"),
+    "unknown method": (
+        None,
+        [..., "--method", "magic"],
+        "method must be one of fastmnmf2, fastmnmf2-blind, ilrma, mnmf-fixh",
+    ),
     "bad number": (None, [..., "--iterations", "0"], "iterations must be a whole number of at least 1"),
     "no number": (None, [..., "--iterations", "many"], "'many' is not a valid integer"),
     "bad window": (None, [..., "--window", "-1"], "0.001 to 60 seconds"),

@@ -135,7 +135,7 @@ def test_covariances_are_those_of_the_mixing(take, truth, exponent):
 
 
 def test_a_good_estimate_makes_a_better_start(take, truth):
-    loud = take * np.where(np.eye(2), 1, 3.2)[None]  # bleed of 2 dB below the own player
+    loud = take * np.where(np.eye(2), 1, 3.2)[None]  # bleed 2 dB below the player of the spot
     X, E = spectra(loud, truth)
     wanted = np.abs(STFT_.analyse(truth))
 
@@ -225,7 +225,7 @@ def test_masks(take):
 
 @pytest.mark.parametrize(("window", "hop"), [(512, 256), (512, 128), (1024, 256)])
 def test_masks_of_centred_frames(take, window, hop):
-    """A mask that lets the second half through lets it through at the same time, whoever counts the frames."""
+    """A mask that lets the second half through does so at the same time under both ways to count frames."""
     x_LM = take.sum(axis=2)
     centres = np.arange(len(x_LM) // hop + 1) * hop
     values = np.tile(centres >= len(x_LM) / 2, (window // 2 + 1, 1)).astype(float)

@@ -109,8 +109,8 @@ open({str(tmp_path / "asked")!r}, "a").write(json.dumps(sys.argv[3:]) + "\\n")
 """
     command = f"{script(text)} {{in}} {{out}} --query={{query}} '{{source}} {{in'"
     found = Command(command, NAMES, ((1, 0), 0), ("a flute", "the sound of 'rm -rf', close"))(take, RATE)
-    np.testing.assert_allclose(found["flute"][:, 0], take[:, 1] / 4, atol=1e-7)
-    np.testing.assert_allclose(found["cello"][:, 0], take[:, 0] / 4, atol=1e-7)
+    np.testing.assert_allclose(found["flute"], take[:, [1]] / 4, atol=1e-7)
+    np.testing.assert_allclose(found["cello"], take[:, [0]] / 4, atol=1e-7)
     asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert asked == [
         ["--query=a flute", "flute {in"],
@@ -553,9 +553,9 @@ def session(tmp_path, take):
     clean[:, 1] = np.sin(np.arange(len(clean)) / 9) / 3
     mixture = clean @ np.array([[1.0, 0.3], [0.3, 1.0]]) * 0.5
     soundfile.write(tmp_path / "take.wav", mixture, RATE, subtype="FLOAT")
-    (tmp_path / "estimate").mkdir()
+    (tmp_path / "network").mkdir()
     for n, name in enumerate(NAMES):
-        soundfile.write(tmp_path / "estimate" / f"{name}.wav", clean[:, n], RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / "network" / f"{name}.wav", clean[:, n], RATE, subtype="FLOAT")
     return tmp_path
 
 
@@ -572,21 +572,21 @@ def stems(folder):
 def test_estimates_change_the_stems_and_are_recorded(session, capsys):
     assert separate(session) == (0, "")
     plain = stems(session)
-    assert separate(session, "--estimates", str(session / "estimate"), "--overwrite")[0] == 0
+    assert separate(session, "--estimates", str(session / "network"), "--overwrite")[0] == 0
     helped = stems(session)
     assert not np.allclose(helped, plain, atol=1e-4)
     manifest = json.loads((session / "stems" / "manifest.json").read_text())
     assert manifest["parameters"]["trust"] == 1.0
-    assert "estimate" in manifest["parameters"]["estimates"]
-    assert "../estimate/flute.wav" in manifest["sha256"]
-    options = ["--estimates", str(session / "estimate"), "--trust", "0", "--overwrite"]
+    assert "network" in manifest["parameters"]["estimates"]
+    assert "../network/flute.wav" in manifest["sha256"]
+    options = ["--estimates", str(session / "network"), "--trust", "0", "--overwrite"]
     assert separate(session, *options)[0] == 0
     np.testing.assert_array_equal(stems(session), plain)
 
 
 def test_the_former_names_of_the_options_still_work(session, capsys):
     """And the help leaves them out."""
-    folder = str(session / "estimate")
+    folder = str(session / "network")
     assert separate(session, "--estimates", folder, "--trust", "0.5")[0] == 0
     helped = stems(session)
     assert separate(session, "--prior-stems", folder, "--prior-weight", "0.5", "--overwrite")[0] == 0
@@ -702,15 +702,15 @@ def test_a_session_file_never_says_what_is_run(session, monkeypatch, capsys, com
     assert not list(session.rglob("PWNED"))
 
 
-def test_priors_that_are_refused(session, capsys):
-    estimate = str(session / "estimate")
+def test_estimates_that_are_refused(session, capsys):
+    folder = str(session / "network")
     for options, message in (
-        (["--estimates", estimate, "--estimate-command", "x {in} {out}"], "give one of them"),
+        (["--estimates", folder, "--estimate-command", "x {in} {out}"], "give one of them"),
         (["--trust", "0.5"], "give one of them"),
         (["--estimate-timeout", "5"], "--estimate-timeout"),
-        (["--estimates", estimate, "--trust", "2"], "--trust must be"),
+        (["--estimates", folder, "--trust", "2"], "--trust must be"),
         (["--estimates", ""], "needs the folder"),
-        (["--estimates", estimate, "--method", "kamir"], "kamir has no use for estimates"),
+        (["--estimates", folder, "--method", "kamir"], "kamir has no use for estimates"),
         (["--estimates", str(session / "nowhere")], "no such folder"),
     ):
         status, said = separate(session, *options, capsys=capsys)
@@ -720,7 +720,7 @@ def test_priors_that_are_refused(session, capsys):
 
 
 def test_estimates_are_never_overwritten(session, capsys):
-    (session / "estimate").rename(session / "stems")
+    (session / "network").rename(session / "stems")
     before = stems(session)
     status, said = separate(session, "--estimates", str(session / "stems"), "--overwrite", capsys=capsys)
     assert status == 2
@@ -729,8 +729,8 @@ def test_estimates_are_never_overwritten(session, capsys):
 
 
 def test_a_missing_stem_is_named(session, capsys):
-    (session / "estimate" / "cello.wav").unlink()
-    status, said = separate(session, "--estimates", str(session / "estimate"), capsys=capsys)
+    (session / "network" / "cello.wav").unlink()
+    status, said = separate(session, "--estimates", str(session / "network"), capsys=capsys)
     assert status == 0
     assert "no estimate of cello" in said
 
@@ -745,7 +745,7 @@ def test_estimates_of_sources_that_share_a_mic_are_refused(session, capsys):
         "--solos",
         str(session / "solos.txt"),
     ]
-    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--estimates", str(session / "estimate")]
+    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--estimates", str(session / "network")]
     assert cli.run(words) == 2
     assert "share a mic" in capsys.readouterr().err
 

@@ -67,7 +67,7 @@ def geometry(
         For each player its own microphone(s), counted from 0, the reference spot first; by default the one that hears
         its direct sound loudest.
     patterns : str, float, or a sequence of them
-        Directivity of the microphones, one for all or one each: a name among `mnmf.simulate.PATTERNS`, or the number p
+        Directivity of the microphones, one for all or one each: a name in `mnmf.directivity.PATTERNS`, or the number p
         from 0 (figure of eight) over 0.5 (cardioid) to 1 (omni) of the gain ``p + (1 − p) cos(angle)``.
     aims_M3 : float, shape (M, 3), or a sequence of points, optional
         The point each microphone is aimed at, in metres; it does not matter for an omni, which may have None.
