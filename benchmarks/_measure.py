@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from _cases import Case
+from mnmf.separate import Evidence, Method, calibration
 
 from mnmf import STFT, NoteDictionary, Prior, metrics
 from mnmf.models import assign_spots
-from mnmf.separate import Evidence, Method, calibration
 from mnmf.stft import window_samples
 
 QUICK_ITERATIONS = 4

@@ -16,12 +16,12 @@ import numpy as np
 from _cases import case_named, named_cases
 from _measure import Analysis, analyse, fitted, hurried, scorer
 from _runner import Cell, Result, arguments, run
+from mnmf.separate import DEFAULT_METHOD, METHODS, Evidence
 
 from mnmf import Prior
 from mnmf.models import _pull
 from mnmf.priors._nmf import nmf
 from mnmf.priors._spot import weight_start
-from mnmf.separate import DEFAULT_METHOD, METHODS, Evidence
 from mnmf.spots import Spots
 
 SEED = 0

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from _runner import arguments
+from mnmf.separate import separate
 
 from mnmf import STFT, Session, audio, data, markers, simulate
-from mnmf.separate import separate
 
 PLAYER = 2
 SHOWN = slice(1.0, 7.0)  # seconds

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from _cases import Case, case_named, named_cases
 from _runner import Cell, Result, arguments, grouped, run
+from mnmf.separate import calibration
 
 from mnmf import STFT, FullRankMNMF, Prior, metrics, priors
-from mnmf.separate import calibration
 
 SEEDS = 2
 IDEAS: dict[str, dict] = {

@@ -16,10 +16,10 @@ import numpy as np
 from _cases import Case, case_named, named_cases
 from _measure import hurried, scorer
 from _runner import Cell, Result, arguments, run
+from mnmf.separate import separate
 
 from mnmf import METHODS, NoteDictionary, Session, audio, markers
 from mnmf.markers import Passage
-from mnmf.separate import separate
 
 
 def told(method: str, kinds: list[str]) -> Iterator[tuple[str, str | None, bool]]:

@@ -32,11 +32,11 @@ from _datasets import free, quartet
 from _figures import COLOURS, save, subplots
 from _measure import centred, scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
+from mnmf.separate import Evidence, Method, calibration
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import resample_poly
 
 from mnmf import METHODS, STFT, metrics, simulate
-from mnmf.separate import Evidence, Method, calibration
 from mnmf.stft import window_samples
 
 RATE = 16000
