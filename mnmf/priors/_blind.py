@@ -36,8 +36,8 @@ def circular(
     X_FTM : complex, shape (F, T, M)
         Spectrogram of the mixture.
     n_sources : int
-        Number of sources N; with more of them than microphones the surplus ones start alike everywhere, and the model
-        wants bases that are held.
+        Number of sources N.  If there are more than microphones, each of those beyond M starts alike at all of them;
+        the fitted model then has no spots, only images at the microphones.
     n_components : int
         Bases per source, K.
     leak : float
