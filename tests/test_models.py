@@ -111,7 +111,7 @@ def test_the_loop_shows_a_q_that_is_mended_like_that_of_a_fit(monkeypatch, X_FTM
     model, mended = FastMNMF2(3, 8), 0
     for done, _ in enumerate(model.iterate(X), 1):
         assert np.linalg.cond(model.Q_).max() <= 20
-        mended += np.any(np.all(model.Q_ == np.eye(3), axis=(1, 2)))
+        mended += np.any(np.all(np.eye(3) == model.Q_, axis=(1, 2)))
         assert learned(model) == learned(FastMNMF2(3, done).fit(X))
     assert mended
 
