@@ -183,12 +183,15 @@ def test_what_is_held_can_be_changed_by_the_caller(X_FTM, values):
         assert learned(model)["H"] != learned(type(model)(4, 3).fit(X_FTM, prior))["H"]
 
 
-def test_spots_can_be_changed_and_are_checked(X_FTM):
+def test_spots_can_be_changed_and_are_checked(tmp_path, X_FTM):
     model = KAMIR(3)
     for _ in model.iterate(X_FTM, Prior(spots=(0, 1, 2))):
         model.spots_ = (1, 2, 0)
     assert np.all(model.G_[range(3), :, [1, 2, 0]] == 1)
     assert learned(model) != learned(KAMIR(3).fit(X_FTM, Prior(spots=(0, 1, 2))))
+    np.testing.assert_array_equal(model.separate(X_FTM)[..., 0], model.images(X_FTM, 0, [1])[..., 0])
+    model.save(tmp_path / "model.npz")
+    assert KAMIR.load(tmp_path / "model.npz").spots_ == ((1,), (2,), (0,))
     for spots, message in (
         ((0, 0, 1), "share a microphone"),
         ((0, 1), "3 sources need 3 spots"),
