@@ -146,6 +146,8 @@ class Method:
     assigned : bool
         Whether it starts without regard to the spots, so that the fitted sources are given to the spots by their
         energy there.
+    shared : bool
+        Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}
         "sources" if it needs exactly as many microphones as sources.
 
@@ -170,6 +172,7 @@ class Method:
     bases: bool = False
     estimates: bool = False
     assigned: bool = False
+    shared: bool = True
     n_mics: Literal["any", "sources"] = "any"
 
     @property
@@ -218,7 +221,7 @@ class Method:
             takers = ", ".join(name for name, other in METHODS.items() if other.estimates)
             raise ArgumentError(f"{self.name} has no use for estimates of the sources; methods that have: {takers}")
         if estimates and known.spots.shared:
-            raise SessionError("two sources share a mic, where estimates cannot tell them apart yet; leave them out")
+            raise SessionError("two sources share a mic, where estimates cannot tell them apart; leave them out")
         needed = self.solos == "needed"
         if known.without_solo() and (needed or (self.bases and not dictionary)):
             instead = "" if needed else ", or a --dictionary of their notes"
@@ -226,11 +229,23 @@ class Method:
                 f"{self.name} needs a solo of every source{instead}; {known.without_solo()[0]!r} has none: "
                 "label one with --solos"
             )
+        if known.spots.shared and not self.shared:
+            takers = ", ".join(name for name, other in METHODS.items() if other.shared)
+            raise SessionError(f"two sources share a mic; {self.name} needs one for each, these do not: {takers}")
+        if known.spots.shared and self.solos == "useful" and known.without_solo():
+            raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
         if self.n_mics == "sources" and len(known.mic_names) != len(known.sources):
             raise SessionError(
                 f"{self.name} needs as many mics as sources, but there are {len(known.mic_names)} mics and "
                 f"{len(known.sources)} sources; leave other mics out of the take, or take another method"
             )
+
+    def advice(self, known: Known) -> str | None:
+        """Return what would make a take that `check` lets pass better for this method, if anything."""
+        missing = known.without_solo()
+        if self.solos == "useful" and missing and len(missing) < len(known.sources):
+            return f"no solo of {', '.join(missing)}: one of every source would help more"
+        return None
 
     def sizes(self, components: int | None, iterations: int | None, *, dictionary: bool = False) -> tuple[int, int]:
         """Return the numbers of components and of iterations, where not given this method's own.
@@ -266,17 +281,17 @@ class Method:
 
     def fit(
         self,
-        evidence: Evidence,
+        X_FTM: Array,
+        spots: Spots,
         prior: Prior,
+        sizes: tuple[int, int],
         *,
-        components: int,
-        iterations: int,
         rng: np.random.Generator,
         callback: Callable[[int, float], Any] | None = None,
     ) -> Any:
-        """Return the fitted model, its sources in the order of the spots."""
-        model = self.model(components, iterations).fit(evidence.X_FTM, prior, rng=rng, callback=callback)
-        return assign_spots(model, evidence.X_FTM, evidence.spots) if self.assigned else model
+        """Return the model of these sizes (`sizes`) fitted from a prior, its sources in the order of the spots."""
+        model = self.model(*sizes).fit(X_FTM, prior, rng=rng, callback=callback)
+        return assign_spots(model, X_FTM, spots) if self.assigned else model
 
 
 def find_method(method: str | Method, *, dictionary: bool = False) -> Method:
@@ -300,8 +315,6 @@ OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where
 def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Start from what each spot hears best, demixed as the solos teach; bases from solos where a spot is shared."""
     if evidence.spots.shared:
-        if evidence.solo is None or not all(evidence.solo[1]):
-            raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
         return evidence.bases(n_components, rng, exponent=2.0).hold("W")
     Q = None
     if evidence.solo is not None:
@@ -356,14 +369,12 @@ def _solo_panning(evidence: Evidence) -> Prior:
 
 
 def _blind_panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Hold the bases; refuse what leaves sources of like bases with no order afterwards."""
-    _refuse_shared(evidence)
+    """Hold the bases; which source belongs to which spot shows in the fit."""
     return evidence.bases(n_components, rng).hold("W")
 
 
 def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
-    _refuse_shared(evidence)
     heard = priors.spot_panning(evidence.X_FTM, evidence.spots)
     if evidence.solo is None:
         return heard
@@ -377,21 +388,13 @@ def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator
 
 def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold the gains by which the solos are mixed into the mics, if there are any."""
-    _refuse_shared(evidence)
     if evidence.solo is None:
         return Prior(spots=evidence.spots)
     return priors.solo_mixing(*evidence.solo, evidence.spots).hold("G")
 
 
-def _refuse_shared(evidence: Evidence) -> None:
-    if evidence.spots.shared:
-        raise SessionError("two sources share a mic, and this method needs one for each; take another method")
-
-
 def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Start as published; refuse what leaves the sources with no order afterwards."""
-    if evidence.spots.shared:
-        raise SessionError("two sources share a mic, which a blind start cannot tell apart; take another method")
+    """Start as published, from nothing that is known of the players."""
     return priors.circular(evidence.X_FTM, len(evidence.spots), n_components, rng=rng)
 
 
@@ -470,6 +473,7 @@ _RECIPES = (
         components=16,
         iterations=100,
         assigned=True,
+        shared=False,
     ),
     Method(
         name="ilrma",
@@ -482,6 +486,7 @@ _RECIPES = (
         iterations=100,
         assigned=True,
         n_mics="sources",
+        shared=False,
     ),
     _fullrank("mnmf-fixh", "full-rank MNMF, covariances from the solos, held", _solo_prior("R", "W")),
     _fullrank("mnmf-updth", "full-rank MNMF, covariances from the solos, updated", _solo_prior("W")),
@@ -543,6 +548,7 @@ _RECIPES = (
         iterations=50,
         bases=True,
         assigned=True,
+        shared=False,
     ),
     Method(
         name="kamir",
@@ -554,6 +560,7 @@ _RECIPES = (
         iterations=10,
         lowest=20.0,
         solos="useful",
+        shared=False,
     ),
     Method(
         name="time-domain",
@@ -563,6 +570,7 @@ _RECIPES = (
         prior=_mixing_prior,
         iterations=200,
         solos="useful",
+        shared=False,
     ),
 )
 METHODS = {method.name: method for method in _RECIPES}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_count, check_number
-from mnmf.methods import DEFAULT_METHOD, Evidence, Method, find_method
+from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, find_method
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
 from mnmf.stft import STFT, Analysis
@@ -26,8 +26,19 @@ Progress = Callable[[str, float], Any]
 TRUST = 1.0  # in estimates of the sources, compared with what the spots hear
 
 
-class Holder(Protocol):
-    """What can be asked for its take, such as a `Session` of files."""
+_Estimated = tuple[Array, tuple[str, ...]]
+
+
+class Holder(Known, Protocol):
+    """What can be asked for its take once it is known to be fit for the method, such as a `Session` of files."""
+
+    @property
+    def sample_rate(self) -> int:
+        """In hertz."""
+
+    @property
+    def instruments(self) -> Sequence[str]:
+        """What each source plays."""
 
     def take(self) -> Take:
         """Return the take in memory."""
@@ -85,7 +96,7 @@ class Separation:
         """Return one source as some microphones heard it, at the level of the take.
 
         At its own spot this is its stem.  At every microphone the images of all sources and `residual_LM` sum to the
-        take.
+        take.  The take is analysed anew at each call, so that no spectrogram is kept: ask for all microphones at once.
 
         Parameters
         ----------
@@ -101,8 +112,7 @@ class Separation:
         single = isinstance(mics, int | str | np.integer)
         several: Any = range(len(self.take.mic_names)) if mics is None else [mics] if single else mics
         chosen = [self.take.mic(m) for m in several]
-        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
-        image_LI = _image(self, X_FTM, low_FTM, self.take.source(source), chosen)
+        image_LI = self._images(self.take.source(source), chosen)
         return image_LI[:, 0] if single else image_LI
 
     @cached_property
@@ -111,12 +121,16 @@ class Separation:
 
         Offset and rumble of microphones that are nobody's spot, and what the model does not explain.
         """
-        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
         mics = range(len(self.take.mic_names))
         residual_LM = self.take.x_LM.astype(np.float64)
         for n in range(len(self.take.sources)):  # one at a time, for memory
-            residual_LM -= _image(self, X_FTM, low_FTM, n, mics)
+            residual_LM -= self._images(n, mics)
         return residual_LM.astype(self.take.x_LM.dtype)
+
+    def _images(self, source: int, mics: Sequence[int]) -> Array:
+        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
+        image_FTI = self.model.images(X_FTM, source, list(mics))
+        return self.levels.back(image_FTI, low_FTM, source, mics, self.analysis, self.take.n_samples)
 
     def __repr__(self) -> str:
         return f"Separation({', '.join(self.take.sources)} by {self.method.name} in {sum(self.seconds.values()):.1f} s)"
@@ -193,15 +207,13 @@ def separate(
     recipe.check(given, dictionary=dictionary is not None, estimates=estimator is not None)
     sizes = recipe.sizes(components, iterations, dictionary=dictionary is not None)
     instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
-    recipe.analysis(48000, window)  # refuses a window before anything is read
+    analysis = recipe.analysis(given.sample_rate, window)
     clock = _Clock(progress)
     clock.start("read")
     heard = given if isinstance(given, Take) else given.take()
     notes = None if dictionary is None else (dictionary, instruments)
-    estimated = None if estimator is None else _estimated(estimator, heard, clock)
-    return _Story(heard, recipe, recipe.analysis(heard.sample_rate, window), sizes, notes, clock).run(
-        seed, estimated, trust
-    )
+    story = _Story(heard, recipe, Levels.of(heard, recipe.lowest), analysis, sizes, notes, clock)
+    return story.run(seed, None if estimator is None else story.estimated(estimator), trust)
 
 
 def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
@@ -222,55 +234,50 @@ class _Story:
 
     take: Take
     recipe: Method
+    levels: Levels
     analysis: Analysis
     sizes: tuple[int, int]  # components and iterations
     notes: tuple[NoteDictionary, list[str]] | None  # and which of its instruments each source is
     clock: _Clock
 
-    def run(self, seed: int, estimated: tuple[Array, tuple[str, ...]] | None, trust: float) -> Separation:
-        components, iterations = self.sizes
+    def estimated(self, estimator: Estimator) -> _Estimated:
+        """Return an estimate of each source at its own spot, (L, N), and the sources that have none."""
+        self.clock.start("estimate")
+        x_LM = self.levels.centred(self.take.x_LM)
+        return estimate(estimator, x_LM, self.take.sample_rate, self.take.sources, self.take.spots)
+
+    def run(self, seed: int, estimated: _Estimated | None, trust: float) -> Separation:
+        """Learn the prior, fit the model, and take each source's image at its own spot."""
+        take, spots, (components, iterations) = self.take, self.take.spots, self.sizes
         rng = np.random.default_rng(seed)
-        levels = Levels.of(self.take, self.recipe.lowest)
-        low_FTM, X_FTM = levels.into(self.take.x_LM, self.analysis)
+        low_FTM, X_FTM = self.levels.into(take.x_LM, self.analysis)
 
         self.clock.start("prepare")
-        evidence = self._evidence(levels, X_FTM, None if estimated is None else estimated[0], trust)
+        evidence = self._evidence(X_FTM, None if estimated is None else estimated[0], trust)
         prior = self.recipe.prior(evidence, components, rng)
-        evidence = Evidence(X_FTM, evidence.spots)  # what the prior has learned from may go now, for memory
+        del evidence  # solos and estimates may go now, for memory
 
         self.clock.start("fit")
-        model = self.recipe.fit(
-            evidence,
-            prior,
-            components=components,
-            iterations=iterations,
-            rng=rng,
-            callback=lambda done, _: self.clock.tell(done / iterations),
-        )
+
+        def fitted(done: int, _: float) -> None:
+            self.clock.tell(done / iterations)
+
+        model = self.recipe.fit(X_FTM, spots, prior, self.sizes, rng=rng, callback=fitted)
 
         self.clock.start("reconstruct")
-        stems_LN = np.empty((self.take.n_samples, len(self.take.spots)), self.take.x_LM.dtype)
+        stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
+        for n, own in enumerate(spots.references):  # one at a time, for memory
+            image_FTI = model.images(X_FTM, n, [own])
+            stems_LN[:, n] = self.levels.back(image_FTI, low_FTM, n, [own], self.analysis, take.n_samples)[:, 0]
+            self.clock.tell((n + 1) / len(spots))
+        self.clock.stop()
         parameters = self._parameters(seed, model) | ({} if estimated is None else {"trust": trust})
         missing = () if estimated is None else estimated[1]
-        separation = Separation(
-            self.take,
-            stems_LN,
-            self.recipe,
-            model,
-            self.analysis,
-            levels,
-            parameters,
-            self.clock.seconds,
-            missing,
-        )
-        for n, own in enumerate(self.take.spots.references):  # one at a time, for memory
-            stems_LN[:, n] = _image(separation, X_FTM, low_FTM, n, [own])[:, 0]
-            self.clock.tell((n + 1) / len(self.take.spots))
-        self.clock.stop()
-        return separation
+        seconds = self.clock.seconds
+        return Separation(take, stems_LN, self.recipe, model, self.analysis, self.levels, parameters, seconds, missing)
 
-    def _evidence(self, levels: Levels, X_FTM: Array, estimates_LN: Array | None, trust: float) -> Evidence:
-        take, analysis = self.take, self.analysis
+    def _evidence(self, X_FTM: Array, estimates_LN: Array | None, trust: float) -> Evidence:
+        take, levels, analysis = self.take, self.levels, self.analysis
 
         def notes(exponent: float) -> Prior:
             assert self.notes is not None
@@ -294,20 +301,6 @@ class _Story:
             dictionary, instruments = self.notes
             parameters |= {"components": model.W_.shape[2], "dictionary": dictionary.name, "instruments": instruments}
         return parameters
-
-
-def _estimated(estimator: Estimator, take: Take, clock: _Clock) -> tuple[Array, tuple[str, ...]]:
-    """Return an estimate of each source at its own spot, (L, N), at the level of the take, and which are missing."""
-    clock.start("estimate")
-    x_LM = Levels.of(take).centred(take.x_LM)
-    return estimate(estimator, x_LM, take.sample_rate, take.sources, take.spots)
-
-
-def _image(separation: Separation, X_FTM: Array, low_FTM: Array, source: int, mics: Sequence[int]) -> Array:
-    """Return the image of one source at some microphones, (L, I), at the level of the take."""
-    image_FTI = separation.model.images(X_FTM, source, list(mics))
-    take, analysis = separation.take, separation.analysis
-    return separation.levels.back(image_FTI, low_FTM, source, mics, analysis, take.n_samples)
 
 
 class _Clock:

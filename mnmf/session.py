@@ -116,7 +116,7 @@ class Session:
             a source's spot is the microphone that hears its solo loudest, levels balanced.  Without solos, sources and
             remaining microphones pair up in order.
         ambient : microphones, optional
-            Those that are nobody's spot.
+            Those that are nobody's spot, counted from 1 as well, as in a session file and on the command line.
         instruments : names in the order of the sources, or mapping of source to instrument, optional
             What they play, for methods that look notes up in a dictionary; a source's name if not given.
         queries : mapping of source to text, optional
@@ -199,7 +199,12 @@ class Session:
 
     def solos(self, source: str) -> Iterator[Array]:
         """Yield the audio (samples, mics) of each passage in which `source` plays alone."""
-        return (_read(self.solo_recording, passage) for passage in self.passages if passage.source == source)
+        return _alone(self.solo_recording, self.passages, source)
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the take, in hertz."""
+        return self.recording.sample_rate
 
     @property
     def mic_names(self) -> tuple[str, ...]:
@@ -218,7 +223,7 @@ class Session:
     def describe_spot(self, source: int) -> str:
         """Return a line that says where a source's own sound is taken from, and why."""
         mics, margin_db = " and ".join(map(self.describe_mic, self.spots[source])), self.margins_db[source]
-        if margin_db is None:
+        if margin_db is None or np.isinf(margin_db):
             return mics
         return f"{mics}, where its solo is {margin_db:.1f} dB louder than at any other"
 
@@ -231,15 +236,13 @@ def _find_spots(
     given: Mapping[str, tuple[int, ...]],
     ambient: Sequence[int],
 ) -> whose.Found:
-    def heard(name: str) -> Iterator[Array]:
-        return (_read(solo_recording, passage) for passage in passages if passage.source == name)
-
+    heard = dict.fromkeys(passage.source for passage in passages)
     return whose.find_spots(
         names,
         recording.mic_names,
-        solos={name: heard(name) for name in dict.fromkeys(passage.source for passage in passages)},
+        solos={name: _alone(solo_recording, passages, name) for name in heard},
         sample_rate=solo_recording.sample_rate,
-        power_M=lambda: np.var(recording.read(), axis=0, dtype=np.float64),
+        take=recording.read,
         given=given,
         ambient=ambient,
     )
@@ -286,10 +289,13 @@ def _open_solo_take(solo_take: PathLike | Sequence[PathLike], take: Recording) -
     return recording
 
 
-def _read(recording: Recording, passage: Passage) -> Array:
-    start = round(passage.start * recording.sample_rate)
-    stop = min(round(passage.stop * recording.sample_rate), recording.n_samples)
-    return recording.read(start, stop)
+def _alone(recording: Recording, passages: Sequence[Passage], source: str) -> Iterator[Array]:
+    """Yield the audio of each passage of a source."""
+    for passage in passages:
+        if passage.source == source:
+            start = round(passage.start * recording.sample_rate)
+            stop = min(round(passage.stop * recording.sample_rate), recording.n_samples)
+            yield recording.read(start, stop)
 
 
 KEYS = ("ambient", "instruments", "queries", "solo-take", "solos", "sources", "spots", "take")

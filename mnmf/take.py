@@ -140,7 +140,7 @@ class Take:
         spots : mapping of source to microphone(s), or sequence in the order of the sources, optional
             Microphones by number from 0, or by name.  The others are found: by the solos, else by order.
         ambient : microphones, optional
-            Those that are nobody's spot.
+            Those that are nobody's spot, by number from 0 or by name as well.
 
         Raises
         ------
@@ -163,6 +163,7 @@ class Take:
         Spots((1,), (0,))
         """
         x_LM = check_audio(x_LM)
+        check_number("sample_rate", sample_rate, 1.0, np.inf, " Hz")
         mics = tuple(map(str, mic_names)) or tuple(str(m + 1) for m in range(x_LM.shape[1]))
         aside = tuple(dict.fromkeys(_numbered(mic, mics) for mic in ambient))
         free = [m for m in range(len(mics)) if m not in aside]
@@ -174,7 +175,7 @@ class Take:
             mics,
             solos={name: pieces for name, pieces in alone.items() if pieces},
             sample_rate=sample_rate,
-            power_M=lambda: np.var(x_LM, axis=0, dtype=np.float64),
+            take=lambda: x_LM,
             given=given,
             ambient=aside,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +47,8 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What the microphones hear of the solos of the sources called `names`, both (N, M)."""
+class _SoloEnergies:
+    """The energy of the solos of the sources called `names` at the microphones, both (N, M)."""
 
     names: list[str]
     energy_NM: Array
@@ -61,7 +61,7 @@ def find_spots(
     *,
     solos: Mapping[str, Iterable[Array]],
     sample_rate: float,
-    power_M: Callable[[], Array],
+    take: Callable[[], Array],
     given: Mapping[str, Mics],
     ambient: Sequence[int] = (),
 ) -> Found:
@@ -78,8 +78,8 @@ def find_spots(
         left pair up in order.
     sample_rate : float
         Of the solos, in hertz.
-    power_M : callable
-        Returns the power of each microphone in the take, (M,); asked only to name microphones that are left over.
+    take : callable
+        Returns the take, (L, M); called only to name microphones that are left over.
     given : mapping of name to microphones
         Spots that are known, counted from 0, the reference first.
     ambient : sequence of int
@@ -94,8 +94,14 @@ def find_spots(
     if not solos:
         found = _by_order(names, given, free)
     else:
-        found = _by_solos(names, mic_names, _heard(names, solos, sample_rate), power_M, given, free)
-    _refuse_left_over(mic_names, [m for m in free if not any(m in mics for mics in found.spots)])
+        frame = max(round(FLOOR_FRAME * sample_rate), 1)
+        energies = _solo_energies(names, solos, frame)
+        _refuse_unfit(names, mic_names, energies, given, free)
+        if sum(name not in given for name in energies.names) < len(_unclaimed(free, given)):
+            _refuse_missing(mic_names, energies, _frame_energies(take(), frame).mean(axis=0), given, free)
+        found = _by_solos(names, mic_names, energies, given, free)
+    if left_over := [m for m in free if not any(m in mics for mics in found.spots)]:
+        raise _left_over(mic_names, left_over)
     return found
 
 
@@ -198,53 +204,73 @@ def _by_order(names: Sequence[str], given: Mapping[str, Mics], free: Sequence[in
 def _by_solos(
     names: Sequence[str],
     mic_names: Sequence[str],
-    heard: _Heard,
-    power_M: Callable[[], Array],
+    energies: _SoloEnergies,
     given: Mapping[str, Mics],
     free: Sequence[int],
 ) -> Found:
-    for name in names:
-        if name not in heard.names and name not in given:
-            raise SessionError(f"source {name!r} has no solo passage; label one, or say --spot {name}=MIC")
-    if any(name not in given for name in names) and not free:
-        raise SessionError("every mic is marked --ambient, so nobody has a spot; take one off")
-    waiting = [n for n, name in enumerate(heard.names) if name not in given]
-    unclaimed = [m for m in free if not any(m in mics for mics in given.values())]
-    if len(unclaimed) > len(waiting):
-        # Who is missing shows in the take, where the mics left over are loud although no solo is.
-        level_NM = heard.energy_NM / np.maximum(power_M(), 1e-30)
-        chosen = [unclaimed[int(np.argmax(level_NM[n, unclaimed]))] for n in waiting]
-        _refuse_left_over(mic_names, [m for m in unclaimed if m not in chosen])
     # Further mics of a source whose spot is given have no place in the balance: one spot a source.
     candidates = [m for m in free if not any(m in mics[1:] for mics in given.values())]
-    _refuse_silent_solos(heard, mic_names, given, candidates)
+    _refuse_silent_solos(energies, mic_names, given, candidates)
     found: dict[str, tuple[Mics, float | None]] = {name: (mics, None) for name, mics in given.items()}
+    waiting = [n for n, name in enumerate(energies.names) if name not in given]
     if waiting:
-        order_NM, margins_N = match_spots(heard.above_NM[:, candidates])
+        order_NM, margins_N = match_spots(energies.above_NM[:, candidates])
         for n in waiting:
             order, margin = [candidates[int(i)] for i in order_NM[n]], float(margins_N[n])
-            _refuse_near_tie(heard.names[n], [describe(m, mic_names) for m in order[:2]], margin)
-            found[heard.names[n]] = (order[0],), margin
+            _refuse_near_tie(energies.names[n], [describe(m, mic_names) for m in order[:2]], margin)
+            found[energies.names[n]] = (order[0],), margin
     _refuse_shared(names, mic_names, {name: mics for name, (mics, _) in found.items()}, given)
     return Found(Spots(found[name][0] for name in names), tuple(found[name][1] for name in names))
 
 
-def _refuse_left_over(mic_names: Sequence[str], mics: Sequence[int]) -> None:
-    if mics:
-        raise SessionError(
-            f"nobody's spot: {', '.join(describe(m, mic_names) for m in mics)}; "
-            "add the missing solo or --spot NAME=MIC, or mark it with --ambient MIC"
-        )
+def _unclaimed(free: Sequence[int], given: Mapping[str, Mics]) -> list[int]:
+    return [m for m in free if not any(m in mics for mics in given.values())]
+
+
+def _refuse_unfit(
+    names: Sequence[str],
+    mic_names: Sequence[str],
+    energies: _SoloEnergies,
+    given: Mapping[str, Mics],
+    free: Sequence[int],
+) -> None:
+    for name in names:
+        if name not in energies.names and name not in given:
+            raise SessionError(f"source {name!r} has no solo passage; label one, or say --spot {name}=MIC")
+    if any(name not in given for name in names) and not free:
+        raise SessionError("every mic is marked --ambient, so nobody has a spot; take one off")
+
+
+def _refuse_missing(
+    mic_names: Sequence[str],
+    energies: _SoloEnergies,
+    take_M: Array,
+    given: Mapping[str, Mics],
+    free: Sequence[int],
+) -> NoReturn:
+    """Refuse more microphones than sources, naming those that are loud in the take although no solo is."""
+    unclaimed = _unclaimed(free, given)
+    level_NM = energies.energy_NM / np.maximum(take_M, 1e-30)
+    waiting = [n for n, name in enumerate(energies.names) if name not in given]
+    chosen = [unclaimed[int(np.argmax(level_NM[n, unclaimed]))] for n in waiting]
+    raise _left_over(mic_names, [m for m in unclaimed if m not in chosen])
+
+
+def _left_over(mic_names: Sequence[str], mics: Sequence[int]) -> SessionError:
+    return SessionError(
+        f"nobody's spot: {', '.join(describe(m, mic_names) for m in mics)}; "
+        "add the missing solo or --spot NAME=MIC, or mark it with --ambient MIC"
+    )
 
 
 def _refuse_silent_solos(
-    heard: _Heard, mic_names: Sequence[str], given: Mapping[str, Mics], candidates: Sequence[int]
+    energies: _SoloEnergies, mic_names: Sequence[str], given: Mapping[str, Mics], candidates: Sequence[int]
 ) -> None:
-    for n, name in enumerate(heard.names):
-        if name in given and not heard.energy_NM[n, given[name][0]] > 0:
+    for n, name in enumerate(energies.names):
+        if name in given and not energies.energy_NM[n, given[name][0]] > 0:
             where = describe(given[name][0], mic_names)
             raise SessionError(f"the solo of {name!r} is silent at {where}; correct its marker or --spot")
-        if name not in given and not heard.above_NM[n, candidates].any():
+        if name not in given and not energies.above_NM[n, candidates].any():
             raise SessionError(
                 f"the solo of {name!r} is silent, or no louder than what its mics hear anyway; "
                 f"correct its marker, or say --spot {name}=MIC"
@@ -276,20 +302,19 @@ def _refuse_shared(
         raise SessionError(f"{problem}; say --spot {other}=MIC and --spot {name}=MIC")
 
 
-def _heard(names: Sequence[str], solos: Mapping[str, Iterable[Array]], sample_rate: float) -> _Heard:
+def _solo_energies(names: Sequence[str], solos: Mapping[str, Iterable[Array]], frame: int) -> _SoloEnergies:
     """Return the energy of each source's solo at each mic, and that above what the mic hears anyway.
 
     What it hears anyway is its quietest moments in all passages together; an energy that does not stand out from them
     counts nothing.  Without this a gain, which scales a mic's noise too, would decide where nobody plays.
     """
-    frame = max(round(FLOOR_FRAME * sample_rate), 1)
     heard = [name for name in names if name in solos]
     frames_TM = [np.concatenate([_frame_energies(x_LM, frame) for x_LM in solos[name]]) for name in heard]
     energy_NM = np.stack([source_TM.mean(axis=0) for source_TM in frames_TM])
     floor_M = np.zeros(energy_NM.shape[1])
     if len(heard) > 1:
         floor_M = np.percentile(np.concatenate(frames_TM), FLOOR_PERCENTILE, axis=0)
-    return _Heard(heard, energy_NM, np.where(energy_NM >= ABOVE_FLOOR * floor_M, energy_NM - floor_M, 0.0))
+    return _SoloEnergies(heard, energy_NM, np.where(energy_NM >= ABOVE_FLOOR * floor_M, energy_NM - floor_M, 0.0))
 
 
 def _frame_energies(x_LM: Array, frame: int) -> Array:

@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 from numba import get_num_threads, set_num_threads
 
-from mnmf import FastMNMF2, NTFPanning, Prior, Session, metrics, priors
+from mnmf import FastMNMF2, NTFPanning, Prior, Session, Take, metrics, priors
 from mnmf.errors import ArgumentError, NotFittedError, SessionError
 from mnmf.kernels import ntf as kernels
 from mnmf.methods import METHODS, Evidence
@@ -343,8 +343,10 @@ def test_the_methods_start_as_they_say(evidence):
     assert blind.G is blind.H is None
     assert METHODS["ntf-panning"].needs == "a solo or claps of every source; takes a dictionary"
     assert METHODS["ntf-panning-blind"].needs == "a solo of every source, or a dictionary"
-    with pytest.raises(SessionError, match="two sources share a mic"):
-        METHODS["ntf-panning-blind"].prior(shared, 3, np.random.default_rng(0))
+    take = Take(np.ones((9, 3)), RATE, (0, 0, 2), "abc", solos=[[np.ones((9, 3))]] * 3)
+    METHODS["ntf-panning"].check(take)
+    with pytest.raises(SessionError, match="two sources share a mic; ntf-panning-blind needs one for each"):
+        METHODS["ntf-panning-blind"].check(take)
     for name in ("ntf-panning", "ntf-panning-blind"):
         with pytest.raises(SessionError, match="needs a solo of every source"):
             METHODS[name].prior(Evidence(evidence.X_FTM, evidence.spots, None), 3, np.random.default_rng(0))

@@ -29,7 +29,7 @@ class Helpers:
 
     dictionary: NoteDictionary | None = None
     estimator: Estimator | None = None
-    trust: float | None = None
+    trust: float = 1.0
     files: list[Path] = field(default_factory=list)
     described: str | None = None
 
@@ -70,10 +70,9 @@ def separate_into(
     from mnmf.separation import separate
 
     recipe = find_method(tuning["method"] or DEFAULT_METHOD, dictionary=helpers.dictionary is not None)
-    if session.passages and session.without_solo() and recipe.solos == "useful":
-        warn(f"no solo of {', '.join(session.without_solo())}: one of every source would help more")
+    if (advice := recipe.advice(session)) is not None:
+        warn(advice)
     options: dict[str, Any] = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
-    options |= {} if helpers.trust is None else {"trust": helpers.trust}
 
     with progress("read") as tell:
 
@@ -83,6 +82,7 @@ def separate_into(
                 method=recipe,
                 dictionary=helpers.dictionary,
                 estimator=helpers.estimator,
+                trust=helpers.trust,
                 progress=tell,
                 **options,
             )

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 @click.option(
     "--instruments",
     metavar="A,B,C",
-    help="What the sources play, in their order, to be looked up in the dictionary; their names if not given.",
+    help="What the sources play, in their order, to be looked up in the dictionary, the embedded one if none is given; "
+    "their names if not given.",
 )
 @click.option(
     "--estimates",
@@ -79,11 +80,11 @@ def command(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) ->
 
     TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), or a session.toml.
     """
+    if not out:
+        raise ArgumentError("--out is empty; name the folder the stems go to")
     session = _opened(take, options)
     if options["instruments"] and not options["dictionary"]:
         options["dictionary"] = (EMBEDDED,)
-    if not out:
-        raise ArgumentError("--out is empty; name the folder the stems go to")
     introduce(session)
     stale = stale_stems(Path(out), session)
     helpers = _helpers(session, options)
@@ -126,7 +127,8 @@ def _helpers(session: Session, options: dict[str, Any]) -> Helpers:
     if trust is not None:
         if folder is None and program is None:
             raise ArgumentError("--trust weighs --estimates or --estimate-command; give one of them")
-        trust = check_number("--trust", trust, 0.0, 1.0)
+        check_number("--trust", trust, 0.0, 1.0)
+    trust = 1.0 if trust is None else trust
     if folder == "":
         raise ArgumentError("--estimates needs the folder that holds them")
     if folder is not None:

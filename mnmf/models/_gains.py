@@ -96,8 +96,7 @@ def match_gains(X_FTM: Array, prior: Prior) -> Prior:
     (9, 2, 2)
     """
     gains_M = changed_gains(X_FTM, prior)
-    if prior.Q is None or prior.spots is None:
-        return prior
+    assert prior.Q is not None  # or `changed_gains` would have refused
     Q_FMM = np.asarray(prior.Q / gains_M, np.complex128)
     own = prior.spots.references
     Q_FMM[:, : len(own)] *= gains_M[own][:, None]  # a source is measured at its own spot, before and after

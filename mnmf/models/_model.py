@@ -53,7 +53,14 @@ class Updates:
 
     Examples
     --------
-    `Model` shows one of a few lines.
+    >>> from mnmf.models import Updates
+    >>> class Constant(Updates):  # learns nothing; `Model` shows one that does
+    ...     def step(self):
+    ...         return 0.0
+    ...     def state(self):
+    ...         return None, {}
+    >>> Constant().step()
+    0.0
     """
 
     spots: Spots | None = None
@@ -399,9 +406,13 @@ class Model:
 
     def _fitted_activations(self, X_FTM: Array, n_iterations: int) -> Array:
         values = {name: getattr(self, f"{name}_") for name in self.learns}
+        if "H" not in values:
+            raise ArgumentError(
+                f"{type(self).__name__} cannot fit activations to other frames; give as many as were fitted"
+            )
         values["H"] = np.repeat(values["H"].mean(axis=2, keepdims=True), X_FTM.shape[1], axis=2)
         prior = Prior(**values, spots=self.spots_).hold(*(name for name in values if name != "H"))
-        model = type(self)(**{**self.get_params(), "n_iterations": n_iterations, "n_sources": None})
+        model = type(self)(**self.get_params()).set_params(n_iterations=n_iterations, n_sources=None)
         return np.asarray(getattr(model.fit(X_FTM, prior), "H_"))  # noqa: B009
 
     def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:

@@ -105,6 +105,7 @@ def spot(
     check_count("n_iterations", n_iterations)
     check_number("exponent", exponent, 0.25, 4.0)
     check_number("beta", beta, 0.0, 4.0)
+    check_number("leak", leak, 0.0, 1.0)
     generator = check_rng(rng)
     F, T, M = X_FTM.shape
     all_spots, Q, trust_N = checked_start(X_FTM, spots, Q, shares_NFT, trust, apart=NONE_DOMINATES)
