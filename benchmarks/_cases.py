@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from _datasets import DEPTH, check_folder, complain, contents, free, is_case, walk
+from _datasets import complain, free, take_folders
 
 from mnmf import data, markers, simulate
+from mnmf.datasets._folders import DEPTH, contents
 from mnmf.errors import MarkerError
 
 
@@ -46,10 +47,11 @@ def simulated(
     `solo_scene` is where they were when alone, if elsewhere; `rng` draws the claps.
     """
     alone = scene if solo_scene is None else solo_scene
-    images_LMN = simulate.render(scene, stems_LN, sample_rate)
+    images_LMN = simulate.render(scene, stems_LN, sample_rate, h_LMN=responses(scene, sample_rate))
+    h_LMN = responses(alone, sample_rate)
     takes = {
-        "solo": lambda: simulate.solo_take(alone, list(solos), sample_rate),
-        "clap": lambda: simulate.clap_take(alone, sample_rate, rng),
+        "solo": lambda: simulate.solo_take(alone, list(solos), sample_rate, h_LMN=h_LMN),
+        "clap": lambda: simulate.clap_take(alone, sample_rate, rng, h_LMN=h_LMN),
     }
     found = {kind: takes[kind]() for kind in kinds}
     return Case(
@@ -63,9 +65,10 @@ def simulated(
     )
 
 
-def keep_responses(scenes: int = 8) -> None:
-    """Let a process remember the impulse responses of the last few scenes, which take seconds to simulate."""
-    simulate.impulse_responses = lru_cache(scenes)(simulate.impulse_responses)
+@lru_cache(8)
+def responses(scene: simulate.Scene, sample_rate: int) -> np.ndarray:
+    """Return the impulse responses of a scene; those of the last few are kept, as they take seconds to simulate."""
+    return simulate.impulse_responses(scene, sample_rate)
 
 
 def named_cases(folder: Path | None, quick: bool = False) -> dict[str, Callable[[], Case]]:
@@ -126,8 +129,9 @@ def folder_cases(folder: Path) -> Iterator[Case]:
 
 
 def _takes(folder: Path) -> dict[str, Path]:
-    check_folder(folder)
-    found = [path for path, _ in walk(folder, is_case)]
+    if not folder.is_dir():
+        raise SystemExit(f"{folder}: no such folder")
+    found = take_folders(folder)
     if not found:
         raise SystemExit(
             f"{folder}: expected folders with mix.flac, reference.flac, solo.flac and solo.txt in it or up to {DEPTH} "

@@ -9,7 +9,7 @@ different instruments in the places of theirs, so that the truth is known.  Sett
 neural network stands the truth, made worse until it has the SDR that `ESTIMATE_DB` says.  Every seed takes another
 piece, another excerpt of it and other seats.
 
-DIR holds pieces as `_datasets.pieces` reads them; without it there is the embedded quartet only.  Writes
+DIR holds pieces as `mnmf.datasets` reads them; without it there is the embedded quartet only.  Writes
 benchmarks/results/initialisations.json and docs/images/initialisations.png.
 """
 
@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, keep_responses
-from _datasets import Piece, pieces, quartet
+from _cases import Case, responses
+from _datasets import pieces, quartet
 from _figures import curve, save, subplots
 from _measure import Analysis, analyse, centred, scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from scipy.signal import resample_poly
 
 from mnmf import METHODS, FastMNMF2, Prior, priors, simulate
+from mnmf.datasets import Piece
 from mnmf.methods import Method
 from mnmf.models import assign_spots
 from mnmf.priors._nmf import nmf
@@ -194,15 +195,9 @@ def trios(data: Path | None, seconds: float, offset: float) -> list[tuple[Piece,
     return sorted(playing, key=lambda each: -len(each[1]))
 
 
-@cache
-def remember() -> None:
-    keep_responses()
-
-
 @lru_cache(1)  # the cells of a seed follow one another
 def trio(data: Path | None, seed: int, seconds: float) -> tuple[Case, np.ndarray]:
     """Return a take of the studio and the images (L, M, N) of its players."""
-    remember()
     rng = np.random.default_rng(seed)
     offset = round(float(rng.uniform(0.0, 30.0 if data else 5.0)), 1)
     choices = trios(data, seconds, offset)
@@ -214,8 +209,9 @@ def trio(data: Path | None, seed: int, seconds: float) -> tuple[Case, np.ndarray
     stems_LN = resampled(piece.stems_LN[first:last, chosen], piece.sample_rate)
     solos_LN = resampled(piece.solos_LN[: round(seconds * piece.sample_rate), chosen], piece.sample_rate)
     scene = simulate.studio_scene()
-    images_LMN = simulate.render(scene, stems_LN, RATE)
-    solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), RATE)
+    h_LMN = responses(scene, RATE)
+    images_LMN = simulate.render(scene, stems_LN, RATE, h_LMN=h_LMN)
+    solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), RATE, h_LMN=h_LMN)
     solos = {"solo": (solo_LM, [(p.start, p.stop) for p in passages])}
     truth_LN = images_LMN[:, scene.spots, range(PLAYERS)]
     name = f"{piece.name}: {', '.join(piece.names[n] for n in chosen)}"

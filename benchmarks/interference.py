@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, keep_responses
-from _datasets import Piece, fitting, quartet
+from _cases import Case, responses
+from _datasets import long_enough, quartet
 from _datasets import pieces as read_pieces
 from _figures import COLOURS, save, subplots
 from _measure import centred, scorer
@@ -33,6 +33,7 @@ from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from methods import session, write_case
 
 from mnmf import KAMIR, METHODS, FastMNMF2, Prior, TimeDomain, audio, priors, simulate
+from mnmf.datasets import Piece
 from mnmf.methods import Evidence
 from mnmf.separate import calibration, separate
 
@@ -94,8 +95,8 @@ def grid(quick: bool, data: Path | None = None) -> list[Cell]:
 def pieces(data: Path | None) -> list[Piece]:
     if data is None:
         return [quartet()]
-    found = read_pieces(data, seconds=12.0, offset=5.0, solo_seconds=10.0, borrow_solos=True)
-    return fitting(data, found, N, SECONDS)
+    found = read_pieces(data, players=N, seconds=12.0, offset=5.0, solo_seconds=10.0, borrow_solos=True)
+    return long_enough(data, found, SECONDS)
 
 
 @lru_cache(1)  # the cells of one mixture follow each other
@@ -112,8 +113,9 @@ def mixed(data: Path | None, mixture: str, name: str, seed: int) -> tuple[Case, 
     names = tuple(f"player{n + 1}" for n in range(N))
     if mixture in SCENES:
         scene = SCENES[mixture](N)
-        images_LMN = simulate.render(scene, stems_LN, rate)
-        solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), rate)
+        h_LMN = responses(scene, rate)
+        images_LMN = simulate.render(scene, stems_LN, rate, h_LMN=h_LMN)
+        solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), rate, h_LMN=h_LMN)
         spots, seconds = scene.spots, [(passage.start, passage.stop) for passage in passages]
     else:
         mixing_MN = PUBLISHED.copy()
@@ -136,7 +138,6 @@ def scored(data: Path | None, mixture: str, name: str, seed: int) -> Callable[[n
 
 def measure(cell: Cell, data: Path | None = None, timed: bool = True) -> Result:
     """Return the gains over the raw spots, one a source, the error of Λ, the Λ found and the seconds it took."""
-    keep_responses()
     take = cell["mixture"], cell["piece"], cell["seed"]
     case, truth_MN = mixed(data, *take)
     method, kind = CONTENDERS[cell["method"]]

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, folder_cases, keep_responses, simulated
-from _datasets import Piece, fitting, free, has_pieces, is_case, nothing_found, pieces, quartet, walk
+from _cases import Case, folder_cases, simulated
+from _datasets import free, nothing_found, pieces, quartet, take_folders
 from _figures import COLOURS, curve, save, subplots
 from _measure import Analysis, analyse, centred, fitted, scorer
 from _runner import Cell, Result, arguments, mean_and_margin, run
 
 from mnmf import METHODS, STFT, Prior, priors, simulate
+from mnmf.datasets import Piece, recognise
 from mnmf.priors import estimate
 
 SECONDS, SOLO_SECONDS, PLAYERS = 10, 8, 4
@@ -134,31 +135,30 @@ def grid(quick: bool, data: Path | None = None) -> list[Cell]:
 
 @cache
 def ready(data: Path | None) -> dict[str, Case]:
-    if not data or not any(True for _ in walk(data, is_case)):
+    if not data or not take_folders(data):
         return {}
     return {case.name: case for case in folder_cases(data)}
 
 
 def players(data: Path | None) -> list[str]:
     """Return the names of some pieces of four players: the embedded quartet, and two of a folder."""
-    if not data or not has_pieces(data):
+    if not data or not recognise(data):
         if data and not ready(data):
-            nothing_found(data, takes=True)
+            nothing_found(data)
         return [quartet().name]
-    found = fitting(data, cut_out(data), PLAYERS)
+    found = cut_out(data)
     free(data, [piece.name for piece in found], [quartet().name])
     return [quartet().name, *(piece.name for piece in found[:: max(1, len(found) // 2)][:2])]
 
 
 @cache
 def cut_out(data: Path) -> list[Piece]:
-    return pieces(data, seconds=SECONDS, solo_seconds=SOLO_SECONDS, borrow_solos=True)
+    return pieces(data, players=PLAYERS, seconds=SECONDS, solo_seconds=SOLO_SECONDS, borrow_solos=True)
 
 
 @cache
 def played(data: Path | None, name: str, quick: bool) -> Case:
     """Return a piece in the hall; the embedded quartet in the chamber."""
-    keep_responses()
     if name == quartet().name:
         piece, scene_of = quartet(), simulate.chamber_scene
     else:

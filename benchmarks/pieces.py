@@ -3,7 +3,7 @@
     python benchmarks/pieces.py [--data DIR] [--quick] [--jobs N]
 
 DIR holds one folder a piece with stems/*.flac, which play together, and solos/*.flac of the same names; or it is a copy
-of URMP, Bach10, EnsembleSet or MUSDB18-HQ (`_datasets.py`), where the loudest other 10 s of each stem are its solo.
+of URMP, Bach10, EnsembleSet or MUSDB18-HQ (`mnmf.datasets`), where the loudest other 10 s of each stem are its solo.
 Without it the embedded quartet is the only piece.  Excerpts of 12 s are simulated in the rooms of Cabañas-Molero et al.
 2023 ("hall") and Pandey et al. 2026 ("R6/L5", "R3/L4"); six players and more come from two pieces at once.  One seed.
 Writes benchmarks/results/pieces.json.
@@ -14,14 +14,15 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from _cases import Case, keep_responses
+from _cases import Case
 from _cases import simulated as _simulated
-from _datasets import Piece, quartet
 from _datasets import pieces as read_pieces
+from _datasets import quartet
 from _measure import hurried, scorer, separate
 from _runner import Cell, Result, arguments, grouped, run
 
 from mnmf import simulate
+from mnmf.datasets import Piece
 from mnmf.separate import METHODS
 
 START, SECONDS, QUICK_SECONDS = 5.0, 12.0, 2.0
@@ -97,7 +98,6 @@ def case_of(name: str, room: str, players: int, seconds: float, data: Path | Non
 
 def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
     """Return the gains of one contender, one number a source."""
-    keep_responses()
     case = case_of(cell["piece"], cell["room"], cell["players"], cell["seconds"], data, quick)
     method, kind = CONTENDERS[cell["contender"]]
     found = scorer(case)(separate(case, hurried(METHODS[method], quick), kind, cell["seed"]))

@@ -6,7 +6,7 @@ Every axis of `AXES` changes one thing by and by, all else being as in the take 
 rehearsal room (RT60 0.6 s, `simulate.chamber_scene`), each with an omni 40 cm in front, who sit where they sat when
 they played their solos.  A seed draws the take: an excerpt, the seat of every player, and up to 10 cm by which each
 seat and its microphone lie elsewhere; and what an axis leaves open, such as the microphone that is late.  DIR holds
-pieces as `_datasets.pieces` finds them, which take turns, the embedded quartet last; where there are no solos, other
+pieces as `mnmf.datasets` finds them, which take turns, the embedded quartet last; where there are no solos, other
 passages of the stems serve, and a solo that is shorter than wanted is played again.  Without DIR there is the quartet
 alone, and solos are as long as its own.  More players than a piece has come from the next one; the quartet meets itself
 at another place.
@@ -27,14 +27,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, keep_responses, simulated
-from _datasets import Piece, fitting, numbered, pieces, quartet
+from _cases import Case, simulated
+from _datasets import long_enough, pieces, quartet
 from _figures import COLOURS, save, subplots
 from _measure import scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 from scipy.signal import resample_poly
 
 from mnmf import METHODS, simulate
+from mnmf.datasets import Piece
+from mnmf.datasets._pieces import numbered
 
 SEEDS = range(5)
 SIZE: dict[str, Any] = {"players": 4, "seconds": 8, "solo_seconds": 8}
@@ -106,7 +108,7 @@ def grid(quick: bool, data: Path | None) -> list[Cell]:
     if not data:
         size["solo_seconds"] = min(size["solo_seconds"], LONGEST_EMBEDDED)
     else:
-        fitting(data, choices(data)[:-1], 1, size["seconds"])
+        long_enough(data, choices(data)[:-1], size["seconds"])
     cells = []
     for seed in SEEDS[:1] if quick else SEEDS:
 
@@ -320,12 +322,8 @@ def changed(case: Case, axis: str, value: Any, seed: int) -> Case:
     return replace(case, mixture_LM=mixture_LM, truth_LN=truth_LN, solos={"solo": (solo_LM, passages)})
 
 
-remember = cache(keep_responses)  # once a process
-
-
 def measure(cell: Cell, data: Path | None = None) -> Result:
     """Return the gains over the raw spots, one a source, and who the sources are."""
-    remember(3)  # the take without a flaw among them: those who moved sat elsewhere before
     axis, value, seed = cell["axis"], cell["value"], cell["seed"]
     count = value if axis == "players" else cell["players"]
     solo_seconds = value if axis == "length" else cell["solo_seconds"]

@@ -6,7 +6,7 @@ After R. Pandey, J. Garcia-Martinez, P. Cabañas-Molero, D. Diaz-Guerra, R. Falc
 Carabias-Orti and P. Vera-Candeas, "Learning input-channel permutation equivariance for multi-channel source separation:
 reducing bleeding in small music ensembles", 2026: their rooms R1 to R6, layouts L1 to L6, and cardioid spots 20 to
 50 cm from the players.  Four players sit where theirs are five.  Each scene has an excerpt of one piece, in turn from
-the embedded quartet and DIR (`_datasets.py`), L6 one without strings if there is any; R6/L5 has several.
+the embedded quartet and DIR (`mnmf.datasets`), L6 one without strings if there is any; R6/L5 has several.
 
 Gains are given as theirs are, of the median over frames of 1 s of the plain ratio of signal to error, and of SDR.
 Writes benchmarks/results/rooms_and_layouts.json.
@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, keep_responses, simulated
-from _datasets import Piece, fitting, pieces, quartet, work
+from _cases import Case, simulated
+from _datasets import pieces, quartet, work
 from _figures import COLOURS, curve, save, subplots
 from _measure import median_snr, scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 from scipy.signal import resample_poly
 
 from mnmf import simulate
+from mnmf.datasets import Piece
 from mnmf.methods import METHODS
 from mnmf.simulate import LAYOUTS, ROOMS, Room
 
@@ -69,8 +70,8 @@ def excerpts(data: Path | None) -> dict[str, Piece]:
     """Return the excerpts by name: one of every piece, then another one of every piece in the folder."""
     found = {"quartet": quartet()}
     for start in STARTS if data else ():
-        cut = pieces(data, seconds=SECONDS, offset=start, solo_seconds=SOLO_SECONDS, borrow_solos=True)
-        found |= {f"{piece.name} at {start:g} s": piece for piece in fitting(data, cut, N)}
+        cut = pieces(data, players=N, seconds=SECONDS, offset=start, solo_seconds=SOLO_SECONDS, borrow_solos=True)
+        found |= {f"{piece.name} at {start:g} s": piece for piece in cut}
     return found
 
 
@@ -110,11 +111,7 @@ def grid(data: Path | None, quick: bool) -> list[Cell]:
     return cells
 
 
-remember = cache(keep_responses)  # once a process
-
-
 def simulate_take(data: Path | None, quick: bool, cell: Cell) -> Case:
-    remember()
     piece = excerpts(data)[cell["piece"]]
     names, rate = piece.names[:N], piece.sample_rate
     scene = simulate.orchestral_scene(cell["room"], cell["layout"], names, cell["distance_cm"] / 100)

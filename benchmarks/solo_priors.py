@@ -5,7 +5,7 @@
 After P. Cabañas-Molero, J. Carabias-Orti, A. J. Muñoz-Montoro and P. Vera-Candeas, "Pre-trained spatial priors on
 multichannel NMF for music source separation", Forum Acusticum 2023: their simulated hall (22 x 16 x 5 m, RT60 1 s, omni
 spots, neighbours 2 m apart), solos of three hand claps, or of scales as in their studio.  The first four players of
-every piece in DIR (`_datasets.py`) and of the embedded quartet play there; ready takes in DIR (`_cases.folder_cases`)
+every piece in DIR (`mnmf.datasets`) and of the embedded quartet play there; ready takes in DIR (`_cases.folder_cases`)
 are separated as they are.
 
 Each fitted model gives its stems twice: by the share that it expects of a player at the own spot (their eq. 9), and by
@@ -20,14 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import KINDS, Case, folder_cases, keep_responses, simulated
-from _datasets import Piece, fitting, free, has_pieces, is_case, nothing_found, pieces, quartet, walk, work
+from _cases import KINDS, Case, folder_cases, simulated
+from _datasets import free, nothing_found, pieces, quartet, take_folders, work
 from _figures import COLOURS, save, subplots
 from _measure import Analysis, analyse, fitted, scorer
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from scipy.signal import resample_poly
 
 from mnmf import FastMNMF2, FullRankMNMF, Prior, priors, simulate
+from mnmf.datasets import Piece, recognise
 from mnmf.methods import METHODS, Method
 from mnmf.models import NTFPanning, assign_spots
 from mnmf.simulate import Microphone, Room, Scene
@@ -111,18 +112,18 @@ def recipes() -> dict[str, Method]:
 @cache
 def players(data: Path | None) -> dict[str, Piece]:
     found = [quartet()]
-    if data and has_pieces(data):
-        cut_out = pieces(data, seconds=SECONDS, offset=START, solo_seconds=SOLO_SECONDS, borrow_solos=True)
+    if data and recognise(data):
+        cut_out = pieces(data, players=N, seconds=SECONDS, offset=START, solo_seconds=SOLO_SECONDS, borrow_solos=True)
         free(data, [piece.name for piece in cut_out], [found[0].name])
-        found += fitting(data, cut_out, N)
+        found += cut_out
     elif data and not ready(data):
-        nothing_found(data, takes=True)
+        nothing_found(data)
     return {piece.name: piece for piece in found}
 
 
 @cache
 def ready(data: Path | None) -> dict[str, Case]:
-    if not data or not any(True for _ in walk(data, is_case)):
+    if not data or not take_folders(data):
         return {}
     return {case.name: cut(case) for case in folder_cases(data)}
 
@@ -152,15 +153,11 @@ def stage(quick: bool) -> Scene:
     return replace(scene, room=room, microphones=(*scene.microphones, *pair))
 
 
-remember = cache(keep_responses)  # once a process
-
-
 @lru_cache(1)  # the cells of one take follow each other
 def everything(data: Path | None, quick: bool, room: str, take: str) -> Case:
     """Return a take with all its microphones."""
     if room == READY:
         return hurried(ready(data)[take]) if quick else ready(data)[take]
-    remember()
     piece = players(data)[take]
     stems_LN, solos_LN, rate = piece.stems_LN[:, :N], piece.solos_LN, piece.sample_rate
     assert solos_LN is not None

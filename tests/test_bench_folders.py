@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+import mnmf
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 RATE = 100  # Hz, so that seconds are few samples
 OF_PIECES = (
@@ -166,3 +168,69 @@ def test_iterations_alone_can_be_timed_in_a_clean_checkout(load, tmp_path, monke
     path.write_text(json.dumps({"methods": 1} | json.loads(path.read_text())))
     speed.main()  # the rest stays
     assert set(json.loads(path.read_text())) == {"methods", "iterations"}
+
+
+@pytest.fixture
+def case(tmp_path):
+    plant_take(tmp_path / "cases/hall", sources=2)
+    return tmp_path / "cases/hall"
+
+
+def test_cases(load, case, tmp_path):
+    for folder in (tmp_path, case.parent, case):
+        (found,) = load("_cases").folder_cases(folder)
+        assert (found.name, found.sample_rate, found.names, found.spots) == (
+            "hall",
+            RATE,
+            ("player1", "player2"),
+            (0, 1),
+        )
+        assert found.mixture_LM.shape == found.truth_LN.shape == (12 * RATE, 2)
+        assert found.solos["solo"][1] == [(0.0, 1.0), (1.0, 2.0)]
+
+
+@pytest.mark.parametrize("name", ["reference.flac", "solo.txt", "solo.flac"])
+def test_incomplete_case_is_named(load, case, tmp_path, name):
+    (case / name).unlink()
+    message = complaint(load("_cases").folder_cases, folder=tmp_path)
+    assert "hall lacks" in message
+    assert name in message
+
+
+@pytest.mark.parametrize("name", ["mix.flac", "solo.txt"])
+def test_broken_case_is_named(load, case, tmp_path, name):
+    (case / name).write_text("404: not found")
+    message = complaint(lambda: list(load("_cases").folder_cases(tmp_path)))
+    assert "hall" in message
+
+
+def test_folder_without_cases(load, tmp_path):
+    plant_piece(tmp_path / "q1")
+    message = complaint(load("_cases").folder_cases, folder=tmp_path)
+    assert "expected folders with mix.flac" in message
+    assert "found q1/" in message
+    assert "no such folder" in complaint(load("_cases").folder_cases, folder=tmp_path / "none")
+
+
+def test_the_quartet_is_a_piece(load):
+    piece, embedded = load("_datasets").quartet(), mnmf.data.quartet()
+    assert piece.names == embedded.names
+    np.testing.assert_array_equal(piece.stems_LN, embedded.stems_LN)
+    np.testing.assert_array_equal(piece.solos_LN, embedded.solos_LN)
+
+
+def test_takes_of_pieces_with_few_players(load, tmp_path):
+    for name, players in (("01", STRINGS[:2]), ("12", STRINGS[:3]), ("44", (*STRINGS, "5_bass"))):
+        plant_piece(tmp_path / name, players)
+    found = load("_datasets").pieces(tmp_path)
+    takes = load("pieces").takes(found, quick=False)
+    assert [(take.room, take.n_players) for take in takes] == [
+        *(("hall", 2), ("R6/L5", 2), ("hall", 3), ("R6/L5", 3), ("hall", 4), ("R6/L5", 4)),
+        *(("R3/L4", 2), ("R3/L4", 3)),
+    ]
+    assert [take.n_players for take in load("pieces").takes(found[1:], quick=False)][-1] == 6
+
+
+def test_ready_takes_are_pointed_out_where_pieces_are_wanted(load, tmp_path):
+    plant_take(tmp_path / "mine")
+    assert "benchmarks/methods.py" in complaint(load("_datasets").pieces, folder=tmp_path)

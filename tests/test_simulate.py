@@ -10,7 +10,18 @@ import pytest
 
 from mnmf import simulate
 from mnmf.errors import ArgumentError, MnmfError
-from mnmf.simulate import LAYOUTS, LEAD, REFERENCE_M, ROOMS, SEAT_ANGLES_DEG, Microphone, Player, Room, Scene
+from mnmf.simulate import (
+    LAYOUTS,
+    LEAD,
+    REFERENCE_M,
+    ROOMS,
+    SEAT_ANGLES_DEG,
+    Microphone,
+    Player,
+    Room,
+    Scene,
+    _rendering,
+)
 
 FS = 8000
 SMALL = Room((5.0, 4.0, 3.0), 0.2)
@@ -59,6 +70,19 @@ def test_images_are_the_stems_convolved_with_the_responses(images_LMN, stems_LN)
     for m, n in ((0, 0), (1, 2), (3, 1)):
         expected = np.convolve(stems_LN[:, n], h_LMN[:, m, n])[LEAD : LEAD + len(stems_LN)]
         np.testing.assert_allclose(images_LMN[:, m, n], expected, atol=1e-10)
+
+
+def test_responses_at_hand_are_used_and_not_simulated_again(images_LMN, stems_LN):
+    scene, solos = trio(), list(stems_LN.T)
+    h_LMN = simulate.impulse_responses(scene, FS)
+    assert simulate.render(scene, stems_LN, FS, h_LMN=h_LMN).tobytes() == images_LMN.tobytes()
+    np.testing.assert_array_equal(simulate.render(scene, stems_LN, FS, h_LMN=2 * h_LMN), 2 * images_LMN)
+    solo_LM, passages = simulate.solo_take(scene, solos, FS)
+    given_LM, given = simulate.solo_take(scene, solos, FS, h_LMN=2 * h_LMN)
+    np.testing.assert_array_equal(given_LM, 2 * solo_LM)
+    assert given == passages
+    clap_LM, _ = simulate.clap_take(scene, FS, n=1)
+    np.testing.assert_array_equal(simulate.clap_take(scene, FS, n=1, h_LMN=2 * h_LMN)[0], 2 * clap_LM)
 
 
 def test_each_stem_alone_gives_its_image(images_LMN, stems_LN):
@@ -123,8 +147,8 @@ def test_reverberation_time_of_a_small_room():
 
 def test_no_reflection_within_the_response_is_missing(monkeypatch):
     h = simulate.impulse_responses(trio(), FS)
-    order, duration_s = simulate._extent(trio())
-    monkeypatch.setattr(simulate, "_extent", lambda scene: (order + 10, duration_s))
+    order, duration_s = _rendering._extent(trio())
+    monkeypatch.setattr(_rendering, "_extent", lambda scene: (order + 10, duration_s))
     np.testing.assert_allclose(simulate.impulse_responses(trio(), FS), h, atol=1e-6 * np.abs(h).max())
 
 
@@ -371,6 +395,14 @@ def scene_with(**changes):
         (lambda: simulate.render(trio(), np.zeros((0, 3)), FS), "stems_LN has no samples"),
         (lambda: simulate.render(trio(), np.full((9, 3), np.nan), FS), "stems_LN holds NaN"),
         (lambda: simulate.render(trio(), np.zeros((9, 3)), 44.1), "sample_rate must be a whole number"),
+        (
+            lambda: simulate.render(trio(), np.zeros((9, 3)), FS, h_LMN=np.zeros((99, 3, 3))),
+            r"h_LMN must have shape \(taps, mics, players\) = \(any, 4, 3\)",
+        ),
+        (
+            lambda: simulate.render(trio(), np.zeros((9, 3)), FS, h_LMN=np.zeros((LEAD, 4, 3))),
+            "h_LMN must be what impulse_responses returns",
+        ),
         (lambda: simulate.impulse_responses(trio(Room((5, 4, 3), 4.0)), FS), "more echoes than .* at most"),
         (lambda: simulate.solo_take(trio(), [np.zeros(9)] * 2, FS), "3 players, got 2 solos"),
         (lambda: simulate.solo_take(trio(), [np.zeros((9, 2))] * 3, FS), r"solos\[0\] must have shape"),
@@ -390,9 +422,15 @@ def test_errors_name_the_argument_in_one_line(make, words):
     assert isinstance(caught.value, MnmfError)
 
 
-def test_importing_the_module_loads_no_simulator():
-    code = "import sys, mnmf.simulate, mnmf.data; print([m for m in sys.modules if m in "
-    code += "('pyroomacoustics', 'soundfile', 'scipy.signal', 'numba')])"
+@pytest.mark.parametrize(
+    ("imported", "heavy"),
+    [
+        ("mnmf.simulate, mnmf.data", ("pyroomacoustics", "soundfile", "scipy.signal", "numba")),
+        ("mnmf.priors", ("mnmf.simulate", "pyroomacoustics")),
+    ],
+)
+def test_importing_loads_no_simulator(imported, heavy):
+    code = f"import sys, {imported}; print([m for m in sys.modules if m in {heavy}])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mnmf.directivity import PATTERNS
 from mnmf.errors import ArgumentError, check_array, check_choice, check_count, check_number
 from mnmf.priors._prior import Prior
 from mnmf.priors._solo import demixing
-from mnmf.simulate import PATTERNS
 from mnmf.spots import Spots
 
 __all__ = ["geometry", "speed_of_sound", "steering"]
