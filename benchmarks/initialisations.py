@@ -356,7 +356,7 @@ def sign(values: list[float]) -> int:
 
 def told(values: list[float], above: str, below: str) -> str:
     """Write a difference and what it says."""
-    unclear = f"the seeds do not tell, {sum(value > 0 for value in values)} of {len(values)} above 0"
+    unclear = f"no significant difference, {sum(value > 0 for value in values)} of {len(values)} above 0"
     return f"{written(both(values))} dB ({(unclear, above, below)[sign(values)]})"
 
 
@@ -369,7 +369,7 @@ def words(document: dict[str, Any]) -> str:
         beyond = {start: differences(document, settings, start, BLIND) for start in (*GUIDED, OUR_SPOTS, OUR_SOLOS)}
         singles = (f"“{start}” {told(beyond[start], 'above', 'below')}" for start in SINGLE)
         lines.append(f"    - The three that the paper tried: {'; '.join(singles)}.")
-        for heading, wanted in (("above", 1), ("below", -1), ("not told apart by the seeds", 0)):
+        for heading, wanted in (("above", 1), ("below", -1), ("without a significant difference", 0)):
             found = {
                 start: values for start, values in beyond.items() if start not in SINGLE and sign(values) == wanted
             }

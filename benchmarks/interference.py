@@ -290,14 +290,14 @@ def beside_theirs(document: dict[str, Any]) -> str:
 
 
 def first(figures: dict[str, list[float]]) -> str:
-    """Name the method with the largest mean over the seeds, and those that the seeds do not tell from it."""
+    """Name the method with the largest mean over the seeds, and those not significantly different from it."""
     best = max(figures, key=lambda method: sum(figures[method]))
     others = []
     for method, found in figures.items():
         mean, margin = mean_and_margin([a - b for a, b in zip(figures[best], found)])
         if method != best and not mean > margin:
             others.append(f"`{method}`")
-    return f"`{best}`" + (f" (the seeds do not tell it from {' and '.join(others)})" if others else "")
+    return f"`{best}`" + (f" (no significant difference from {' and '.join(others)})" if others else "")
 
 
 def draw(document: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""Every method as `mnmf separate` runs it, with whatever it can be told.
+"""Every method as `mnmf separate` runs it, with whatever it can be given.
 
     python benchmarks/methods.py [--data DIR] [--quick] [--jobs N]
 
-A method is told solos, or three claps a player, or nothing; and, if it takes its bases from elsewhere and claps are all
-there is, the embedded dictionary of notes.  DIR holds cases as in solo_priors.py.  Prints gains over the raw spots and
-the seconds of work, which are comparable only if it ran with --jobs 1; writes benchmarks/results/methods.json.
+A method is given solos, or three claps a player, or nothing; and, if it takes its bases from elsewhere and there are
+only claps, the embedded dictionary of notes.  DIR holds cases as in solo_priors.py.  Prints gains over the raw spots
+and the seconds of work, which are comparable only if it ran with --jobs 1; writes benchmarks/results/methods.json.
 """
 
 import tempfile
@@ -83,7 +83,7 @@ def dictionary() -> NoteDictionary:
 
 def show(cells: list[dict]) -> None:
     print("mean over sources, dB")
-    print(f"{'case':18} {'method':18} {'told':18} {'ΔSDR':>6} {'ΔSIR':>6} {'SAR':>6} {'ΔSNR':>6} {'s':>6}")
+    print(f"{'case':18} {'method':18} {'given':18} {'ΔSDR':>6} {'ΔSIR':>6} {'SAR':>6} {'ΔSNR':>6} {'s':>6}")
     for each in cells:
         for what, row in each["result"].items():
             means = " ".join(f"{np.mean(row[key]):6.2f}" for key in ("delta_sdr", "delta_sir", "sar", "delta_snr"))

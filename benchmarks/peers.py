@@ -401,7 +401,7 @@ def extremes(document: dict[str, Any]) -> str:
             ends = {ordered[-1]: "the longest", ordered[0]: "the shortest"} if len(ordered) > 1 else {}
             place = ends.get(found["window"], "between" if ends else "the only one")
             others = ", ".join(name.removesuffix(" ms") for name in ordered if name != found["window"])
-            where[place].append(f"{method} ({found['window']}{f' beside {others}' if others else ''})")
+            where[place].append(f"{method} ({found['window']}{f'; also run: {others}' if others else ''})")
         told = "; ".join(f"{place} for {', '.join(names)}" for place, names in where.items() if names)
         lines.append(f"- {heading} the best of the windows that a method was run with is {told or 'not measured'}.")
     lines.append("- Where that is the shortest or the longest, windows that were not tried may be better still.")

@@ -330,9 +330,9 @@ def shown_as(method: str) -> str:
 
 
 def table(document: dict[str, Any]) -> str:
-    """Gains in the simulated hall beside those of the paper."""
+    """Gains in the simulated hall compared with those of the paper."""
     lines = [
-        "| method | told | ΔSDR | ΔSIR | SAR | ΔSNR | theirs, simulated | theirs, studio |",
+        "| method | given | ΔSDR | ΔSIR | SAR | ΔSNR | theirs, simulated | theirs, studio |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for told in tellings():
@@ -372,20 +372,20 @@ def table_in_words(document: dict[str, Any]) -> str:
 
 
 def leading(document: dict[str, Any], kind: str) -> str:
-    """Say which method gains most of those told alike, and by how much more than the paper's own method."""
+    """Say which method gains most of those given the same, and by how much more than the paper's own method."""
     gains = {method: by_work(document, HALL, N, (method, kind)) for method, kinds in TOLD.items() if kind in kinds}
     best = max(gains, key=lambda method: np.mean(list(gains[method].values())))
     ahead = [gain - gains["mnmf-fixh"][piece] for piece, gain in gains[best].items()]
     return (
-        f"Told of {WORDS[kind]}, {shown_as(best)} gains most, {signed(ahead)} dB over the paper's own method, "
-        f"`mnmf-fixh`, told the same, and is ahead of it on {sum(gap > 0 for gap in ahead)} of {len(ahead)} pieces."
+        f"Given {WORDS[kind]}, {shown_as(best)} gains most, {signed(ahead)} dB over the paper's own method, "
+        f"`mnmf-fixh`, given the same, and is ahead of it on {sum(gap > 0 for gap in ahead)} of {len(ahead)} pieces."
     )
 
 
 def reconstruction(document: dict[str, Any]) -> str:
     """What the two ways to make stems of one fitted model gain."""
     lines = [
-        "| method | told | share at the own spot | multichannel filter | filter less share | filter ahead |",
+        "| method | given | share at the own spot | multichannel filter | filter less share | filter ahead |",
         "|---|---|---|---|---|---|",
     ]
     behind = []
@@ -405,12 +405,12 @@ def reconstruction(document: dict[str, Any]) -> str:
 
 
 def named(told: Told) -> str:
-    return f"{shown_as(told[0])} told of {WORDS[told[1]]}"
+    return f"{shown_as(told[0])} given {WORDS[told[1]]}"
 
 
 def main_pair(document: dict[str, Any]) -> str:
     """What a main pair adds to the four spots."""
-    lines = ["| method | told | four spots | with a main pair | gained | better |", "|---|---|---|---|---|---|"]
+    lines = ["| method | given | four spots | with a main pair | gained | better |", "|---|---|---|---|---|---|"]
     better_off, worse_off = [], []
     for told in WITH_PAIR:
         without, beside = (by_work(document, HALL, mics, told) for mics in (N, N + 2))
@@ -421,7 +421,7 @@ def main_pair(document: dict[str, Any]) -> str:
         better = f"{sum(gap > 0 for gap in gaps)} of {len(gaps)}"
         lines.append(f"| {shown_as(told[0])} | {WORDS[told[1]]} | {' | '.join(cells)} | {signed(gaps)} | {better} |")
     verdict = (
-        "The pair helps in the mean, whatever is told."
+        "The pair helps in the mean, whatever else is given."
         if not worse_off
         else (
             f"In the mean the pair does not help {'; '.join(worse_off)}."
