@@ -21,9 +21,8 @@ from _datasets import quartet
 from _measure import hurried, scorer, separate
 from _runner import Cell, Result, arguments, grouped, run
 
-from mnmf import simulate
+from mnmf import METHODS, simulate
 from mnmf.datasets import Piece
-from mnmf.separate import METHODS
 
 START, SECONDS, QUICK_SECONDS = 5.0, 12.0, 2.0
 SOLO_SECONDS = 10.0

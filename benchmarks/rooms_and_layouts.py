@@ -26,9 +26,8 @@ from _measure import median_snr, scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 from scipy.signal import resample_poly
 
-from mnmf import simulate
+from mnmf import METHODS, simulate
 from mnmf.datasets import Piece
-from mnmf.methods import METHODS
 from mnmf.simulate import LAYOUTS, ROOMS, Room
 
 N = 4

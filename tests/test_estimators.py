@@ -13,11 +13,11 @@ from functools import partial
 from itertools import permutations
 from pathlib import Path
 
+import mnmf.separate
 import numpy as np
 import pytest
 import soundfile
 
-import mnmf.separate
 from mnmf import cli, estimators
 from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
 from mnmf.estimators import Command, StemFolder, _cache, _command, _networks, cached, equivariant
