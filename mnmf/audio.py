@@ -1,8 +1,8 @@
 """Files to arrays and back: takes are opened and read here, and stems written.
 
 A stem drops into a session under its original, so it keeps that microphone's rate, container, sample format, text tags
-and Broadcast Wave time stamp, and the same samples give the same bytes on every run.  Which microphone belongs to whom
-is `mnmf.session`'s affair, folders of results are `mnmf.output`'s.  Nothing here scales or resamples the sound.
+and Broadcast Wave time stamp, and the same samples give the same bytes on every run.  `mnmf.session` knows which
+microphone belongs to whom, `mnmf.output` makes folders of results.  Nothing here scales or resamples the sound.
 """
 
 from __future__ import annotations
@@ -40,7 +40,26 @@ _MAX_BEXT = 1 << 20  # bytes; a real one has a few kilobytes, more means a damag
 
 @dataclass(frozen=True)
 class Mic:
-    """One microphone of a take: channel `channel` (0-based) of the file `path`, and how that file stores samples."""
+    """One microphone of a take, and how its file stores samples; `Recording.open` makes them.
+
+    Attributes
+    ----------
+    name : str
+        No two microphones of a take have the same.
+    path : Path
+        The file.
+    channel : int
+        Its channel in the file, from 0 on.
+    format, subtype, endian : str
+        Container, sample format and byte order, as soundfile names them.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mnmf import audio
+    >>> audio.Mic("viola", Path("take", "viola.wav"), 0, "WAV", "PCM_24", "FILE").suffix
+    '.wav'
+    """
 
     name: str
     path: Path
@@ -64,13 +83,32 @@ class Recording:
     paths : tuple of Path
         The files, in the order given.
     mics : tuple of Mic
-        The microphones: the channels counted across the files.  A mono file's mic has the name of the file without
-        its extension; the mics of a single polyphonic file are '1', '2', …; among several files those of a polyphonic
-        one are 'file:1', 'file:2', ….  Where that would name two mics alike, extensions and then folders are kept.
+        The microphones: the channels of all files, one after another.  The mic of a mono file has the name of the file
+        without its extension; the mics of a single polyphonic file are '1', '2', …; among several files those of a
+        polyphonic one are 'file:1', 'file:2', ….  Where two mics would have the same name, extensions and then folders
+        are kept.
     sample_rate : int
         In hertz.
     n_samples : int
         Length L of each microphone, in samples.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from mnmf import audio
+    >>> rng = np.random.default_rng(0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = [Path(folder, name) for name in ("violin.wav", "viola.wav")]
+    ...     for path in paths:
+    ...         clipped = audio.write(path, rng.uniform(-0.5, 0.5, 8000), 8000)
+    ...     recording = audio.Recording.open(paths)
+    ...     x_LM = recording.read(start=4000)
+    >>> recording.mic_names, recording.duration
+    (('violin', 'viola'), 1.0)
+    >>> x_LM.shape, x_LM.dtype
+    ((4000, 2), dtype('float32'))
     """
 
     paths: tuple[Path, ...]
@@ -87,8 +125,13 @@ class Recording:
         paths : path or sequence of paths
             The files, in the order of the microphones.
         lossless : bool
-            Refuse formats that a stem cannot be written back to exactly (MP3, Vorbis, ADPCM, …).  References need no
-            stems, so they may be opened with False.
+            Refuse formats in which a stem cannot be written exactly (MP3, Vorbis, ADPCM, …).  True sources to compare
+            with may be opened with False, as no stems of them are written.
+
+        Returns
+        -------
+        Recording
+            Nothing but its headers has been read.
 
         Raises
         ------
@@ -157,13 +200,14 @@ class Recording:
         Parameters
         ----------
         start, stop : int
-            In samples; `stop` None means the end.
+            In samples; if `stop` is None, to the end.
         dtype : float32 or float64
             Type of the result.
 
         Returns
         -------
         x_LM : array of shape (stop - start, M)
+            Full scale is 1.
 
         Raises
         ------
@@ -219,7 +263,7 @@ class Recording:
             raise AudioFileError(f"{path} cannot be read: {reason(error)}; export it again") from error
 
     def sha256(self) -> dict[Path, str]:
-        """Return the SHA-256 digest of each file, in hexadecimal."""
+        """Return the SHA-256 digest of each file, in hexadecimal; `AudioFileError` if one cannot be read."""
         digests = {}
         for path in self.paths:
             try:
@@ -247,7 +291,7 @@ def write_stem(path: AnyPath, x_L: ArrayLike, like: Recording, mic: int) -> int:
     like : Recording
         The take.
     mic : int
-        0-based index of the microphone.
+        Index of the microphone, from 0 on.
 
     Returns
     -------
@@ -260,6 +304,21 @@ def write_stem(path: AnyPath, x_L: ArrayLike, like: Recording, mic: int) -> int:
         `x_L` has the wrong shape or type or holds NaN or infinite values, or there is no such microphone.
     OutputError
         The file cannot be written, or is one of the take's own.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from mnmf import audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     clipped = audio.write(Path(folder, "viola.wav"), np.full(8000, 0.5), 8000, "PCM_16")
+    ...     take = audio.Recording.open(Path(folder, "viola.wav"))
+    ...     path = Path(folder, "viola-stem.wav")
+    ...     clipped = audio.write_stem(path, 0.25 * take.read()[:, 0], take, mic=0)
+    ...     stem = audio.Recording.open(path)
+    ...     print(stem.mics[0].subtype, stem.sample_rate, stem.read().max())
+    PCM_16 8000 0.125
     """
     if not 0 <= mic < like.n_mics:
         raise ArgumentError(f"mic must be between 0 and {like.n_mics - 1}, got {mic}")
@@ -296,7 +355,7 @@ def write(path: AnyPath, x_LM: ArrayLike, sample_rate: int, subtype: str = "PCM_
     sample_rate : int
         In hertz.
     subtype : str
-        PCM_16, PCM_24, PCM_32, FLOAT, DOUBLE, ….
+        Sample format: PCM_16, PCM_24, PCM_32, FLOAT, DOUBLE, ….
 
     Returns
     -------
@@ -309,6 +368,16 @@ def write(path: AnyPath, x_LM: ArrayLike, sample_rate: int, subtype: str = "PCM_
         The array, the extension or the subtype cannot be written.
     OutputError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from mnmf import audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     audio.write(Path(folder, "loud.flac"), [0.0, 0.5, 1.5, -1.5], 44100, "PCM_16")
+    2
     """
     target = Path(path)
     container = next((name for name, ends in _SUFFIXES.items() if target.suffix.lower() in ends.split()), None)
@@ -354,7 +423,7 @@ def _read_header(path: Path, lossless: bool) -> Any:
 
 
 def _check_alike(paths: Sequence[Path], values: Sequence[int], show: Callable[[int], str], remedy: str) -> None:
-    """Refuse values that differ, naming the first file that departs from the majority."""
+    """Refuse values that differ, naming the first file that differs from the majority."""
     usual = Counter(values).most_common(1)[0][0]
     for path, value in zip(paths, values):
         if value != usual:
@@ -387,7 +456,7 @@ def _write(
     tags: Mapping[str, str],
     bext: bytes,
 ) -> int:
-    """Write beside `target`, make sure of it, rename; return the number of clipped samples."""
+    """Write next to `target`, check the result and rename it; return the number of clipped samples."""
     if x_LM.ndim != 2 or 0 in x_LM.shape or not np.issubdtype(x_LM.dtype, np.floating):
         raise ArgumentError(f"audio to write must be floats of shape (samples, mics), got {x_LM.dtype} {x_LM.shape}")
     n_samples, n_channels = x_LM.shape
@@ -395,7 +464,7 @@ def _write(
     partial = target.parent / f"{PARTIAL}{secrets.token_hex(8)}"
     clipped = 0
     try:
-        partial.touch(exist_ok=False)  # tells why a file cannot be made, which libsndfile does not
+        partial.touch(exist_ok=False)  # its error says why a file cannot be made; libsndfile's does not
         with sf.SoundFile(partial, "w", sample_rate, n_channels, subtype, endian, container) as file:
             for key, value in tags.items():
                 with suppress(sf.SoundFileError):  # some containers hold no text
@@ -411,7 +480,7 @@ def _write(
         os.replace(partial, target)
     except (sf.SoundFileError, OSError, AssertionError, UnicodeError) as error:
         needed = x_LM.size * (_PCM_BITS.get(subtype, 64 if subtype == "DOUBLE" else 32) // 8)
-        # libsndfile calls every failure a system error; that the disk is full shows from outside.
+        # libsndfile calls every failure a system error, so ask the disk whether it is full.
         why = reason(error)
         with suppress(OSError):
             if shutil.disk_usage(target.parent).free < needed:
@@ -425,7 +494,7 @@ def _write(
 
 
 def _encode(block: NDArray[Any], subtype: str) -> tuple[NDArray[Any], int]:
-    """Return what libsndfile only has to shift or copy, and how many samples were clipped."""
+    """Return samples that libsndfile only has to shift or copy, and how many were clipped."""
     with np.errstate(over="ignore"):
         floats: NDArray[Any] = block.astype(np.float32 if subtype == "FLOAT" else np.float64, order="C")
     if not np.isfinite(floats).all():
@@ -440,7 +509,7 @@ def _encode(block: NDArray[Any], subtype: str) -> tuple[NDArray[Any], int]:
 
 
 def _finish(path: Path, bext: bytes) -> None:
-    """Take the time of day out of the header, add the Broadcast Wave chunk, and force it all to the disk."""
+    """Remove the time of day from the header, add the Broadcast Wave chunk, and force everything to the disk."""
     with path.open("r+b") as file:
         for name, at, _ in _chunks(file)[2]:
             if name == b"PEAK":  # its second word is the time of day, which would make every run differ
@@ -464,7 +533,7 @@ def _chunks(file: BinaryIO) -> tuple[bytes, _ByteOrder, list[tuple[bytes, int, i
         file.seek(at)
         head = file.read(8)
         name, size = head[:4], int.from_bytes(head[4:], order)
-        if len(head) < 8 or not name.decode("latin-1").isprintable():  # the end, or sizes that lead astray
+        if len(head) < 8 or not name.decode("latin-1").isprintable():  # the end, or a wrong size led to no chunk
             break
         if name == b"ds64":
             long_size = int.from_bytes(file.read(16)[8:], order)
@@ -488,10 +557,10 @@ def _read_bext(path: Path) -> bytes:
 
 
 def _insert_bext(file: BinaryIO, bext: bytes) -> None:
-    """Put the chunk first, where every program looks for it, and move the rest of the file up."""
+    """Put the chunk first, where every program looks for it, and move the rest of the file behind it."""
     magic, order, chunks = _chunks(file)
     first, size_at, width = 12, 4, 4
-    if magic == b"RF64":  # whose long sizes must stay in front
+    if magic == b"RF64":  # its chunk of long sizes must stay first
         first, size_at, width = chunks[0][1] + chunks[0][2], chunks[0][1], 8
     chunk = b"bext" + len(bext).to_bytes(4, order) + bext + bytes(len(bext) % 2)
     file.seek(size_at)

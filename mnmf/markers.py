@@ -1,7 +1,7 @@
 """Marker files of audio workstations to passages: which source plays alone, from when to when, in seconds.
 
-One small reader per format and one table of them (`FORMATS`); to add a format, write its reader and add a row.  Whether
-the sources named here exist, and what is done with their solos, is `mnmf.session`'s affair.
+There is one small reader for each format and one table of them (`FORMATS`); to add a format, write its reader and add a
+row.  `mnmf.session` checks that the sources named here exist, and uses their solos.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mnmf.errors import MarkerError, OutputError
 __all__ = ["FORMATS", "Format", "Passage", "check", "read", "resolve", "write_audacity"]
 
 _TOLERANCE = 1e-3  # seconds; markers drawn by hand or rounded on export are no closer
-_SHORTEST = 0.1  # seconds; less than this teaches nothing, and is a slip of the mouse
+_SHORTEST = 0.1  # seconds; a shorter passage says nothing about a source, and is a slip of the mouse
 _MAX_BYTES = 10_000_000
 _NUMBER = r"\s*([+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?)\s*"
 _AUDACITY = re.compile(rf"{_NUMBER}\t{_NUMBER}(?:\t(.*))?")
@@ -33,7 +33,21 @@ Lines = Sequence[tuple[int, str]]
 
 @dataclass(frozen=True)
 class Passage:
-    """From `start` to `stop`, in seconds, `source` plays alone; an infinite `stop` means the end of the take."""
+    """A passage in which one source plays alone.
+
+    Parameters
+    ----------
+    source : str
+        Who plays.
+    start, stop : float
+        In seconds from the beginning of the take; an infinite `stop` means the end of the take.
+
+    Examples
+    --------
+    >>> from mnmf.markers import Passage
+    >>> Passage("viola", 2.0, 5.5)
+    Passage(source='viola', start=2.0, stop=5.5)
+    """
 
     source: str
     start: float
@@ -42,7 +56,24 @@ class Passage:
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of marker file: what it is called, how a line of it looks, and its reader."""
+    """One kind of marker file.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    line : re.Pattern
+        How a line of it looks; the first line that matches one of `FORMATS` decides the format of a file.
+    read : callable
+        Takes pairs of line number and line and the name of the file, and yields a `Passage` for each solo.
+
+    Examples
+    --------
+    >>> from mnmf.markers import FORMATS
+    >>> audacity = FORMATS[0]
+    >>> list(audacity.read([(1, "2.0\\t5.5\\tviola")], "labels.txt"))
+    [Passage(source='viola', start=2.0, stop=5.5)]
+    """
 
     name: str
     line: re.Pattern[str]
@@ -50,7 +81,7 @@ class Format:
 
 
 def _read_audacity(lines: Lines, file: str) -> Iterator[Passage]:
-    """Audacity labels: start, stop and label, with decimal point or comma; a label is a passage."""
+    """Read Audacity labels: start, stop and label, with decimal point or comma; each label is a passage."""
     for number, line in lines:
         where = f"{file}, line {number}"
         if line.startswith("\\"):  # the frequencies of a spectral selection belong to the label above
@@ -69,7 +100,7 @@ def _read_audacity(lines: Lines, file: str) -> Iterator[Passage]:
 
 
 def _read_marks(lines: Lines, file: str) -> Iterator[Passage]:
-    """Marks ``hh:mm:ss:ms<TAB>CODE``: each opens a passage that lasts until the next one, SILENCE only closes.
+    """Read marks ``hh:mm:ss:ms<TAB>CODE``: each starts a passage that lasts until the next mark; SILENCE only ends one.
 
     The last field counts milliseconds and is not a decimal fraction: ``0:00:01:5`` is 1.005 s.
     """
@@ -95,14 +126,14 @@ FORMATS: tuple[Format, ...] = (
 
 
 def read(path: str | os.PathLike[str], duration: float | None = None) -> tuple[Passage, ...]:
-    """Read the passages of a marker file, whose format shows in its content.
+    """Read the passages of a marker file; its content tells which format it has.
 
     Parameters
     ----------
     path : path
         A file in one of `FORMATS`; UTF-8, UTF-16 with a byte order mark, or Latin-1.
     duration : float, optional
-        Length of the take in seconds.  Without it nothing is held against the end of the take, and the `stop` of a
+        Length of the take in seconds.  Without it nothing is compared with the end of the take, and the `stop` of a
         last open mark stays infinite until `check` or `resolve`.
 
     Returns
@@ -114,6 +145,20 @@ def read(path: str | os.PathLike[str], duration: float | None = None) -> tuple[P
     ------
     MarkerError
         The file cannot be read, a line of it cannot be understood, or the passages contradict each other or the take.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from mnmf import markers
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "marks.txt")
+    ...     written = path.write_text("0:00:02:0\\tVIOLA\\n0:00:05:500\\tCELLO\\n")
+    ...     passages = markers.read(path, duration=9.0)
+    >>> for passage in passages:
+    ...     print(passage)
+    Passage(source='VIOLA', start=2.0, stop=5.5)
+    Passage(source='CELLO', start=5.5, stop=9.0)
     """
     file = os.fspath(path)
     lines = [(number, line) for number, line in enumerate(_read_lines(Path(path)), 1) if line.strip()]
@@ -131,20 +176,40 @@ def read(path: str | os.PathLike[str], duration: float | None = None) -> tuple[P
 
 
 def resolve(passages: Sequence[Passage], duration: float) -> tuple[Passage, ...]:
-    """Return the passages with `duration` as the `stop` of those that last to the end of the take."""
-    return tuple(replace(passage, stop=duration) if math.isinf(passage.stop) else passage for passage in passages)
-
-
-def check(passages: Sequence[Passage], duration: float | None, name: str) -> tuple[Passage, ...]:
-    """Check passages against the take and each other; differences up to a millisecond are forgiven.
+    """Replace the `stop` of passages that last to the end of the take.
 
     Parameters
     ----------
     passages : sequence of Passage
+        Some of them with an infinite `stop`.
+    duration : float
+        Length of the take in seconds.
+
+    Returns
+    -------
+    tuple of Passage
+        In the same order.
+
+    Examples
+    --------
+    >>> from mnmf import markers
+    >>> markers.resolve([markers.Passage("cello", 5.5, float("inf"))], duration=9.0)
+    (Passage(source='cello', start=5.5, stop=9.0),)
+    """
+    return tuple(replace(passage, stop=duration) if math.isinf(passage.stop) else passage for passage in passages)
+
+
+def check(passages: Sequence[Passage], duration: float | None, name: str) -> tuple[Passage, ...]:
+    """Check passages against the take and each other; differences up to a millisecond are accepted.
+
+    Parameters
+    ----------
+    passages : sequence of Passage
+        In any order.
     duration : float or None
         Length of the take in seconds; None if unknown.
     name : str
-        What to call their origin in messages.
+        What messages call their origin.
 
     Returns
     -------
@@ -154,7 +219,14 @@ def check(passages: Sequence[Passage], duration: float | None, name: str) -> tup
     Raises
     ------
     MarkerError
-        A passage lies past the end of the take, or passages of two sources overlap.
+        A passage lies past the end of the take or lasts less than 0.1 s, or passages of two sources overlap.
+
+    Examples
+    --------
+    >>> from mnmf import markers
+    >>> passages = [markers.Passage("viola", 4.0, 8.0), markers.Passage("viola", 2.0, 5.0)]
+    >>> markers.check(passages, duration=9.0, name="labels.txt")
+    (Passage(source='viola', start=2.0, stop=8.0),)
     """
     if duration is not None:
         for passage in passages:
@@ -185,12 +257,30 @@ def check(passages: Sequence[Passage], duration: float | None, name: str) -> tup
 def write_audacity(path: str | os.PathLike[str], passages: Sequence[Passage]) -> None:
     """Write passages as Audacity labels, to the microsecond; the file appears only when it is complete.
 
+    Parameters
+    ----------
+    path : path
+        Where to write.
+    passages : sequence of Passage
+        All with a finite `stop`.
+
     Raises
     ------
     MarkerError
         A passage lasts to an end that `resolve` has not filled in, or its source cannot be a label.
     OutputError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from mnmf import markers
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels.txt")
+    ...     markers.write_audacity(path, [markers.Passage("viola", 2.0, 5.5)])
+    ...     print(path.read_text().split())
+    ['2.000000', '5.500000', 'viola']
     """
     lines = []
     for passage in passages:

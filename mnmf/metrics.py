@@ -1,11 +1,11 @@
 """How close separated sources come to the true ones: BSS_eval, its scale-invariant form, SNR, and framewise medians.
 
-Arrays are (samples, sources), as soundfile reads them, scores are decibels; files and tables are read and printed
-elsewhere.  Each estimate is split into orthogonal parts, the noise of the paper counting as artefact:
+Arrays are (samples, sources), as soundfile reads them, and scores are in decibels; files are read and tables printed
+elsewhere.  Each estimate is split into orthogonal parts, where the noise of the paper counts as artefact:
 ``estimate = target + interference + artefact`` (eq. 1).  The target is what filtering the true source can explain;
-target and interference together are what filtering all true sources can (eq. 3).  Filters have `taps` coefficients:
-512 in BSS_eval, one in the scale-invariant scores.  One Gram matrix of all delayed references, factored once, serves
-every estimate, and energies are inner products: only faint artefacts are ever synthesised.
+target and interference together are what filtering all true sources can explain (eq. 3).  Filters have `taps`
+coefficients: 512 in BSS_eval, one in the scale-invariant scores.  One Gram matrix of all delayed references is factored
+once for all estimates, and energies are computed as inner products; only faint artefacts are synthesised.
 
 Axes: L samples, N references, E estimates, D delays (taps), Q = N·D all delayed references, T frames.
 
@@ -34,17 +34,17 @@ __all__ = ["FramewiseScores", "Scores", "bss_eval", "framewise", "si_eval", "snr
 
 FloatArray = NDArray[np.float64]
 
-# Artefacts fainter than this share of the estimate (SAR above 40 dB) are synthesised and measured.  The difference of
-# energies errs by up to 1e-12 on music: 1e-7 dB at 40 dB, but 1e-3 dB at 80 dB; synthesis doubles the time.
+# Artefacts fainter than this share of the estimate (SAR above 40 dB) are synthesised and measured, which doubles the
+# time.  The difference of energies is in error by up to 1e-12 on music: 1e-7 dB at 40 dB, but 1e-3 dB at 80 dB.
 _FAINT = 1e-4
 
-# Energies outside this range could overflow or vanish in a spectrum; sound, in whatever unit, is far inside.
+# Energies outside this range could overflow or underflow in a spectrum; those of sound in any unit are far inside.
 _AUDIBLE = 1e-290, 1e290
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Scores of separated sources, one per reference.
+    """Scores of separated sources, one for each reference; `bss_eval` and `si_eval` return them.
 
     Attributes
     ----------
@@ -53,6 +53,18 @@ class Scores:
         interference to artefacts (eq. 4), in dB.
     permutation : (N,) int
         Estimate ``permutation[j]`` was scored against reference ``j``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import metrics
+    >>> reference_LN, noise_LN = np.random.default_rng(0).standard_normal((2, 10000, 2))
+    >>> estimate_LN = reference_LN + 0.1 * reference_LN[:, ::-1] + 0.1 * noise_LN
+    >>> scores = metrics.si_eval(reference_LN, estimate_LN)
+    >>> print(scores.sir.round(), scores.sar.round(), scores.sdr.round())
+    [20. 20.] [20. 20.] [17. 17.]
+    >>> scores.permutation.tolist()
+    [0, 1]
     """
 
     sdr: FloatArray
@@ -63,7 +75,7 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class FramewiseScores:
-    """Scores of separated sources frame by frame.
+    """Scores of separated sources frame by frame; `framewise` returns them.
 
     Attributes
     ----------
@@ -73,6 +85,16 @@ class FramewiseScores:
         Score of each frame, dB; NaN where left out.
     n_silent : (N,) int
         Frames left out because the reference is silent there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import metrics
+    >>> reference_LN = np.ones((4, 1))
+    >>> reference_LN[2:] = 0.0
+    >>> scores = metrics.framewise(reference_LN, 0.9 * reference_LN, sample_rate=2)
+    >>> print(scores.frames.round(1), scores.n_silent)
+    [[20. nan]] [1]
     """
 
     median: FloatArray
@@ -81,16 +103,16 @@ class FramewiseScores:
 
 
 def bss_eval(reference_LN: ArrayLike, estimate_LN: ArrayLike, *, taps: int = 512, permute: bool = False) -> Scores:
-    """Score separated sources by BSS_eval v3, a fixed filter of each reference counting as undistorted.
+    """Score separated sources by BSS_eval v3, for which one fixed filter of each reference is no distortion.
 
     Parameters
     ----------
     reference_LN, estimate_LN : (L, N) real
-        True and separated sources.  Computed in float64 whatever the type; left as they are.
+        True and separated sources.  Scores are computed in float64 whatever their type; the arrays are not changed.
     taps : int
         Length of the allowed filters, in samples.
     permute : bool
-        Match estimates to references so that the mean SIR is greatest, instead of one to one.
+        Match estimates to references so that the mean SIR is greatest, instead of taking them in their order.
 
     Returns
     -------
@@ -104,9 +126,20 @@ def bss_eval(reference_LN: ArrayLike, estimate_LN: ArrayLike, *, taps: int = 512
 
     Notes
     -----
-    Equal to ``mir_eval.separation.bss_eval_sources`` to 1e-6 dB, unless the references are so narrow in bandwidth or
-    so alike that their Gram matrix is singular in double precision.  SIR and SAR are then ill-posed (mir_eval differs
-    from itself when inputs are rescaled); here they belong to least-squares filters under a ridge at rounding level.
+    The scores equal those of ``mir_eval.separation.bss_eval_sources`` to 1e-6 dB, unless the references are so narrow
+    in bandwidth or so similar that their Gram matrix is singular in double precision.  SIR and SAR are then ill-posed
+    (those of mir_eval change when inputs are rescaled); here they are those of least-squares filters with a ridge at
+    rounding level.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import metrics
+    >>> reference_LN, noise_LN = np.random.default_rng(0).standard_normal((2, 10000, 2))
+    >>> estimate_LN = reference_LN + 0.1 * reference_LN[:, ::-1] + 0.1 * noise_LN  # the other source 20 dB below
+    >>> scores = metrics.bss_eval(reference_LN, estimate_LN, taps=4)
+    >>> print(scores.sir.round(), scores.sar.round())
+    [20. 20.] [20. 20.]
     """
     reference_LN, estimate_LN = _check_pair(reference_LN, estimate_LN)
     taps = check_count("taps", taps)
@@ -128,17 +161,63 @@ def bss_eval(reference_LN: ArrayLike, estimate_LN: ArrayLike, *, taps: int = 512
 def si_eval(reference_LN: ArrayLike, estimate_LN: ArrayLike, *, permute: bool = False) -> Scores:
     """Score separated sources by SI-SDR, SI-SIR and SI-SAR: only the gain of each reference is free (eq. 4-7).
 
-    This is `bss_eval` with one tap; parameters, result and errors are described there.  The numerator of SI-SAR is
-    target plus interference, as in BSS_eval, where Le Roux et al. have the target alone.
+    This is `bss_eval` with one tap.  The numerator of SI-SAR is target plus interference, as in BSS_eval; Le Roux et
+    al. have the target alone.
+
+    Parameters
+    ----------
+    reference_LN, estimate_LN : (L, N) real
+        True and separated sources.
+    permute : bool
+        As for `bss_eval`.
+
+    Returns
+    -------
+    Scores
+        Of the N references.  NaN where a reference or its estimate is silent.
+
+    Raises
+    ------
+    ArgumentError
+        As for `bss_eval`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import metrics
+    >>> reference_LN, noise_LN = np.random.default_rng(0).standard_normal((2, 10000, 2))
+    >>> estimate_LN = 0.5 * (reference_LN + 0.1 * noise_LN)  # half as loud, which does not matter
+    >>> print(metrics.si_eval(reference_LN, estimate_LN).sdr.round())
+    [20. 20.]
     """
     return bss_eval(reference_LN, estimate_LN, taps=1, permute=permute)
 
 
 def snr(reference_LN: ArrayLike, estimate_LN: ArrayLike) -> FloatArray:
-    """Return ``10 log10(|s|² / |s - e|²)`` of each source (N,) in dB: neither gain nor filter is forgiven.
+    """Return ``10 log10(|s|² / |s - e|²)`` of each source s and its estimate e: a wrong gain counts as an error, too.
 
-    Arrays (L, N) and errors are those of `bss_eval`.  NaN where the reference is silent, inf where the estimate is
-    exact.
+    Parameters
+    ----------
+    reference_LN, estimate_LN : (L, N) real
+        True and separated sources.
+
+    Returns
+    -------
+    (N,) float64
+        In dB.  NaN where the reference is silent, inf where the estimate is exact.
+
+    Raises
+    ------
+    ArgumentError
+        As for `bss_eval`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import metrics
+    >>> reference_LN = np.random.default_rng(0).standard_normal((4000, 2))
+    >>> print(metrics.snr(reference_LN, 0.9 * reference_LN).round(3))
+    [20. 20.]
     """
     reference_LN, estimate_LN = _check_pair(reference_LN, estimate_LN)
     error_N = _energy(np.subtract(reference_LN, estimate_LN, dtype=np.float64))
@@ -166,12 +245,12 @@ def framewise(
     sample_rate : int
         In Hz.
     metric : {"snr", "sdr"}
-        `snr`, or the SDR of `bss_eval` with filters of `taps` fitted anew in each frame.
+        `snr`, or the SDR of `bss_eval` with filters of `taps` coefficients fitted to each frame by itself.
     seconds : float
         Length of a frame.
     silence_db : float
-        A frame is left out for a source whose reference lies this far or farther below its own loudest frame, and
-        where it is digital silence.
+        A source is not scored in frames in which its reference is this far or farther below its own loudest frame, nor
+        in those of digital silence.
     taps : int
         As for `bss_eval`; used with "sdr" only.
 
@@ -184,6 +263,21 @@ def framewise(
     ------
     ArgumentError
         As for `bss_eval`, or an unknown metric, frames too short, or `silence_db` not below zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import metrics
+    >>> reference_LN = np.random.default_rng(0).standard_normal((4000, 2))
+    >>> estimate_LN = reference_LN.copy()
+    >>> estimate_LN[2000:] *= 0.9
+    >>> estimate_LN[:2000] *= 0.99
+    >>> scores = metrics.framewise(reference_LN, estimate_LN, sample_rate=1000)
+    >>> print(scores.frames.round())
+    [[40. 40. 20. 20.]
+     [40. 40. 20. 20.]]
+    >>> print(scores.median.round())
+    [30. 30.]
     """
     reference_LN, estimate_LN = _check_pair(reference_LN, estimate_LN)
     check_choice("metric", metric, ("snr", "sdr"))
@@ -214,11 +308,14 @@ def framewise(
 def _energies(
     reference_LN: NDArray[Any], estimate_LE: NDArray[Any], taps: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Energies of target and interference (N, E), for every pair, and artefacts (E,), relative to the estimate's.
+    """Return the energies of target and interference (N, E), for every pair, and of artefacts (E,).
 
-    An estimate with inner products d with the delayed references, their Gram matrix being G = C Cᵀ, has a projection
-    of energy dᵀ G⁻¹ d = |C⁻¹ d|².  The interference, the projection on all references less that on reference j, is
-    the projection of what the latter leaves; it is computed so, since it may be much fainter than either.
+    All are relative to the energy of the estimate.
+
+    Let d be the inner products of an estimate with the delayed references, and G = C Cᵀ their Gram matrix: the
+    projection of the estimate has the energy dᵀ G⁻¹ d = |C⁻¹ d|².  The interference is the projection on all references
+    less that on reference j.  It may be much fainter than either, so it is computed not as their difference but as the
+    projection of what reference j does not explain.
     """
     n_sources, n_estimates = reference_LN.shape[1], estimate_LE.shape[1]
     norm_N, norm_E = np.sqrt(_energy(reference_LN)), np.sqrt(_energy(estimate_LE))
@@ -236,7 +333,7 @@ def _energies(
         target_NE[j] = _energy(white_DE)
         explained_QE = _toeplitz(lags_NNK[:, j : j + 1]) @ _solve(factor_DD, white_DE, transposed=True)
         left_NDNE[:, :, j] = inner_NDE - explained_QE.reshape(inner_NDE.shape)
-        left_NDNE[j, :, j] = 0.0  # what reference j leaves is orthogonal to it
+        left_NDNE[j, :, j] = 0.0  # what reference j does not explain is orthogonal to it
 
     factor_QQ = _factor(lags_NNK)
     white_QE = _solve(factor_QQ, inner_NDE.reshape(n_sources * taps, -1))
@@ -250,9 +347,9 @@ def _energies(
 
 
 def _correlate(reference_LN: NDArray[Any], estimate_LE: NDArray[Any], taps: int) -> FloatArray:
-    """Inner products of references with references and estimates 0 … taps - 1 samples later, (N, N + E, taps).
+    """Return inner products of references with references and estimates 0 … taps - 1 samples later, (N, N + E, taps).
 
-    Few lags are wanted of long signals, so spectra of short blocks are summed and transformed back once.
+    Signals are long and lags are few, so spectra of short blocks are summed and transformed back once.
     """
     length, n_sources = reference_LN.shape
     n_fft = scipy.fft.next_fast_len(min(length + taps - 1, max(2**14, 8 * taps)), real=True)
@@ -268,7 +365,10 @@ def _correlate(reference_LN: NDArray[Any], estimate_LE: NDArray[Any], taps: int)
 
 
 def _toeplitz(lags_NMK: FloatArray) -> FloatArray:
-    """Block Toeplitz matrix (N·D, M·D), its entry (n, a; m, b) the correlation of n and m at lag a - b; K = 2 D - 1."""
+    """Return the block Toeplitz matrix (N·D, M·D) whose entry (n, a; m, b) is the correlation of n and m at lag a - b.
+
+    The number of lags K is 2 D - 1.
+    """
     n_rows, n_columns, n_lags = lags_NMK.shape
     taps = (n_lags + 1) // 2
     matrix_NMDD = sliding_window_view(lags_NMK[..., ::-1], taps, axis=2)[:, :, ::-1]
@@ -276,10 +376,10 @@ def _toeplitz(lags_NMK: FloatArray) -> FloatArray:
 
 
 def _factor(lags_NNK: FloatArray) -> FloatArray:
-    """Lower Cholesky factor of the Gram matrix, under the least ridge that makes it definite.
+    """Return the lower Cholesky factor of the Gram matrix, with the least ridge that makes it positive definite.
 
-    References without energy in some band, or delayed copies of each other, leave directions that rounding turns
-    negative.  The ridge silences them, as dropping them in a pseudo-inverse would, at a tenth of the cost.
+    References without energy in some band, or delayed copies of each other, lead to eigenvalues that rounding makes
+    negative.  The ridge takes away their influence, as a pseudo-inverse would that drops them, at a tenth of the cost.
     """
     ridge = 0.0
     while True:
@@ -311,7 +411,7 @@ def _artefact_energy(reference_LN: NDArray[Any], estimate_L: NDArray[Any], filte
 
 
 def _match(sir_NE: FloatArray, heard_N: NDArray[np.bool_], heard_E: NDArray[np.bool_]) -> NDArray[np.int_]:
-    """Estimate of each reference, for the greatest mean SIR; silent estimates go to silent references first."""
+    """Return the estimate of each reference for the greatest mean SIR; silent estimates go to silent references."""
     from scipy.optimize import linear_sum_assignment  # slow to import, seldom needed
 
     # finite stand-ins beyond any score: sums with infinities could not be compared

@@ -1,6 +1,6 @@
 """Wiener reconstruction: the posterior mean of each source, given the variances a model has learned.
 
-One function, one equation.  Shapes are in brackets; what the variances are is the models' affair.
+One function, one equation.  The models say what the variances are; the multichannel filters are in `mnmf.kernels`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,15 @@ def spot_mask(V_NFT: Array, source: int) -> Array:
     -------
     mask : float, shape (F, T)
         ``V_n / Σ_r V_r``, between 0 and 1.  The masks of all sources sum to 1 everywhere; where the model expects
-        nothing of anyone, each source gets the same share.
+        nothing of any source, each gets the same share.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import wiener
+    >>> V_NFT = np.array([[[3.0, 0.0]], [[1.0, 0.0]]])  # two sources, one frequency, two frames
+    >>> print(wiener.spot_mask(V_NFT, 0))
+    [[0.75 0.5 ]]
     """
     floor = TINY / len(V_NFT)
     return np.asarray((V_NFT[source] + floor) / (V_NFT.sum(axis=0) + TINY))

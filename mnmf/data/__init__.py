@@ -1,6 +1,7 @@
 """Data that comes with the library: a string quartet to try things on.
 
-`quartet/README.md` says where the audio comes from and under what terms.
+`quartet/README.md` says where the audio comes from and under what terms.  The embedded dictionary of notes lies beside
+it and is opened by `mnmf.NoteDictionary.embedded`; datasets on your own disk are read by `mnmf.datasets`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _NAMES = ("violin1", "violin2", "viola", "cello")
 
 @dataclass(frozen=True)
 class Quartet:
-    """Four dry stems that play together, and a scale by each player alone.
+    """Four dry stems that play together, and a scale by each player alone; `quartet` reads it.
 
     Parameters
     ----------
@@ -29,6 +30,14 @@ class Quartet:
         6.5 s of a chromatic scale over the notes that the player has in the music.
     sample_rate : int
         In Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import data
+    >>> silent = np.zeros((8000, 4))
+    >>> data.Quartet(("violin1", "violin2", "viola", "cello"), silent, silent, 8000).sample_rate
+    8000
     """
 
     names: tuple[str, ...]
@@ -38,12 +47,21 @@ class Quartet:
 
 
 def quartet() -> Quartet:
-    """The embedded quartet: an excerpt of W. A. Mozart's string quartet K. 458, third movement.
+    """Return the embedded quartet: an excerpt of W. A. Mozart's string quartet K. 458, third movement.
 
     Returns
     -------
     Quartet
-        Fresh arrays at each call.
+        New arrays at each call.
+
+    Examples
+    --------
+    >>> from mnmf import data
+    >>> quartet = data.quartet()
+    >>> quartet.names
+    ('violin1', 'violin2', 'viola', 'cello')
+    >>> quartet.stems_LN.shape, quartet.sample_rate
+    ((603288, 4), 44100)
     """
     stems, sample_rate = _read([f"{name}.flac" for name in _NAMES])
     solos, _ = _read([f"{name}_solo.flac" for name in _NAMES])

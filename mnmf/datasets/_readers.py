@@ -145,7 +145,7 @@ DATASETS: dict[str, str] = {
     "MUSDB18-HQ": "train/A Classic Education - NightOwl/vocals.wav",
     "own": "piece/stems/1_violin.flac",
 }
-"""The datasets that can be read, and one file of each by which it is recognised."""
+"""The datasets that can be read, and where a file of each lies."""
 
 
 def parts_of(folder: Path) -> tuple[str, Parts] | None:
