@@ -3,11 +3,15 @@
 Each error is a `MnmfError` as well as the builtin it refines, so both ``except MnmfError`` and ``except ValueError``
 work.  A message is one line that names the file, microphone or argument and says what to do about it.  Checks of
 files live where files are opened (`mnmf.audio`, `mnmf.markers`, `mnmf.session`); kernels check nothing.
+
+An array whose axes are in another order is the most frequent mistake, so the checks of shapes look for it and say how
+to transpose it.  They refuse an order only where it is certain to be wrong: short audio and small spectrograms pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -28,12 +32,24 @@ __all__ = [
     "check_count",
     "check_number",
     "check_rng",
+    "check_shape",
     "check_spectrogram",
 ]
 
+# An axis of more than so many microphones, and so many times longer than another one, is an axis of samples or frames.
+MOST_MICS = 64
+LONGER = 16
+
 
 class MnmfError(Exception):
-    """Base of every error raised by mnmf."""
+    """Base of every error raised by mnmf.
+
+    Examples
+    --------
+    >>> from mnmf.errors import ArgumentError, MnmfError
+    >>> issubclass(ArgumentError, MnmfError), issubclass(ArgumentError, ValueError)
+    (True, True)
+    """
 
 
 class ArgumentError(MnmfError, ValueError):
@@ -70,16 +86,32 @@ def check_spectrogram(X_FTM: Any, name: str = "X_FTM") -> NDArray[Any]:
     Raises
     ------
     ArgumentError
-        Wrong type or rank, an empty axis, or NaN or infinite values.
+        Wrong type or rank, an empty axis, axes that must be (M, F, T), or NaN or infinite values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.errors import ArgumentError, check_spectrogram
+    >>> try:
+    ...     check_spectrogram(np.zeros((4, 1025, 300), complex))
+    ... except ArgumentError as error:
+    ...     print(str(error).split("; ")[1])
+    if it is (mics, frequencies, frames), transpose it: np.transpose(X_FTM, (1, 2, 0))
     """
     array = np.asarray(X_FTM)
     if array.ndim != 3 or 0 in array.shape:
         raise ArgumentError(
-            f"{name} must be a spectrogram of shape (frequencies, frames, mics), got {_shape(array)}; "
+            f"{name} must be a spectrogram of shape (frequencies, frames, mics), got {_described(array)}; "
             "STFT.analyse makes one"
         )
     if not np.iscomplexobj(array):
         raise ArgumentError(f"{name} must be complex, got {array.dtype}; pass the STFT itself, not its magnitude")
+    # A single frequency, as the time-domain model takes it, may have more microphones than that.
+    if array.shape[0] > 1 and _mics_come_first(array.shape[0], array.shape[2]):
+        raise ArgumentError(
+            f"{name} must be a spectrogram of shape (frequencies, frames, mics), got {_described(array)}; "
+            f"if it is (mics, frequencies, frames), transpose it: np.transpose({name}, (1, 2, 0))"
+        )
     if not np.all(np.isfinite(array)):
         raise ArgumentError(f"{name} holds NaN or infinite values; clean the recording first")
     return array
@@ -91,17 +123,60 @@ def check_audio(x_LM: Any, name: str = "x_LM") -> NDArray[Any]:
     Raises
     ------
     ArgumentError
-        Wrong rank, no samples, complex, or NaN or infinite values.
+        Wrong rank, no samples, axes that must be (M, L), complex, or NaN or infinite values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.errors import check_audio
+    >>> check_audio(np.zeros((44100, 4), np.int16)).dtype
+    dtype('float64')
     """
     array = np.asarray(x_LM)
     if array.ndim != 2 or 0 in array.shape:
-        raise ArgumentError(f"{name} must be audio of shape (samples, mics), got {_shape(array)}")
+        raise ArgumentError(f"{name} must be audio of shape (samples, mics), got {_described(array)}")
+    if _mics_come_first(*array.shape):
+        raise ArgumentError(
+            f"{name} must be audio of shape (samples, mics), got {_described(array)}; transpose it: {name}.T"
+        )
     if np.iscomplexobj(array):
         raise ArgumentError(f"{name} must be real audio, got {array.dtype}")
     if not np.issubdtype(array.dtype, np.floating):
         array = array.astype(np.float64)
     if not np.all(np.isfinite(array)):
         raise ArgumentError(f"{name} holds NaN or infinite values; clean the recording first")
+    return array
+
+
+def check_shape(name: str, value: Any, shape: Sequence[int | None], axes: str) -> NDArray[Any]:
+    """Return `value` as an array if it has `shape`, where None is any length.
+
+    `axes` spells the shape for the message, as in ``"(N, F, K)"``.  If another order of the axes would do, the message
+    says which.
+
+    Raises
+    ------
+    ArgumentError
+        The shape differs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.errors import ArgumentError, check_shape
+    >>> try:
+    ...     check_shape("W", np.ones((7, 2, 4)), (2, 7, None), "(N, F, K)")
+    ... except ArgumentError as error:
+    ...     print(error)
+    W must have shape (N, F, K) = (2, 7, any), got float64 of shape (7, 2, 4); transpose it: np.transpose(W, (1, 0, 2))
+    """
+    array = np.asarray(value)
+    if not _fits(array.shape, shape):
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        if len(shape) == 1:
+            wanted += ","
+        raise ArgumentError(
+            f"{name} must have shape {axes} = ({wanted}), got {_described(array)}{_remedy(name, array.shape, shape)}"
+        )
     return array
 
 
@@ -121,12 +196,15 @@ def check_array(
     ------
     ArgumentError
         The shape differs, or a value is not finite, or negative where it must not be.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.errors import check_array
+    >>> check_array("G", [[1, 0], [0, 1]], (2, 2), "(N, M)", nonnegative=True).shape
+    (2, 2)
     """
-    array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(want is None or want == got for want, got in zip(shape, array.shape))
-    if not fits:
-        wanted = ", ".join("any" if want is None else str(want) for want in shape)
-        raise ArgumentError(f"{name} must have shape {axes} = ({wanted}), got {_shape(array)}")
+    array = check_shape(name, value, shape, axes)
     if not np.all(np.isfinite(array)):
         raise ArgumentError(f"{name} holds NaN or infinite values")
     if nonnegative and np.iscomplexobj(array):
@@ -137,14 +215,28 @@ def check_array(
 
 
 def check_count(name: str, value: Any, at_least: int = 1) -> int:
-    """Return `value` as an int no smaller than `at_least`, else raise `ArgumentError`."""
+    """Return `value` as an int no smaller than `at_least`, else raise `ArgumentError`.
+
+    Examples
+    --------
+    >>> from mnmf.errors import check_count
+    >>> check_count("n_sources", 3)
+    3
+    """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
         raise ArgumentError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
     return int(value)
 
 
 def check_number(name: str, value: Any, low: float, high: float, unit: str = "") -> float:
-    """Return `value` as a float if it is a number from `low` to `high` and finite, else raise `ArgumentError`."""
+    """Return `value` as a float if it is a number from `low` to `high` and finite, else raise `ArgumentError`.
+
+    Examples
+    --------
+    >>> from mnmf.errors import check_number
+    >>> check_number("leak", 1, 0.0, 1.0)
+    1.0
+    """
     real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not real or not np.isfinite(value) or not low <= value <= high:
         span = f"of at least {low:g}{unit}" if np.isinf(high) else f"from {low:g} to {high:g}{unit}"
@@ -153,7 +245,14 @@ def check_number(name: str, value: Any, low: float, high: float, unit: str = "")
 
 
 def check_rng(rng: Any) -> np.random.Generator:
-    """Return the generator `rng` is or seeds (None: seed 0), else raise `ArgumentError`."""
+    """Return the generator `rng` is or seeds (None: seed 0), else raise `ArgumentError`.
+
+    Examples
+    --------
+    >>> from mnmf.errors import check_rng
+    >>> bool(check_rng(5).integers(10) == check_rng(5).integers(10))
+    True
+    """
     try:
         return np.random.default_rng(0 if rng is None else rng)
     except (TypeError, ValueError) as error:
@@ -161,11 +260,38 @@ def check_rng(rng: Any) -> np.random.Generator:
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
-    """Return `value` if it is one of `choices`, else raise `ArgumentError` listing them."""
+    """Return `value` if it is one of `choices`, else raise `ArgumentError` listing them.
+
+    Examples
+    --------
+    >>> from mnmf.errors import check_choice
+    >>> check_choice("kernel", "time", ("time", "frequency"))
+    'time'
+    """
     if value not in choices:
         raise ArgumentError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
     return str(value)
 
 
-def _shape(array: NDArray[Any]) -> str:
+def _described(array: NDArray[Any]) -> str:
     return f"{array.dtype} of shape {array.shape}"
+
+
+def _mics_come_first(first: int, last: int) -> bool:
+    """Return whether what should be the many comes last and what should be the microphones first."""
+    return first <= MOST_MICS < last and LONGER * first <= last
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return len(shape) == len(wanted) and all(want is None or want == got for want, got in zip(wanted, shape))
+
+
+def _remedy(name: str, shape: Sequence[int], wanted: Sequence[int | None]) -> str:
+    """Return how to transpose an array into the shape that is wanted, moving as few axes as possible, or nothing."""
+    if len(shape) != len(wanted):
+        return ""
+    orders = [axes for axes in permutations(range(len(shape))) if _fits([shape[a] for a in axes], wanted)]
+    if not orders:
+        return ""
+    order = min(orders, key=lambda axes: sum(a != place for place, a in enumerate(axes)))
+    return f"; transpose it: np.transpose({name}, {order})"

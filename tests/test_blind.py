@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnmf import FastMNMF2, FullRankMNMF, Prior, priors
+from mnmf import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, Prior, TimeDomain, priors
 from mnmf.errors import ArgumentError, NotFittedError
 from mnmf.models import assign_spots
 
@@ -52,11 +52,67 @@ def test_starts_join_other_priors(X_FTM, rng):
     np.testing.assert_array_equal(model.W_, W)
     assert model.spots_ == ((2,), (0,))
     with pytest.raises(ArgumentError, match="5 sources on 3 microphones need bases"):
-        FastMNMF2().fit(X_FTM, priors.circular(X_FTM, 5))
+        FastMNMF2().fit(X_FTM, priors.circular(X_FTM, 5) | Prior(spots=(0, 1, 2, 0, 1)))
     many = priors.circular(X_FTM, 5, leak=0.0) | Prior(W=rng.uniform(0.1, 1, (5, 7, 16)), spots=(0, 1, 2, 0, 1)).hold(
         "W"
     )
     assert np.isfinite(FastMNMF2(n_iterations=2).fit(X_FTM, many).separate(X_FTM)).all()
+
+
+@pytest.mark.parametrize("start", [priors.circular, priors.random])
+def test_three_sources_on_two_mics(tmp_path, rng, start):
+    """The textbook case: no spots, but an image of each source at each microphone."""
+    X = rng.standard_normal((24, 90, 2)) + 1j * rng.standard_normal((24, 90, 2))
+    prior = start(X, 3, 4)
+    model = FastMNMF2(4, 20).fit(X, prior)
+    assert model.spots_ is None
+    assert np.all(np.diff(model.cost_) <= 1e-9 * np.abs(model.cost_[0]))
+    found = model.images(X)
+    np.testing.assert_allclose(found.sum(axis=-1), X, atol=1e-9)
+    assert np.all(np.sum(np.abs(found) ** 2, axis=(0, 1, 2)) > 1e-3 * np.sum(np.abs(X) ** 2))
+    with pytest.raises(ArgumentError, match=r"without spots, .* take images\(X_FTM\)"):
+        model.separate(X)
+    with pytest.raises(ArgumentError, match="3 sources on 2 microphones cannot each have a spot"):
+        assign_spots(model, X, (0, 1, 0))
+    model.save(tmp_path / "model.npz")
+    loaded = FastMNMF2.load(tmp_path / "model.npz")
+    assert loaded.spots_ is None
+    assert loaded.images(X).tobytes() == found.tobytes()
+    full = FullRankMNMF(4, 2, divergence="log-det").fit(X, model.as_full_rank())
+    assert full.spots_ is None
+    np.testing.assert_allclose(full.images(X).sum(axis=-1), X, atol=1e-9)
+    assert model.images(X[:, :40]).shape == (24, 40, 2, 3)
+
+
+@pytest.mark.parametrize("model", [NTFPanning(2, 2), FullRankMNMF(2, 2), KAMIR(2)])
+def test_more_sources_than_mics_without_spots_in_other_models(rng, X_FTM, model):
+    G = rng.uniform(0.1, 1, (4, 3))
+    R = G[:, None, :, None] * np.eye(3) * np.ones((7, 1, 1))
+    start = Prior(R=R) if isinstance(model, FullRankMNMF) else Prior(G=G)
+    if isinstance(model, KAMIR):
+        with pytest.raises(ArgumentError, match="4 sources on 3 microphones cannot be unmixed"):
+            model.fit(X_FTM, start)
+        return
+    assert model.fit(X_FTM, start).spots_ is None
+    np.testing.assert_allclose(model.images(X_FTM).sum(axis=-1), X_FTM, atol=1e-9)
+    with pytest.raises(ArgumentError, match="4 sources on 3 microphones need bases"):
+        model.fit(X_FTM, Prior(H=np.ones((4, 2, 11))))
+
+
+def test_every_model_is_assigned_with_all_it_learned(rng):
+    X, _ = mixture(rng)
+    for model in (FastMNMF2(3, 2), FullRankMNMF(3, 2), NTFPanning(3, 2), KAMIR(2)):
+        model.fit(X, Prior(spots=(1, 2, 0)))
+        before = model.images(X)
+        assigned = assign_spots(model, X, (0, 1, 2))
+        after = assigned.images(X)
+        order = [next(n for n in range(3) if np.allclose(after[..., n], before[..., r])) for r in range(3)]
+        assert sorted(order) == [0, 1, 2]
+        assert assigned.spots_ == ((0,), (1,), (2,))
+    x = X.real.reshape(1, -1, 4)
+    model = TimeDomain(5).fit(x, Prior(spots=(1, 2, 0)))
+    assigned = assign_spots(model, x, (0, 1, 2))
+    np.testing.assert_allclose(assigned.images(x)[..., [1, 2, 0]], model.images(x), atol=1e-12)
 
 
 def mixture(rng):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import NotFittedError, check_spectrogram
+from mnmf.errors import ArgumentError
 from mnmf.models._model import Model
 from mnmf.spots import Spots
 
@@ -27,7 +27,7 @@ def assign_spots(model: Fitted, X_FTM: Array, spots: Sequence[int | Sequence[int
 
     Parameters
     ----------
-    model : one of `mnmf.models`
+    model : Model
         A fitted model, such as one started from `priors.circular`.
     X_FTM : complex, shape (F, T, M)
         The spectrogram it was fitted to.
@@ -45,13 +45,24 @@ def assign_spots(model: Fitted, X_FTM: Array, spots: Sequence[int | Sequence[int
         Not as many spots as sources, or one that is not among the microphones or shared by two.
     NotFittedError
         The model is not fitted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import FastMNMF2, priors
+    >>> from mnmf.models import assign_spots
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((9, 20, 2)) + 1j * rng.standard_normal((9, 20, 2))
+    >>> blind = FastMNMF2(3, 5).fit(X_FTM, priors.circular(X_FTM, 2, 3))
+    >>> assign_spots(blind, X_FTM, (1, 0)).spots_
+    Spots((1,), (0,))
     """
     from scipy.optimize import linear_sum_assignment
 
-    if not hasattr(model, "spots_"):
-        raise NotFittedError(f"this {type(model).__name__} is not fitted yet; call fit first")
-    X_FTM = check_spectrogram(X_FTM)
-    N, M = len(model.spots_), X_FTM.shape[2]
+    X_FTM = model._checked(X_FTM)
+    N, M = model._n_sources(), X_FTM.shape[2]
+    if N > M:
+        raise ArgumentError(f"{N} sources on {M} microphones cannot each have a spot; take model.images(X_FTM)")
     all_spots = Spots(spots).check(M, N, apart="so their energy there does not tell them apart")
     own = all_spots.references
     total_N = np.array([_energy(X_FTM[..., m]) for m in own])
@@ -65,11 +76,7 @@ def assign_spots(model: Fitted, X_FTM: Array, spots: Sequence[int | Sequence[int
 
     ordered = copy(model)
     ordered.spots_ = all_spots
-    learned = vars(ordered)
-    learned.update({name: learned[name][order] for name in ("W_", "H_", "R_", "G_") if name in learned})
-    if "Q_" in learned:  # its first rows belong to the sources, and a column of G to each of its rows
-        rows = order + list(range(N, M)) if N <= M else list(range(M))
-        learned.update(G_=learned["G_"][:, rows], Q_=learned["Q_"][:, rows])
+    ordered._reorder(order)
     return ordered
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -11,36 +11,44 @@ import numpy as np
 from mnmf.errors import ArgumentError
 from mnmf.spots import Spots
 
-__all__ = ["USUAL", "load_arrays", "save_arrays"]
+__all__ = ["load_arrays", "save_arrays"]
 
-Model = TypeVar("Model")
+Kind = TypeVar("Kind")
 
-# Hyper-parameters that most models have.
-USUAL = ("n_components", "n_iterations", "n_sources")
+NONE = -1  # an array holds no None
 
 
-def save_arrays(
-    path: str | os.PathLike[str], model: Any, names: Iterable[str], parameters: Sequence[str] = USUAL
-) -> None:
-    """Write the hyper-parameters of a model, its arrays called `names`, its cost and its spots; None becomes -1."""
-    values = {name: getattr(model, name) for name in parameters}
-    numbers: dict[str, Any] = {name: -1 if value is None else value for name, value in values.items()}
+def save_arrays(path: str | os.PathLike[str], model: Any, names: Iterable[str]) -> None:
+    """Write the hyper-parameters of a model, its arrays called `names`, its cost and its spots.
+
+    Raises
+    ------
+    ArgumentError
+        A hyper-parameter is neither a number nor text.
+    """
+    given = model.get_params()
+    parameters: dict[str, Any] = {name: np.asarray(NONE if value is None else value) for name, value in given.items()}
+    for name, value in parameters.items():
+        if value.ndim or value.dtype == object:
+            raise ArgumentError(f"{name} must be a number or text to be saved, got {given[name]!r}")
+    learned: dict[str, Any] = {name: getattr(model, f"{name}_") for name in names if hasattr(model, f"{name}_")}
+    spots = model.spots_ if model.spots_ is not None else ()
     with open(path, "wb") as file:
         np.savez_compressed(
             file,
             model=type(model).__name__,
-            **numbers,
+            **parameters,
             cost=model.cost_,
-            spots=np.concatenate([np.array(mics, np.int64) for mics in model.spots_]),
-            spots_per_source=np.array([len(mics) for mics in model.spots_]),
-            **{name: getattr(model, f"{name}_") for name in names},
+            spots=np.array([m for mics in spots for m in mics], np.int64),
+            spots_per_source=np.array([len(mics) for mics in spots], np.int64),
+            **learned,
         )
 
 
 def load_arrays(
-    path: str | os.PathLike[str], kind: type[Model], names: Iterable[str], parameters: Sequence[str] = USUAL
-) -> Model:
-    """Return the model of class `kind` that `save_arrays` wrote.
+    path: str | os.PathLike[str], kind: type[Kind], names: tuple[str, ...], also: tuple[str, ...] = ()
+) -> Kind:
+    """Return the model of class `kind` that `save_arrays` wrote; what is called `also` need not be there.
 
     Raises
     ------
@@ -53,17 +61,22 @@ def load_arrays(
     except Exception as error:  # zipfile, zlib, tokenize and numpy each have their own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ArgumentError(f"{path} cannot be read as a saved model: {reason}") from error
-    needed = {*parameters, "cost", "spots", "spots_per_source", *names}
+    defaults = cast(Any, kind)().get_params()
+    needed = {*defaults, "cost", "spots", "spots_per_source", *names}
     if str(saved.get("model")) != kind.__name__ or not saved.keys() >= needed:
         raise ArgumentError(f"{path} does not hold a {kind.__name__}; give a file that save wrote")
     try:
-        values = {name: saved[name].item() for name in parameters}
-        model: Any = kind(**{name: None if value == -1 else value for name, value in values.items()})
-        for name in names:
-            setattr(model, f"{name}_", saved[name])
+        values = {name: saved[name].item() for name in defaults}
+        model: Any = kind(
+            **{name: None if value == NONE and defaults[name] is None else value for name, value in values.items()}
+        )
+        for name in (*names, *(name for name in also if name in saved)):
+            value = saved[name]
+            setattr(model, f"{name}_", value if value.ndim else value.item())
         model.cost_ = saved["cost"]
         ends = np.cumsum(saved["spots_per_source"])[:-1]
-        model.spots_ = Spots([mics.tolist() for mics in np.split(saved["spots"], ends)])
+        spots = [mics.tolist() for mics in np.split(saved["spots"], ends)] if len(saved["spots_per_source"]) else None
+        model.spots_ = None if spots is None else Spots(spots)
     except Exception as error:  # whatever numpy makes of arrays of other kinds and shapes
         raise ArgumentError(f"{path} holds a damaged {kind.__name__}; save it anew") from error
-    return cast(Model, model)
+    return cast(Kind, model)

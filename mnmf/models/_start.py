@@ -1,54 +1,99 @@
-"""What every model checks: sizes and spots of a prior before it starts, the source and microphones of an image."""
+"""What models check of a prior before they start: names, sizes, spots and spatial starting values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_array, check_count
+from mnmf.errors import ArgumentError, check_array, check_count, check_shape
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 
-__all__ = ["chosen_mics", "sizes_and_spots"]
+__all__ = [
+    "check_covariances",
+    "check_demixing",
+    "check_names",
+    "check_orientation",
+    "own_spots",
+    "sizes_and_spots",
+    "source_count",
+]
+
+Array = NDArray[Any]
 
 
-def sizes_and_spots(
-    prior: Prior, X_FTM: NDArray[Any], n_sources: int | None, n_components: int, names: str, pullable: str = ""
-) -> tuple[int, int, Spots]:
-    """Return N, K and the spots, once W and H of the prior have been checked and what it holds is there.
+def check_names(prior: Prior, names: str, pullable: str = "") -> None:
+    """Refuse a prior that holds or pulls what a model lacks, cannot pull, or is not given.
 
     Parameters
     ----------
     prior : Prior
-    X_FTM : complex, shape (F, T, M)
-    n_sources, n_components
-        The model's; the prior's count first.
     names : str
         The letters the model knows, such as ``"WHR"``.
     pullable : str
         Those that it can pull towards the prior.
-
-    Raises
-    ------
-    ArgumentError
-        A shape differs, a held value is missing, a spot does not exist, or there are more sources than microphones and
-        no bases are held to tell them apart.
     """
-    F, T, M = X_FTM.shape
-    N = check_count("n_sources", n_sources if n_sources is not None else (prior.n_sources or M))
     for verb, chosen in (("hold", prior.held), ("pull", prior.pulled)):
-        unknown = sorted(chosen - set(names))
-        if unknown:
+        if unknown := sorted(chosen - set(names)):
             raise ArgumentError(f"this model has no {unknown[0]} to {verb}; it has {', '.join(names)}")
-    stubborn = sorted(prior.pulled - set(pullable))
-    if stubborn:
+    if stubborn := sorted(prior.pulled - set(pullable)):
         raise ArgumentError(f"this model cannot pull {stubborn[0]}; hold or release it")
     for name in names:
         if name in prior.held | prior.pulled and getattr(prior, name) is None:
             verb = "holds" if name in prior.held else "pulls"
             raise ArgumentError(f"the prior {verb} {name} but gives none; give a value or release it")
+
+
+def source_count(prior: Prior, n_sources: int | None, n_mics: int) -> int:
+    """Return the number of sources: the model's, else the prior's, else that of the microphones."""
+    return check_count("n_sources", n_sources if n_sources is not None else (prior.n_sources or n_mics))
+
+
+def own_spots(prior: Prior, n_sources: int, n_mics: int, apart: str) -> Spots:
+    """Return the spots for a model in which each source needs its own: the prior's, else source i at microphone i.
+
+    `apart` is as for `Spots.check`.
+    """
+    if n_sources > n_mics:
+        raise ArgumentError(f"{n_sources} sources on {n_mics} microphones cannot be unmixed; each needs a microphone")
+    spots = prior.spots if prior.spots is not None else Spots(range(n_sources))
+    return spots.check(n_mics, n_sources, apart=apart)
+
+
+def sizes_and_spots(
+    prior: Prior,
+    shape: Sequence[int],
+    n_sources: int | None,
+    n_components: int,
+    names: str,
+    pullable: str = "",
+) -> tuple[int, int, Spots | None]:
+    """Return N, K and the spots of a model with bases, once W and H have been checked and what is held is there.
+
+    More sources than microphones have spots only where bases that stay tell them apart.  Without spots they need a
+    spatial start of their own, from which each goes where it fits; the spots are None then.
+
+    Parameters
+    ----------
+    prior : Prior
+    shape : (F, T, M)
+        That of the data.
+    n_sources, n_components
+        The model's; the prior's count first.
+    names, pullable
+        As for `check_names`.
+
+    Raises
+    ------
+    ArgumentError
+        A shape differs, a held value is missing, a spot does not exist, or nothing tells the sources apart.
+    """
+    F, T, M = shape
+    N = source_count(prior, n_sources, M)
+    check_names(prior, names, pullable)
     K = n_components
     if prior.W is not None:
         K = check_array("prior.W", prior.W, (N, F, None), "(N, F, K)", nonnegative=True).shape[2]
@@ -57,7 +102,9 @@ def sizes_and_spots(
     check_count("n_components", K)
     if prior.H is not None:
         check_array("prior.H", prior.H, (N, K, T), "(N, K, T)", nonnegative=True)
-    if N > M and not (prior.W is not None and "W" in prior.held):
+    if N > M and prior.spots is None and any(getattr(prior, name) is not None for name in "GR" if name in names):
+        return N, K, None
+    if N > M and not (prior.W is not None and "W" in prior.held | prior.pulled):
         raise ArgumentError(
             f"{N} sources on {M} microphones need bases that tell them apart: give a prior with W, and hold it"
         )
@@ -65,11 +112,34 @@ def sizes_and_spots(
     return N, K, spots.check(M, N)
 
 
-def chosen_mics(source: int, mics: Sequence[int] | None, n_sources: int, n_mics: int) -> list[int]:
-    """Return `mics`, all of them for None, if they and `source` exist, else raise `ArgumentError`."""
-    if not 0 <= source < n_sources:
-        raise ArgumentError(f"source must be from 0 to {n_sources - 1}, got {source}")
-    chosen = list(range(n_mics) if mics is None else mics)
-    if not all(0 <= m < n_mics for m in chosen):
-        raise ArgumentError(f"mics must be from 0 to {n_mics - 1}, got {chosen}")
-    return chosen
+def check_orientation(prior: Prior, X_FTM: Array) -> None:
+    """Refuse a spectrogram of axes (T, F, M) or (M, F, T), where the prior says how many F or M are."""
+    W, G, Q, R = (np.shape(value) if value is not None else () for value in (prior.W, prior.G, prior.Q, prior.R))
+    frequencies = {shape[axis] for shape, axis in ((W, 1), (Q, 0), (R, 1)) if len(shape) > axis}
+    mics = {shape[-1] for shape in (G, Q, R) if shape}
+    F, M = (sizes.pop() if len(sizes) == 1 else None for sizes in (frequencies, mics))
+    first, second, last = X_FTM.shape
+    if second == F != first:  # where the prior does not say how many microphones, the shorter axis is theirs
+        check_shape("X_FTM", X_FTM, (F, None, min(first, last) if M is None else M), "(F, T, M)")
+    elif F is None and first == M != last:
+        check_shape("X_FTM", X_FTM, (second, None, M), "(F, T, M)")
+
+
+def check_demixing(name: str, Q_FMM: Any, n_frequencies: int, n_mics: int) -> Array:
+    """Return demixing matrices, complex128 and contiguous, a copy, if they can be inverted."""
+    Q = check_array(name, Q_FMM, (n_frequencies, n_mics, n_mics), "(F, M, M)")
+    Q = np.array(Q, np.complex128, order="C")
+    if not np.all(np.linalg.slogdet(Q)[1] > -np.inf):
+        raise ArgumentError(f"{name} must be invertible at every frequency")
+    return Q
+
+
+def check_covariances(name: str, R_NFMM: Any, shape: tuple[int, int, int]) -> Array:
+    """Return spatial covariances of N sources, F frequencies and M microphones if they are positive semidefinite."""
+    N, F, M = shape
+    R = check_array(name, R_NFMM, (N, F, M, M), "(N, F, M, M)")
+    if np.abs(R - np.conj(np.swapaxes(R, -1, -2))).max() > 1e-6 * np.abs(R).max():
+        raise ArgumentError(f"{name} must be Hermitian in its last two axes")
+    if np.linalg.eigvalsh(R).min() < -1e-6 * np.abs(R).max():
+        raise ArgumentError(f"{name} must be positive semidefinite; one of its eigenvalues is negative")
+    return R

@@ -8,23 +8,21 @@ FastMNMF2", 8 to 16.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, NotFittedError, check_array, check_count, check_rng, check_spectrogram
+from mnmf.errors import check_array
 from mnmf.kernels import fastmnmf2 as kernels
-from mnmf.kernels import one_blas_thread
 from mnmf.kernels.wiener import diagonal_images
-from mnmf.models._iterate import Callback, iterate
+from mnmf.models._model import Model, Updates
 from mnmf.models._pull import Pull
-from mnmf.models._saved import load_arrays, save_arrays
-from mnmf.models._start import chosen_mics, sizes_and_spots
+from mnmf.models._start import check_demixing, check_orientation, sizes_and_spots
 from mnmf.priors import Prior
 from mnmf.priors._spot import demixing_start, weight_start
+from mnmf.spots import Spots
 
 __all__ = ["FastMNMF2"]
 
@@ -35,7 +33,7 @@ FLOOR = 1e-10  # of the mean power of the mixture: what the model expects where 
 SINGULAR = 1e6  # condition number of a demixing matrix
 
 
-class FastMNMF2:
+class FastMNMF2(Model):
     """Multichannel NMF whose spatial covariances are diagonal after one demixing matrix per frequency.
 
     The mixture is Gaussian with covariance ``Σ_n λ_nft Q_f⁻¹ diag(g_n) Q_f⁻ᴴ`` (eq. 8 and 10), where ``λ_n = W_n H_n``
@@ -47,9 +45,10 @@ class FastMNMF2:
     n_components : int
         Bases per source, K; the prior's W or H decides if it has one.
     n_iterations : int
-        Updates of every block that is not held.  More is not better: the likelihood and the separation part ways.
+        Updates of every block that is not held.  More is not better: the cost keeps falling while the separation gets
+        worse, because it rewards whatever explains the mixture and not what belongs to one player.
     n_sources : int, optional
-        Number of sources N.
+        Number of sources N; by default the prior's, else that of the microphones.
 
     Attributes
     ----------
@@ -65,197 +64,203 @@ class FastMNMF2:
         ``Σ_ftm (x̃/y + log y) − T Σ_f log |det Q_f|²`` after each iteration, for the mixture scaled to mean power 1.
     gains_ : float64 (M,)
         By which factor the gain of each microphone differs from that of the prior's Q, if that is pulled; else ones.
-    spots_ : tuple of tuples of int
+    spots_ : Spots or None
         The microphones of each source, the reference spot first.
+
+    Notes
+    -----
+    The prior may give W, H, G and Q, hold any of them, and pull Q towards its value; then the likelihood is no longer
+    all that is maximised, and `cost_`, which is the likelihood's, may rise at times.  What it does not give is drawn:
+    W and H uniform around the mean power; Q starts from the identity, its rows in the order of the spots, and G from
+    the spots.
+
+    With no prior at all, ``FastMNMF2().fit(X_FTM)``, the sources have nothing but their spots to start from, random
+    bases follow all of them alike, and on close microphones the result is worse than the raw spots.  Start from
+    `priors.spot`, which takes the bases from what each spot hears best.
+
+    More sources than microphones run from a prior whose W is held, or without spots from one with a G of its own, such
+    as `priors.circular` and `priors.random`; then `spots_` is None and `images` gives the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import FastMNMF2, priors
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((9, 20, 3)) + 1j * rng.standard_normal((9, 20, 3))
+    >>> model = FastMNMF2(n_components=4, n_iterations=5).fit(X_FTM, priors.spot(X_FTM, (2, 0), n_components=4))
+    >>> model
+    FastMNMF2(n_components=4, n_iterations=5)
+    >>> model.separate(X_FTM).shape, model.images(X_FTM).shape
+    ((9, 20, 2), (9, 20, 3, 2))
+    >>> bool(np.all(np.diff(FastMNMF2(4, 5).fit(X_FTM, priors.circular(X_FTM, 2, 4)).cost_) < 0))
+    True
     """
+
+    learns: ClassVar[dict[str, str]] = {"W": "NFK", "H": "NKT", "G": "NM", "Q": "FMM"}
+    also = ("gains",)
+
+    W_: Array
+    H_: Array
+    G_: Array
+    Q_: Array
+    gains_: Array
 
     def __init__(self, n_components: int = 32, n_iterations: int = 30, n_sources: int | None = None) -> None:
         self.n_components = n_components
         self.n_iterations = n_iterations
         self.n_sources = n_sources
 
-    def fit(
-        self,
-        X_FTM: Array,
-        prior: Prior | None = None,
-        *,
-        rng: np.random.Generator | int | None = 0,
-        callback: Callback | None = None,
-    ) -> FastMNMF2:
-        """Learn what the prior leaves open.
-
-        Parameters
-        ----------
-        X_FTM : complex64 or complex128, shape (F, T, M)
-            Spectrogram of the mixture.
-        prior : Prior, optional
-            Starting values among W, H, G and Q, and which of them to hold.  Q may be pulled towards its prior; then
-            the likelihood is no longer all that is raised, and `cost_`, which is the likelihood's, may rise at times.
-        rng : numpy.random.Generator or int
-            Draws W and H, uniform around the mean power, where the prior does not give them.
-        callback : callable, optional
-            Called with the number of iterations done and the cost before the last one; ends the fit by returning true.
-
-        Raises
-        ------
-        ArgumentError
-            Shapes that do not fit together; or more sources than microphones and no W held to tell them apart.
-        """
-        X_FTM = np.ascontiguousarray(check_spectrogram(X_FTM))  # each layout would be compiled for
-        check_count("n_iterations", self.n_iterations)
-        power = _mean_power(X_FTM) or 1.0
-        prior = prior or Prior()
-        W, H, G, Q, spots = self._start(X_FTM, prior, power, check_rng(rng))
-        held = prior.held
-        own = np.array(spots.order(X_FTM.shape[2]))
-        pull = Pull(Q, own, X_FTM.shape[1]) if "Q" in prior.pulled else None
-        kind = W.dtype.type
-        data = X_FTM, kind(power**-0.5)
-        floor = kind(FLOOR)
-
-        def cost_now(update: bool) -> tuple[float, Array, Array]:
-            determinants = np.linalg.slogdet(Q)[1]
-            cost, over, under = kernels.frequency_pass(
-                *data,
-                W,
-                H,
-                G,
-                Q,
-                floor,
-                update and "W" not in held,
-                update and "Q" not in held,
-                update and "H" not in held,
-                None if pull is None else pull.arrays,
-            )
-            return float(cost - 2 * X_FTM.shape[1] * np.sum(determinants)), over, under
-
-        def step() -> float:
-            nonlocal H, G
-            cost, over, under = cost_now(update=True)
-            if pull is not None:
-                pull.learn()
-            if "H" not in held:
-                H = _rescaled(H, over, under)
-            if "G" not in held:
-                G = _rescaled(G, *kernels.weight_pass(*data, W, H, G, Q, floor))
-            _normalise(W, H, G, Q, held)
-            return cost
-
-        costs = iterate(step, self.n_iterations, callback)
-        if "Q" not in held:
-            # Identical microphones leave nothing to demix; rounding would be all that such rows let through.
-            singular = np.linalg.cond(Q) > SINGULAR
-            Q[singular] = demixing_start(spots, len(Q), len(own))[singular]
-        with one_blas_thread():
-            last, _, _ = cost_now(update=False)
-        self.cost_ = np.append(costs[1:], last)
-        # Scaling there and back would change the last bits of what is held.
-        self.W_ = np.array(prior.W, W.dtype) if "W" in held else W * kind(power)
-        self.H_, self.G_, self.Q_, self.spots_ = H, G, Q, spots
-        self.gains_ = np.ones(X_FTM.shape[2]) if pull is None else pull.gains_M
-        return self
-
-    def separate(self, X_FTM: Array) -> Array:
-        """Return each source at its own spot by the multichannel Wiener filter.
-
-        Parameters
-        ----------
-        X_FTM : complex, shape (F, T, M)
-            The spectrogram that was fitted, or another of its shape.
-
-        Returns
-        -------
-        S_FTN : complex, shape (F, T, N), of the dtype of `X_FTM`
-        """
-        return self._images(X_FTM, range(len(self._fitted())), self.spots_.references)
-
-    def images(self, X_FTM: Array, source: int, mics: Sequence[int] | None = None) -> Array:
-        """Return one source at the microphones `mics` (all by default), (F, T, M); all sources sum to the mixture."""
-        N, M = self._fitted().shape
-        chosen = chosen_mics(source, mics, N, M)
-        return self._images(X_FTM, [source] * len(chosen), chosen)
-
     def as_full_rank(self) -> Prior:
         """Return this model as a prior of ``FullRankMNMF(divergence="log-det")``, for which it means the same.
 
-        ``R_n = Q⁻¹ diag(g_n) Q⁻ᴴ``, scaled to 1 at the reference spot of each source, and W by as much the other way.
+        ``R_n = Q⁻¹ diag(g_n) Q⁻ᴴ``, scaled to 1 at the reference spot of each source, without spots to a mean of 1
+        over the microphones, and W by as much the other way.
 
         Returns
         -------
         Prior
             With `W`, `H`, `R`, complex128 (N, F, M, M), and `spots`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mnmf import FastMNMF2
+        >>> X_FTM = np.random.default_rng(0).standard_normal((5, 8, 2)) + 0j
+        >>> FastMNMF2(3, 2).fit(X_FTM).as_full_rank().R.shape
+        (2, 5, 2, 2)
         """
-        G_NM = self._fitted()
+        self._check_fitted()
         mixing_FMM = np.linalg.inv(self.Q_)
-        R_NFMM = np.empty((len(G_NM), *mixing_FMM.shape), np.complex128)
+        R_NFMM = np.empty((len(self.G_), *mixing_FMM.shape), np.complex128)
         W_NFK = np.array(self.W_, np.float64)
-        for n, (own, *_) in enumerate(self.spots_):
-            R_NFMM[n] = (mixing_FMM * G_NM[n].astype(np.float64)) @ np.conj(mixing_FMM.swapaxes(1, 2))
-            level_F = np.maximum(R_NFMM[n, :, own, own].real, np.finfo(float).tiny)
+        for n, g_M in enumerate(self.G_):
+            R_NFMM[n] = (mixing_FMM * g_M.astype(np.float64)) @ np.conj(mixing_FMM.swapaxes(1, 2))
+            if self.spots_ is None:
+                level_F = np.einsum("fmm->f", R_NFMM[n]).real / len(g_M)
+            else:
+                own = self.spots_.references[n]
+                level_F = R_NFMM[n, :, own, own].real
+            level_F = np.maximum(level_F, np.finfo(float).tiny)
             R_NFMM[n] /= level_F[:, None, None]
             W_NFK[n] *= level_F[:, None]
         return Prior(W=W_NFK, H=self.H_, R=R_NFMM, spots=self.spots_)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the hyper-parameters and what was learned to an ``.npz`` file."""
-        self._fitted()
-        save_arrays(path, self, "WHGQ")
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> FastMNMF2:
-        """Return the model that `save` wrote.
-
-        Raises
-        ------
-        ArgumentError
-            The file holds something else.
-        """
-        return load_arrays(path, cls, "WHGQ")
-
-    def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int]) -> Array:
-        X_FTM = np.ascontiguousarray(check_spectrogram(X_FTM))  # each layout would be compiled for
-        wanted = (self.W_.shape[1], self.H_.shape[2], self.G_.shape[1])
-        if X_FTM.shape != wanted:
-            raise ArgumentError(f"X_FTM must have the shape that was fitted, {wanted}, got {X_FTM.shape}")
-        with one_blas_thread():
-            return np.asarray(
-                diagonal_images(
-                    X_FTM,
-                    self.W_,
-                    self.H_,
-                    self.G_,
-                    self.Q_,
-                    np.linalg.inv(self.Q_),
-                    np.array(sources, np.int64),
-                    np.array(mics, np.int64),
-                )
-            )
-
-    def _fitted(self) -> Array:
-        if not hasattr(self, "G_"):
-            raise NotFittedError("this FastMNMF2 is not fitted yet; call fit first")
-        return np.asarray(self.G_)
-
-    def _start(self, X_FTM: Array, prior: Prior, power: float, rng: np.random.Generator) -> tuple[Any, ...]:
-        """Return the checked starting values W, H, G, Q, in units of the mixture at mean power 1, and the spots."""
+    def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> Updates:
+        X_FTM = np.ascontiguousarray(X_FTM)  # each layout would be compiled for
+        check_orientation(prior, X_FTM)
         F, T, M = X_FTM.shape
-        N, K, spots = sizes_and_spots(prior, X_FTM, self.n_sources, self.n_components, "WHGQ", pullable="Q")
-        kind = np.float32 if X_FTM.dtype == np.complex64 else np.float64
-
-        def own(value: Array) -> Array:
-            return np.array(value, kind, order="C")  # a copy: the prior is never changed
-
-        W = own(rng.uniform(0.5, 1.5, (N, F, K)) if prior.W is None else np.asarray(prior.W) / power)
-        H = own(rng.uniform(0.5, 1.5, (N, K, T)) / K if prior.H is None else prior.H)
-        Q = demixing_start(spots, F, M) if prior.Q is None else check_array("prior.Q", prior.Q, (F, M, M), "(F, M, M)")
-        Q = np.array(Q, np.complex128, order="C")
-        if not np.all(np.linalg.slogdet(Q)[1] > -np.inf):
-            raise ArgumentError("prior.Q must be invertible at every frequency")
+        N, K, spots = sizes_and_spots(prior, X_FTM.shape, self.n_sources, self.n_components, "WHGQ", pullable="Q")
+        power = _mean_power(X_FTM) or 1.0
+        # Without spots the rows of Q belong to the microphones.
+        rows = spots if spots is not None else Spots(range(M))
+        W = rng.uniform(0.5, 1.5, (N, F, K)) if prior.W is None else np.asarray(prior.W) / power
+        H = rng.uniform(0.5, 1.5, (N, K, T)) / K if prior.H is None else prior.H
+        Q = check_demixing("prior.Q", demixing_start(rows, F, M) if prior.Q is None else prior.Q, F, M)
         if prior.G is None:
-            G = weight_start(spots.rows(M), M)
+            G = weight_start(rows.rows(M), M)
         else:
             G = check_array("prior.G", prior.G, (N, M), "(N, M)", nonnegative=True)
-        return W, H, own(G), Q, spots
+        return _Updates(X_FTM, power, prior, W, H, G, Q, spots, rows)
+
+    def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
+        return diagonal_images(
+            np.ascontiguousarray(X_FTM),  # each layout would be compiled for
+            self.W_,
+            given["H"],
+            self.G_,
+            self.Q_,
+            np.linalg.inv(self.Q_),
+            np.array(sources, np.int64),
+            np.array(mics, np.int64),
+        )
+
+    def _reorder(self, order: Sequence[int]) -> None:
+        super()._reorder(order)
+        N, M = self.G_.shape
+        # The first rows of Q belong to the sources, and a column of G to each row.
+        rows = [*order, *range(N, M)] if N <= M else list(range(M))
+        self.G_, self.Q_ = self.G_[:, rows], self.Q_[:, rows]
+
+
+class _Updates(Updates):
+    """The fit, for a mixture of mean power 1: W is kept in units of `power`."""
+
+    def __init__(
+        self,
+        X_FTM: Array,
+        power: float,
+        prior: Prior,
+        W_NFK: Array,
+        H_NKT: Array,
+        G_NM: Array,
+        Q_FMM: Array,
+        spots: Spots | None,
+        rows: Spots,
+    ) -> None:
+        self.kind: Any = np.float32 if X_FTM.dtype == np.complex64 else np.float64
+        self.data = X_FTM, self.kind(power**-0.5)
+        self.power, self.floor, self.held = self.kind(power), self.kind(FLOOR), prior.held
+        self.W: Array
+        self.H: Array
+        self.G: Array
+        self.W, self.H, self.G = (np.array(value, self.kind, order="C") for value in (W_NFK, H_NKT, G_NM))  # copies
+        self.Q = Q_FMM
+        self.spots, self.rows = spots, rows
+        # Scaling there and back would change the last bits of what is held.
+        self.held_W = np.array(prior.W, self.kind) if "W" in self.held else None
+        own = np.array(rows.order(X_FTM.shape[2]))
+        self.pull = Pull(Q_FMM, own, X_FTM.shape[1]) if "Q" in prior.pulled else None
+
+    def step(self) -> float:
+        cost, over, under = self._pass(self.Q, update=True)
+        if self.pull is not None:
+            self.pull.learn()
+        if "H" not in self.held:
+            self.H = _rescaled(self.H, over, under)
+        if "G" not in self.held:
+            parameters = self.W, self.H, self.G, self.Q
+            self.G = _rescaled(self.G, *kernels.weight_pass(*self.data, *parameters, self.floor))
+        _normalise(self.W, self.H, self.G, self.Q, self.held)
+        return cost
+
+    def state(self) -> tuple[float, dict[str, Any]]:
+        Q = self.Q
+        if "Q" not in self.held:
+            # Identical microphones leave nothing to demix; rounding would be all that such rows let through.
+            singular = np.linalg.cond(Q) > SINGULAR
+            if singular.any():
+                Q = Q.copy()
+                Q[singular] = demixing_start(self.rows, *Q.shape[:2])[singular]
+        cost, _, _ = self._pass(Q, update=False)
+        W = self.W * self.power if self.held_W is None else self.held_W
+        gains_M = np.ones(Q.shape[1]) if self.pull is None else self.pull.gains_M
+        return cost, {"W": W, "H": self.H, "G": self.G, "Q": Q, "gains": gains_M}
+
+    def replace(self, values: dict[str, Array]) -> None:
+        if "W" in values:
+            self.W = values["W"] / self.power
+            if self.held_W is not None:
+                self.held_W = values["W"]
+        if "Q" in values:
+            self.Q = check_demixing("Q_", values["Q"], *self.Q.shape[:2])
+        self.H, self.G = values.get("H", self.H), values.get("G", self.G)
+
+    def _pass(self, Q_FMM: Array, update: bool) -> tuple[float, Array, Array]:
+        """Return the cost and what H is multiplied by; update W and Q in place, if asked and where they are free."""
+        determinants = np.linalg.slogdet(Q_FMM)[1]
+        cost, over, under = kernels.frequency_pass(
+            *self.data,
+            self.W,
+            self.H,
+            self.G,
+            Q_FMM,
+            self.floor,
+            update and "W" not in self.held,
+            update and "Q" not in self.held,
+            update and "H" not in self.held,
+            None if self.pull is None else self.pull.arrays,
+        )
+        return float(cost - 2 * self.data[0].shape[1] * np.sum(determinants)), over, under
 
 
 def _mean_power(X_FTM: Array) -> float:

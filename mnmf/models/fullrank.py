@@ -11,30 +11,21 @@ latter.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import (
-    ArgumentError,
-    NotFittedError,
-    check_array,
-    check_choice,
-    check_count,
-    check_rng,
-    check_spectrogram,
-)
+from mnmf.errors import check_choice
 from mnmf.kernels import fullrank as kernels
-from mnmf.kernels import logdet, one_blas_thread
+from mnmf.kernels import logdet
 from mnmf.kernels.matmul import matmul
-from mnmf.models._iterate import Callback, iterate
-from mnmf.models._saved import USUAL, load_arrays, save_arrays
-from mnmf.models._start import chosen_mics, sizes_and_spots
+from mnmf.models._masks import masked_images
+from mnmf.models._model import Model, Updates
+from mnmf.models._start import check_covariances, check_orientation, sizes_and_spots
 from mnmf.priors import Prior
-from mnmf.wiener import spot_mask
+from mnmf.spots import Spots
 
 __all__ = ["FullRankMNMF"]
 
@@ -43,13 +34,11 @@ Array = NDArray[Any]
 DIVERGENCES = ("euclidean", "log-det")
 
 # What the log-det model expects where it expects nothing, and in directions from which no source comes: this part of
-# the mean power at the frequency, and of that at all.
+# the mean power at the frequency, and of that over all frequencies.
 FLOOR, FLOOR_OF_ALL = 1e-7, 1e-12
 
-BLOCK = 256  # frames reconstructed at once, so that no array holds every source at every frame
 
-
-class FullRankMNMF:
+class FullRankMNMF(Model):
     """Full-rank multichannel NMF under the squared Euclidean distance or the log-determinant divergence.
 
     The observed covariance ``X_ft`` is modelled as ``Σ_n λ_nft R_nf`` with ``λ_n = W_n H_n`` (eq. 4).  Any of W, H and
@@ -61,7 +50,7 @@ class FullRankMNMF:
 
     Under the log-determinant divergence ``X_ft = xxᴴ`` and λ are powers, and the model is that of Gaussian sources,
     to whose covariances a small multiple of the identity is added, constant over time, as a floor.  Each source is
-    reconstructed by the multichannel Wiener filter.
+    reconstructed by the multichannel Wiener filter, ``λ_n R_n X̂⁻¹ x``.
 
     Parameters
     ----------
@@ -70,7 +59,7 @@ class FullRankMNMF:
     n_iterations : int
         Updates of every block that is not held.
     n_sources : int, optional
-        Number of sources N.
+        Number of sources N; by default the prior's, else that of the microphones.
     divergence : {"euclidean", "log-det"}
         What is minimised.
 
@@ -86,9 +75,36 @@ class FullRankMNMF:
         After each iteration ``Σ_ft ‖X_ft − X̂_ft‖²``, with ``X̂_ft = Σ_n λ_nft R_nf``; under the log-determinant
         divergence the negative log-likelihood ``Σ_ft (xᴴ X̂⁻¹ x + log det X̂)``, without constants, for the mixture
         scaled to mean power 1.  It never rises.
-    spots_ : tuple of tuples of int
-        The microphones of each source, the reference spot first.
+    spots_ : Spots or None
+        The microphones of each source, the reference spot first; None where an R of their own is all that tells more
+        sources than microphones apart.
+
+    Notes
+    -----
+    The prior may give W, H and R and hold any of them.  What it does not give is drawn: W and H uniform with mean 1, R
+    random and positive definite.  Under the log-determinant divergence H, or else W, is scaled to the power of the
+    mixture.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import FullRankMNMF, Prior
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((9, 20, 3)) + 1j * rng.standard_normal((9, 20, 3))
+    >>> model = FullRankMNMF(4, 5, divergence="log-det").fit(X_FTM, Prior(spots=(2, 0)))
+    >>> model
+    FullRankMNMF(n_components=4, n_iterations=5, divergence='log-det')
+    >>> model.R_.shape, model.separate(X_FTM).shape
+    ((2, 9, 3, 3), (9, 20, 2))
+    >>> np.allclose(model.images(X_FTM).sum(axis=-1), X_FTM)
+    True
     """
+
+    learns: ClassVar[dict[str, str]] = {"W": "NFK", "H": "NKT", "R": "NFMM"}
+
+    W_: Array
+    H_: Array
+    R_: Array
 
     def __init__(
         self,
@@ -102,220 +118,132 @@ class FullRankMNMF:
         self.n_sources = n_sources
         self.divergence = divergence
 
-    def fit(
-        self,
-        X_FTM: Array,
-        prior: Prior | None = None,
-        *,
-        rng: np.random.Generator | int | None = 0,
-        callback: Callback | None = None,
-    ) -> FullRankMNMF:
-        """Learn what the prior leaves open.
-
-        Parameters
-        ----------
-        X_FTM : complex, shape (F, T, M)
-            Spectrogram of the mixture.
-        prior : Prior, optional
-            Starting values among W, H and R, and which of them to hold.
-        rng : numpy.random.Generator or int
-            Draws what the prior does not give: W and H uniform with mean 1, R random and positive definite.  Under
-            the log-determinant divergence H, or else W, is scaled to the power of the mixture.
-        callback : callable, optional
-            Called with the number of iterations done and the cost, under the log-determinant divergence that before
-            the last one; ends the fit by returning true.
-
-        Raises
-        ------
-        ArgumentError
-            Shapes that do not fit together; or more sources than microphones and no W held to tell them apart; or an
-            unknown divergence.
-        """
+    def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> Updates:
         check_choice("divergence", self.divergence, DIVERGENCES)
-        X_FTM = check_spectrogram(X_FTM)
-        check_count("n_iterations", self.n_iterations)
-        prior = prior or Prior()
-        W, H, R, spots = self._start(X_FTM, prior, check_rng(rng))
-        fit = self._fit_log_det if self.divergence == "log-det" else self._fit_euclidean
-        self.W_, self.H_, self.R_, self.cost_ = fit(X_FTM, W, H, R, prior, callback)
-        self.spots_ = spots
-        return self
-
-    def _fit_euclidean(
-        self, X_FTM: Array, W: Array, H: Array, R: Array, prior: Prior, callback: Callback | None
-    ) -> tuple[Array, Array, Array, Array]:
-        """Return W, H, R and the costs."""
-        held = prior.held
-        X_FTM = kernels.rooted(X_FTM)
-        observed = float(np.sum(np.sum(np.abs(X_FTM) ** 2, axis=2, dtype=np.float64) ** 2))
-        problem = kernels.activation_problem(X_FTM, W, R)
-
-        def step() -> float:
-            nonlocal W, H, R, problem
-            if "H" not in held:
-                H, cost = kernels.update_h(H, *problem)
-            if "W" not in held:
-                W, cost = kernels.update_w(X_FTM, W, H, R)
-            if "R" not in held:
-                R, cost = kernels.update_r(X_FTM, W, H, R)
-            if not {"W", "R"} <= held:
-                problem = kernels.activation_problem(X_FTM, W, R)
-            if held >= {"W", "H", "R"}:
-                cost = kernels.activation_cost(H, *problem)
-            return observed + cost
-
-        costs = iterate(step, self.n_iterations, callback)
-        return W, H, R, costs
-
-    def _fit_log_det(
-        self, X_FTM: Array, W: Array, H: Array, R: Array, prior: Prior, callback: Callback | None
-    ) -> tuple[Array, Array, Array, Array]:
-        """Return W, H, R and the costs."""
-        held = prior.held
-        X_FTM = np.ascontiguousarray(X_FTM)  # each layout would be compiled for
-        power_F = np.array([np.mean(np.square(np.abs(X_TM), dtype=np.float64)) for X_TM in X_FTM])
-        power = float(power_F.mean()) or 1.0
-        floor_F = _floors(power_F)
-        if prior.W is None or prior.H is None:
-            expected = float(_expected_powers(W, H, R).mean()) or 1.0
-            (W if prior.H is not None else H)[:] *= power / expected
-        R_FNMM = np.ascontiguousarray(np.swapaxes(R, 0, 1))
-        shift = X_FTM.size * np.log(power)
-
-        def swept(update: bool) -> tuple[float, Array, Array]:
-            cost, over, under = logdet.sweep(
-                X_FTM,
-                W,
-                H,
-                R_FNMM,
-                floor_F,
-                update and "W" not in held,
-                update and "R" not in held,
-                update and "H" not in held,
-            )
-            return cost - shift, over, under
-
-        def step() -> float:
-            cost, over, under = swept(update=True)
-            if "H" not in held:
-                H[:] *= np.sqrt(over / np.where(under > 0, under, 1.0), where=under > 0, out=np.ones_like(H))
-            _normalise(W, H, R_FNMM, held)
-            return cost
-
-        costs = iterate(step, self.n_iterations, callback)
-        with one_blas_thread():
-            last, _, _ = swept(update=False)
-        return W, H, np.ascontiguousarray(np.swapaxes(R_FNMM, 0, 1)), np.append(costs[1:], last)
-
-    def separate(self, X_FTM: Array) -> Array:
-        """Return each source at its own spot, by the share the model gives it there (eq. 9).
-
-        Under the log-determinant divergence by the multichannel Wiener filter.
-
-        Parameters
-        ----------
-        X_FTM : complex, shape (F, T, M)
-            The spectrogram that was fitted, or another of its shape, such as one not yet brought to equal loudness.
-
-        Returns
-        -------
-        S_FTN : complex, shape (F, T, N), of the dtype of `X_FTM`
-        """
-        X_FTM = self._fitted(X_FTM)
-        if self.divergence == "log-det":
-            return self._filtered(X_FTM, range(len(self.W_)), self.spots_.references)
-        S_FTN = np.empty((*X_FTM.shape[:2], len(self.W_)), X_FTM.dtype)
-        for n, mics in enumerate(self.spots_):
-            S_FTN[..., n] = self.images(X_FTM, n, mics[:1])[..., 0]
-        return S_FTN
-
-    def images(self, X_FTM: Array, source: int, mics: Sequence[int] | None = None) -> Array:
-        """Return one source at the microphones `mics` (all by default), (F, T, M); all sources sum to the mixture.
-
-        At each microphone the source gets its share of what the model expects there, with the mixture's phase; under
-        the log-determinant divergence what the multichannel Wiener filter expects, ``λ_n R_n X̂⁻¹ x``.
-        """
-        X_FTM = self._fitted(X_FTM)
-        N, F, T = len(self.W_), *X_FTM.shape[:2]
-        chosen = chosen_mics(source, mics, N, X_FTM.shape[2])
-        if self.divergence == "log-det":
-            return self._filtered(X_FTM, [source] * len(chosen), chosen)
-        image_FTM = np.empty((F, T, len(chosen)), X_FTM.dtype)
-        with one_blas_thread():
-            for first in range(0, T, BLOCK):
-                block = slice(first, min(first + BLOCK, T))
-                H_NKB = np.ascontiguousarray(self.H_[:, :, block])
-                P_NFB = np.stack([matmul(self.W_[n], H_NKB[n]) for n in range(N)])
-                for i, m in enumerate(chosen):
-                    level_NF = self.R_[:, :, m, m].real
-                    mask_FB = spot_mask(P_NFB * level_NF[..., None], source)
-                    image_FTM[:, block, i] = mask_FB * X_FTM[:, block, m]
-        return image_FTM
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the hyper-parameters and what was learned to an ``.npz`` file."""
-        if not hasattr(self, "W_"):
-            raise NotFittedError("this FullRankMNMF is not fitted yet; call fit first")
-        save_arrays(path, self, "WHR", (*USUAL, "divergence"))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> FullRankMNMF:
-        """Return the model that `save` wrote.
-
-        Raises
-        ------
-        ArgumentError
-            The file holds something else.
-        """
-        return load_arrays(path, cls, "WHR", (*USUAL, "divergence"))
-
-    def _filtered(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int]) -> Array:
-        """Return the image of ``sources[i]`` at ``mics[i]`` by the multichannel Wiener filter, (F, T, I)."""
-        with one_blas_thread():
-            image_FTI = logdet.images(
-                np.ascontiguousarray(X_FTM),
-                self.W_,
-                self.H_,
-                np.ascontiguousarray(np.swapaxes(self.R_, 0, 1)),
-                _floors(_expected_powers(self.W_, self.H_, self.R_)),
-                np.array(sources, np.int64),
-                np.array(mics, np.int64),
-            )
-        for i, m in enumerate(mics):
-            if not X_FTM[..., m].any():
-                image_FTI[..., i] = 0  # what a dead microphone would have heard is nobody's stem
-        return image_FTI
-
-    def _start(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> tuple[Any, ...]:
-        """Return the checked starting values W, H, R, and the spots."""
+        check_orientation(prior, X_FTM)
         F, T, M = X_FTM.shape
-        N, K, spots = sizes_and_spots(prior, X_FTM, self.n_sources, self.n_components, "WHR")
+        N, K, spots = sizes_and_spots(prior, X_FTM.shape, self.n_sources, self.n_components, "WHR")
         W = rng.uniform(0.5, 1.5, (N, F, K)) if prior.W is None else prior.W
         H = rng.uniform(0.5, 1.5, (N, K, T)) if prior.H is None else prior.H
         if prior.R is not None:
-            R = check_array("prior.R", prior.R, (N, F, M, M), "(N, F, M, M)")
-            if np.abs(R - np.conj(np.swapaxes(R, -1, -2))).max() > 1e-6 * np.abs(R).max():
-                raise ArgumentError("prior.R must be Hermitian in its last two axes")
-            if np.linalg.eigvalsh(R).min() < -1e-6 * np.abs(R).max():
-                raise ArgumentError("prior.R must be positive semidefinite; one of its eigenvalues is negative")
+            R = check_covariances("prior.R", prior.R, (N, F, M))
         else:
             root = rng.standard_normal((2, N, F, M, M)) / np.sqrt(2 * M)
             root = root[0] + 1j * root[1]
             R = root @ np.conj(np.swapaxes(root, -1, -2))
+        W, H = (np.array(value, np.float64, order="C") for value in (W, H))  # copies: the prior is never changed
+        R = np.array(R, np.complex128, order="C")
+        updates = _LogDet if self.divergence == "log-det" else _Euclidean
+        return updates(X_FTM, prior, W, H, R, spots)
 
-        def own(value: Array, dtype: type) -> Array:
-            return np.array(value, dtype, order="C")  # a copy: the prior is never changed
+    def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
+        H_NKT = given["H"]
+        if self.divergence != "log-det":
 
-        return own(W, np.float64), own(H, np.float64), own(R, np.complex128), spots
+            def powers(block: slice) -> Array:
+                H_NKB = np.ascontiguousarray(H_NKT[:, :, block])
+                return np.stack([matmul(W_FK, H_KB) for W_FK, H_KB in zip(self.W_, H_NKB)])
 
-    def _fitted(self, X_FTM: Array) -> Array:
-        if not hasattr(self, "W_"):
-            raise NotFittedError("this FullRankMNMF is not fitted yet; call fit first")
-        X_FTM = check_spectrogram(X_FTM)
-        wanted = (self.W_.shape[1], self.H_.shape[2], self.R_.shape[2])
-        if X_FTM.shape != wanted:
-            raise ArgumentError(f"X_FTM must have the shape that was fitted, {wanted}, got {X_FTM.shape}")
-        return X_FTM
+            def at_mic(P_NFB: Array, m: int) -> Array:
+                return np.asarray(P_NFB * self.R_[:, :, m, m].real[..., None])
+
+            return masked_images(X_FTM, sources, mics, powers, at_mic)
+        image_FTI = logdet.images(
+            np.ascontiguousarray(X_FTM),
+            self.W_,
+            H_NKT,
+            np.ascontiguousarray(np.swapaxes(self.R_, 0, 1)),
+            _floors(_expected_powers(self.W_, H_NKT, self.R_)),
+            np.array(sources, np.int64),
+            np.array(mics, np.int64),
+        )
+        for i, m in enumerate(mics):
+            if not X_FTM[..., m].any():
+                image_FTI[..., i] = 0  # what a dead microphone would have heard is nobody's
+        return image_FTI
+
+
+class _Euclidean(Updates):
+    """The fit under the squared Euclidean distance."""
+
+    def __init__(self, X_FTM: Array, prior: Prior, W: Array, H: Array, R: Array, spots: Spots | None) -> None:
+        self.X = kernels.rooted(X_FTM)
+        self.held, self.spots = prior.held, spots
+        self.W, self.H, self.R = W, H, R
+        self.observed = float(np.sum(np.sum(np.abs(self.X) ** 2, axis=2, dtype=np.float64) ** 2))
+        self.problem: tuple[Array, Array] | None = None  # of H, good for as long as W and R stay
+
+    def step(self) -> float:
+        if self.problem is None and ("H" not in self.held or self.held >= {"W", "H", "R"}):
+            self.problem = kernels.activation_problem(self.X, self.W, self.R)
+        cost = 0.0
+        if "H" not in self.held and self.problem is not None:
+            self.H, cost = kernels.update_h(self.H, *self.problem)
+        if "W" not in self.held:
+            self.W, cost = kernels.update_w(self.X, self.W, self.H, self.R)
+        if "R" not in self.held:
+            self.R, cost = kernels.update_r(self.X, self.W, self.H, self.R)
+        if self.held >= {"W", "H", "R"} and self.problem is not None:
+            cost = kernels.activation_cost(self.H, *self.problem)
+        if not self.held >= {"W", "R"}:
+            self.problem = None
+        return self.observed + cost
+
+    def state(self) -> tuple[None, dict[str, Any]]:
+        return None, {"W": self.W, "H": self.H, "R": self.R}
+
+    def replace(self, values: dict[str, Array]) -> None:
+        self.W, self.H = values.get("W", self.W), values.get("H", self.H)
+        if "R" in values:
+            self.R = check_covariances("R_", values["R"], self.R.shape[:3])
+        self.problem = None
+
+
+class _LogDet(Updates):
+    """The fit under the log-determinant divergence; `R` has frequencies before sources."""
+
+    def __init__(self, X_FTM: Array, prior: Prior, W: Array, H: Array, R: Array, spots: Spots | None) -> None:
+        self.X = np.ascontiguousarray(X_FTM)  # each layout would be compiled for
+        self.held, self.spots = prior.held, spots
+        power_F = np.array([np.mean(np.square(np.abs(X_TM), dtype=np.float64)) for X_TM in self.X])
+        power = float(power_F.mean()) or 1.0
+        self.floor_F = _floors(power_F)
+        if prior.W is None or prior.H is None:
+            expected = float(_expected_powers(W, H, R).mean()) or 1.0
+            (W if prior.H is not None else H)[:] *= power / expected
+        self.W, self.H, self.R = W, H, np.ascontiguousarray(np.swapaxes(R, 0, 1))
+        self.shift = X_FTM.size * np.log(power)
+
+    def step(self) -> float:
+        cost, over, under = self._sweep(update=True)
+        if "H" not in self.held:
+            self.H *= np.sqrt(over / np.where(under > 0, under, 1.0), where=under > 0, out=np.ones_like(self.H))
+        _normalise(self.W, self.H, self.R, self.held)
+        return cost
+
+    def state(self) -> tuple[float, dict[str, Any]]:
+        cost, _, _ = self._sweep(update=False)
+        return cost, {"W": self.W, "H": self.H, "R": np.ascontiguousarray(np.swapaxes(self.R, 0, 1))}
+
+    def replace(self, values: dict[str, Array]) -> None:
+        self.W, self.H = values.get("W", self.W), values.get("H", self.H)
+        if "R" in values:
+            F, N, M, _ = self.R.shape
+            self.R = np.ascontiguousarray(np.swapaxes(check_covariances("R_", values["R"], (N, F, M)), 0, 1))
+
+    def _sweep(self, update: bool) -> tuple[float, Array, Array]:
+        """Return the cost and what H is multiplied by; update W and R in place, if asked and where they are free."""
+        cost, over, under = logdet.sweep(
+            self.X,
+            self.W,
+            self.H,
+            self.R,
+            self.floor_F,
+            update and "W" not in self.held,
+            update and "R" not in self.held,
+            update and "H" not in self.held,
+        )
+        return float(cost - self.shift), over, under
 
 
 def _expected_powers(W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> Array:

@@ -8,30 +8,19 @@ live recordings", ICASSP, 2018.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import (
-    ArgumentError,
-    NotFittedError,
-    check_array,
-    check_choice,
-    check_count,
-    check_number,
-    check_rng,
-    check_spectrogram,
-)
+from mnmf.errors import ArgumentError, check_array, check_choice, check_count, check_number
 from mnmf.kernels import kamir as kernels
-from mnmf.models._iterate import Callback, iterate
-from mnmf.models._saved import load_arrays, save_arrays
-from mnmf.models._start import chosen_mics, sizes_and_spots
+from mnmf.models._masks import masked_images
+from mnmf.models._model import Model, Updates
+from mnmf.models._start import check_names, check_orientation, own_spots, source_count
 from mnmf.priors import Prior
 from mnmf.spots import Spots
-from mnmf.wiener import spot_mask
 
 __all__ = ["KAMIR", "KERNELS"]
 
@@ -39,25 +28,23 @@ Array = NDArray[Any]
 
 KERNELS = ("none", "time", "frequency", "cross")
 FLOOR = 1e-10  # of the mean power: far below what anyone hears
-BLOCK = 256  # frames reconstructed at once, so that no second array holds every source at every frame
-
-PARAMETERS = ("n_iterations", "n_sources", "exponent", "kernel", "kernel_size", "bleed", "least", "n_projections")
+APART = "this model needs one for each source"
 
 
-class KAMIR:
+class KAMIR(Model):
     """Kernel additive modelling for interference reduction.
 
     What source n adds to microphone m is ``g_nfm p_nft``: what it plays, free at every point, times how much of that
-    reaches the microphone.  The masks ``g_nfm p_nft / Σ_r g_rfm p_rft`` give the images.  Each iteration takes p from
-    the images at a source's own spots, smooths it with a median over its neighbours (the kernel, which says what
-    neighbours have in common), and updates g under the Itakura-Saito divergence.
+    reaches the microphone.  The masks ``g_nfm p_nft / Σ_r g_rfm p_rft`` give the images, with the mixture's phase.
+    Each iteration takes p from the images at a source's own spots, smooths it with a median over its neighbours (the
+    kernel, which says what neighbours have in common), and updates g under the Itakura-Saito divergence.
 
     Parameters
     ----------
     n_iterations : int
         Updates of P, and of G where it is not held.
     n_sources : int, optional
-        Number of sources N; at most that of the microphones.
+        Number of sources N, by default the prior's, else that of the microphones; at most that.
     exponent : float
         The model is of magnitudes to this power: 2 for powers, which are what add up if sources are Gaussian, down to
         1 for heavier tails.
@@ -83,9 +70,38 @@ class KAMIR:
     cost_ : float64 (iterations,)
         Itakura-Saito distance of the microphones, or of their projections, from the model after each iteration.  The
         update of G never raises it; that of P takes P from the masks and may.
-    spots_ : tuple of tuples of int
-        The microphones of each source, the reference spot first.
+    spots_ : Spots
+        The microphones of each source, the reference spot first; no two sources share that one, or their masks there
+        could not tell them apart.
+
+    Notes
+    -----
+    The prior's `R`, as `priors.solo_covariances` gives it, or else its `G`, as `priors.solo_panning` or
+    `priors.spot_panning` does, starts G: the magnitudes on the diagonal of R, or G, relative to the own spot and to the
+    power `exponent`.  Holding the one that is used holds G.  An entry below `least` is raised to it.  Only the
+    projections are random.
+
+    There are no bases, so what `activations` gives, and `images` and `separate` take as `H`, is P.  It starts from the
+    power at each source's reference spot, as in a fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import KAMIR, priors
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((9, 20, 3)) + 1j * rng.standard_normal((9, 20, 3))
+    >>> model = KAMIR(5, kernel="cross").fit(X_FTM, priors.spot_panning(X_FTM, (2, 0)))
+    >>> model
+    KAMIR(n_iterations=5, kernel='cross')
+    >>> model.separate(X_FTM).shape, np.allclose(model.images(X_FTM).sum(axis=-1), X_FTM)
+    ((9, 20, 2), True)
     """
+
+    learns: ClassVar[dict[str, str]] = {"P": "NFT", "G": "NFM"}
+
+    P_: Array
+    G_: Array
+    spots_: Spots
 
     def __init__(
         self,
@@ -108,131 +124,32 @@ class KAMIR:
         self.least = least
         self.n_projections = n_projections
 
-    def fit(
-        self,
-        X_FTM: Array,
-        prior: Prior | None = None,
-        *,
-        rng: np.random.Generator | int | None = 0,
-        callback: Callback | None = None,
-    ) -> KAMIR:
-        """Learn what each source plays and, where the prior does not hold it, how it reaches the microphones.
-
-        Parameters
-        ----------
-        X_FTM : complex, shape (F, T, M)
-            Spectrogram of the mixture.
-        prior : Prior, optional
-            Its `R`, as `priors.solo_covariances` gives it, or else its `G`, as `priors.solo_panning` or
-            `priors.spot_panning` does, starts G: the magnitudes on the diagonal of R, or G, relative to the own spot
-            and to the power `exponent`.  Holding the one that is used holds G.  An entry below `least` is raised to it.
-        rng : numpy.random.Generator or int
-            Draws the random projections; nothing else is random.
-        callback : callable, optional
-            Called with the number of iterations done and the cost; ends the fit by returning true.
-
-        Raises
-        ------
-        ArgumentError
-            Shapes that do not fit together; two sources with the same reference spot, which their masks there could not
-            tell apart; or a hyper-parameter out of range.
-        """
-        X_FTM = check_spectrogram(X_FTM)
+    def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> Updates:
         bins, frames = self._checked_kernel()
-        generator = check_rng(rng)
-        prior = prior or Prior()
-        N, _, spots = sizes_and_spots(prior, X_FTM, self.n_sources, 1, "GR")
-        spots.check(X_FTM.shape[2], apart="this model needs one for each source")
-        F, T, M = X_FTM.shape
-        references = spots.references
+        check_orientation(prior, X_FTM)
+        F, _, M = X_FTM.shape
+        N = source_count(prior, self.n_sources, M)
+        check_names(prior, "GR")
+        spots = own_spots(prior, N, M, APART)
         G_NFM = self._start(prior, spots, (N, F, M))
         held = ("G" if prior.R is None else "R") in prior.held
-        free_NM = np.ones((N, M), np.bool_)
-        free_NM[range(N), references] = False
-        own_NM = np.zeros((N, M))
-        for n, mics in enumerate(spots):
-            own_NM[n, list(set(mics))] = 1 / len(set(mics))
+        return _Updates(self, X_FTM, G_NFM, spots, held, bins, frames, rng)
 
-        V_MFT = kernels.powers(X_FTM, float(self.exponent))
-        floor = FLOOR * float(np.mean(V_MFT, dtype=np.float64)) + float(np.finfo(V_MFT.dtype).tiny)
-        P_NFT = np.stack([V_MFT[m] for m in references])
-        Q = T if self.n_projections is None else min(self.n_projections, T)
-        group_T = generator.permutation(T) % Q
-        seen_MFQ = V_MFT if Q == T else kernels.project(V_MFT, group_T, Q)
+    def _fitted_activations(self, X_FTM: Array, n_iterations: int) -> Array:
+        bins, frames = self._checked_kernel()
+        updates = _Updates(self, X_FTM, self.G_, self.spots_, True, bins, frames, np.random.default_rng(0))
+        for _ in range(n_iterations):
+            updates.play()
+        return updates.P
 
-        def step() -> float:
-            nonlocal P_NFT, G_NFM
-            P_NFT = kernels.source_powers(V_MFT, P_NFT, G_NFM, own_NM, float(self.exponent), floor)
-            if len(bins) > 1:
-                P_NFT = kernels.median(P_NFT, bins, frames)
-            played_NFQ = P_NFT if Q == T else kernels.project(P_NFT, group_T, Q)
-            if not held:
-                G_NFM = kernels.update_gains(seen_MFQ, played_NFQ, G_NFM, free_NM, floor, float(self.least))
-            return float(np.sum(kernels.distances(seen_MFQ, played_NFQ, G_NFM, floor)))
-
-        self.cost_ = iterate(step, self.n_iterations, callback)
-        self.P_, self.G_, self.spots_ = P_NFT, G_NFM, spots
-        return self
-
-    def separate(self, X_FTM: Array) -> Array:
-        """Return each source at its own spot, by its mask there.
-
-        Parameters
-        ----------
-        X_FTM : complex, shape (F, T, M)
-            The spectrogram that was fitted, or another of its shape, such as one not yet brought to equal loudness.
-
-        Returns
-        -------
-        S_FTN : complex, shape (F, T, N), of the dtype of `X_FTM`
-        """
-        X_FTM = self._fitted(X_FTM)
-        S_FTN = np.empty((*X_FTM.shape[:2], len(self.P_)), X_FTM.dtype)
-        for n, mics in enumerate(self.spots_):
-            S_FTN[..., n] = self.images(X_FTM, n, mics[:1])[..., 0]
-        return S_FTN
-
-    def images(self, X_FTM: Array, source: int, mics: Sequence[int] | None = None) -> Array:
-        """Return one source at the microphones `mics` (all by default), (F, T, M); all sources sum to the mixture.
-
-        At each microphone the source gets its share of what the model expects there, with the mixture's phase.
-
-        Raises
-        ------
-        ArgumentError
-            The spectrogram has another shape than the one fitted, or there is no such source or microphone.
-        """
-        X_FTM = self._fitted(X_FTM)
-        N, F, T = self.P_.shape
-        chosen = chosen_mics(source, mics, N, self.G_.shape[2])
-        image_FTM = np.empty((F, T, len(chosen)), X_FTM.dtype)
-        for first in range(0, T, BLOCK):
-            block = slice(first, min(first + BLOCK, T))
-            for i, m in enumerate(chosen):
-                mask_FB = spot_mask(self.P_[:, :, block] * self.G_[:, :, m, None], source)
-                image_FTM[:, block, i] = mask_FB * X_FTM[:, block, m]
-        return image_FTM
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the hyper-parameters and what was learned to an ``.npz`` file."""
-        if not hasattr(self, "P_"):
-            raise NotFittedError("this KAMIR is not fitted yet; call fit first")
-        save_arrays(path, self, "PG", PARAMETERS)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> KAMIR:
-        """Return the model that `save` wrote.
-
-        Raises
-        ------
-        ArgumentError
-            The file holds something else.
-        """
-        return load_arrays(path, cls, "PG", PARAMETERS)
+    def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
+        P_NFT = given["H"]
+        return masked_images(
+            X_FTM, sources, mics, lambda block: P_NFT[:, :, block], lambda P_NFB, m: P_NFB * self.G_[:, :, m, None]
+        )
 
     def _checked_kernel(self) -> tuple[Array, Array]:
         """Check the hyper-parameters; return how many bins and frames away the neighbours of a point are."""
-        check_count("n_iterations", self.n_iterations)
         check_number("exponent", self.exponent, 0.1, 2.0)
         check_choice("kernel", self.kernel, KERNELS)
         check_count("kernel_size", self.kernel_size)
@@ -273,11 +190,71 @@ class KAMIR:
         G_NFM[range(N), :, references] = 1.0
         return G_NFM
 
-    def _fitted(self, X_FTM: Array) -> Array:
-        if not hasattr(self, "P_"):
-            raise NotFittedError("this KAMIR is not fitted yet; call fit first")
-        X_FTM = check_spectrogram(X_FTM)
-        wanted = (*self.P_.shape[1:], self.G_.shape[2])
-        if X_FTM.shape != wanted:
-            raise ArgumentError(f"X_FTM must have the shape that was fitted, {wanted}, got {X_FTM.shape}")
-        return X_FTM
+
+class _Updates(Updates):
+    """The fit, or with G held that of P alone."""
+
+    def __init__(
+        self,
+        model: KAMIR,
+        X_FTM: Array,
+        G_NFM: Array,
+        spots: Spots,
+        held: bool,
+        bins: Array,
+        frames: Array,
+        rng: np.random.Generator,
+    ) -> None:
+        self.exponent, self.least = float(model.exponent), float(model.least)
+        self.G, self.held = G_NFM, held
+        self.bins, self.frames = bins, frames
+        self.V_MFT = kernels.powers(X_FTM, self.exponent)
+        self.floor = FLOOR * float(np.mean(self.V_MFT, dtype=np.float64)) + float(np.finfo(self.V_MFT.dtype).tiny)
+        self.P = np.stack([self.V_MFT[m] for m in spots.references])
+        T = X_FTM.shape[1]
+        self.n_groups = T if model.n_projections is None else min(model.n_projections, T)
+        self.group_T = rng.permutation(T) % self.n_groups
+        self.seen_MFQ = self._projected(self.V_MFT)
+        self.spots: Spots = spots
+        self._take_spots()
+
+    def step(self) -> float:
+        self.play()
+        played_NFQ = self._projected(self.P)
+        if not self.held:
+            self.G = kernels.update_gains(self.seen_MFQ, played_NFQ, self.G, self.free_NM, self.floor, self.least)
+        return float(np.sum(kernels.distances(self.seen_MFQ, played_NFQ, self.G, self.floor)))
+
+    def play(self) -> None:
+        """Update P."""
+        self.P = kernels.source_powers(self.V_MFT, self.P, self.G, self.own_NM, self.exponent, self.floor)
+        if len(self.bins) > 1:
+            self.P = kernels.median(self.P, self.bins, self.frames)
+
+    def state(self) -> tuple[None, dict[str, Any]]:
+        return None, {"P": self.P, "G": self.G}
+
+    def replace(self, values: dict[str, Array]) -> None:
+        self.P, self.G = values.get("P", self.P), values.get("G", self.G)
+        self._take_spots()
+        own_NF = self.G[range(len(self.G)), :, self.spots.references]
+        if own_NF.min() <= 0:
+            raise ArgumentError("G_ must be positive at every source's own spot")
+        self.G = self.G / own_NF[..., None]
+        self.P = self.P * own_NF[..., None].astype(self.P.dtype)
+
+    def _take_spots(self) -> None:
+        """Set which gains are free, and how much each microphone counts for P of each source."""
+        N, _, M = self.G.shape
+        self.spots.check(M, N, apart=APART)
+        self.free_NM = np.ones((N, M), np.bool_)
+        self.free_NM[range(N), self.spots.references] = False
+        self.own_NM = np.zeros((N, M))
+        for n, mics in enumerate(self.spots):
+            self.own_NM[n, list(set(mics))] = 1 / len(set(mics))
+
+    def _projected(self, A_AFT: Array) -> Array:
+        """Return the sums over the frames of each group, or what there is if every frame is its own."""
+        if self.n_groups == len(self.group_T):
+            return A_AFT
+        return kernels.project(A_AFT, self.group_T, self.n_groups)

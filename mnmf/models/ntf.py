@@ -8,32 +8,22 @@ factorization with the β-divergence", Neural Computation 23(9), 2011.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import (
-    ArgumentError,
-    NotFittedError,
-    check_array,
-    check_count,
-    check_number,
-    check_rng,
-    check_spectrogram,
-)
+from mnmf.errors import ArgumentError, check_array, check_count, check_number
 from mnmf.kernels import ntf as kernels
-from mnmf.kernels import one_blas_thread
 from mnmf.kernels.matmul import matmul
 from mnmf.models._bands import bands
-from mnmf.models._iterate import Callback, iterate
-from mnmf.models._saved import USUAL, load_arrays, save_arrays
-from mnmf.models._start import chosen_mics, sizes_and_spots
+from mnmf.models._masks import masked_images
+from mnmf.models._model import Model, Updates
+from mnmf.models._start import check_orientation, sizes_and_spots
 from mnmf.priors import Prior
-from mnmf.wiener import spot_mask
+from mnmf.spots import Spots
 
 __all__ = ["NTFPanning"]
 
@@ -41,16 +31,15 @@ Array = NDArray[Any]
 Floats = NDArray[np.floating[Any]]
 
 FLOOR = 1e-10  # of the mean power of the mixture, as a power: what the model expects where it expects nothing
-BLOCK = 256  # frames reconstructed at once, so that no array holds every source at every frame
-OPTIONS = ("beta", "exponent", "bands_per_octave")
 
 
-class NTFPanning:
+class NTFPanning(Model):
     """Magnitudes at the microphones as a non-negative tensor, one gain for each source and microphone.
 
     ``|x_ftm|^p ≈ Σ_n g_nm λ_nft`` with ``λ_n = W_n H_n`` under the β-divergence; the gains are the same at all
     frequencies, the panning.  W, H and G follow multiplicative rules; any of them may be held by the prior: with G
-    from `priors.solo_panning`, held, this is the paper's method with known panning.
+    from `priors.solo_panning`, held, this is the paper's method with known panning.  Images are those of the Wiener
+    filter of the modelled powers, the mask ``(g_nm λ_nft)^(2/p) / Σ_r (g_rm λ_rft)^(2/p)``.
 
     Parameters
     ----------
@@ -59,7 +48,7 @@ class NTFPanning:
     n_iterations : int
         Updates of every block that is not held.
     n_sources : int, optional
-        Number of sources N.
+        Number of sources N; by default the prior's, else that of the microphones.
     beta : float
         Of the divergence, 0 to 4: 2 is Euclidean, 1 Kullback-Leibler, 0 Itakura-Saito.
     exponent : float
@@ -80,9 +69,34 @@ class NTFPanning:
         Panning; rows sum to 1 unless held.
     cost_ : float64 (iterations,)
         The β-divergence after each iteration, of data scaled to a mean power of 1.
-    spots_ : tuple of tuples of int
-        The microphones of each source, the reference spot first.
+    spots_ : Spots or None
+        The microphones of each source, the reference spot first; None where a G of their own is all that tells more
+        sources than microphones apart.
+
+    Notes
+    -----
+    The prior may give W, H and G and hold any of them.  W may be of frequencies, which are then pooled like the data,
+    or of bands.  What it does not give is drawn: W and H uniform, G uniform with rows summing to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import NTFPanning, Prior
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((9, 20, 2)) + 1j * rng.standard_normal((9, 20, 2))
+    >>> panning = Prior(G=[[1, 0.3], [0.2, 1]]).hold("G")
+    >>> model = NTFPanning(4, 5, beta=1.0).fit(X_FTM, panning)
+    >>> model
+    NTFPanning(n_components=4, n_iterations=5, beta=1.0)
+    >>> model.G_.tolist(), model.separate(X_FTM).shape
+    ([[1.0, 0.3], [0.2, 1.0]], (9, 20, 2))
     """
+
+    learns: ClassVar[dict[str, str]] = {"W": "NBK", "H": "NKT", "G": "NM"}
+
+    W_: Array
+    H_: Array
+    G_: Array
 
     def __init__(
         self,
@@ -100,170 +114,119 @@ class NTFPanning:
         self.exponent = exponent
         self.bands_per_octave = bands_per_octave
 
-    def fit(
-        self,
-        X_FTM: Array,
-        prior: Prior | None = None,
-        *,
-        rng: np.random.Generator | int | None = 0,
-        callback: Callback | None = None,
-    ) -> NTFPanning:
-        """Learn what the prior leaves open.
-
-        Parameters
-        ----------
-        X_FTM : complex64 or complex128, shape (F, T, M)
-            Spectrogram of the mixture.
-        prior : Prior, optional
-            Starting values among W, H and G, and which of them to hold.  W may be of frequencies, which are then
-            pooled like the data, or of bands.
-        rng : numpy.random.Generator or int
-            Draws what the prior does not give: W and H uniform, G uniform, its rows summing to 1.
-        callback : callable, optional
-            Called with the number of iterations done and the cost before the last one; ends the fit by returning true.
-
-        Raises
-        ------
-        ArgumentError
-            Shapes that do not fit together, a number out of range; or more sources than microphones and no W held to
-            tell them apart.
-        """
-        X_FTM = check_spectrogram(X_FTM)
-        check_count("n_iterations", self.n_iterations)
+    def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> Updates:
         beta = check_number("beta", self.beta, 0.0, 4.0)
         exponent = check_number("exponent", self.exponent, 0.25, 4.0)
         edges = self._edges(len(X_FTM))
-        prior = prior or Prior()
-        if edges is not None and prior.W is not None and np.shape(prior.W)[1:2] == (len(X_FTM),):
+        if edges is None:
+            check_orientation(prior, X_FTM)
+        elif prior.W is not None and np.shape(prior.W)[1:2] == (len(X_FTM),):
             W = check_array("prior.W", prior.W, (None, len(X_FTM), None), "(N, F, K)", nonnegative=True)
             prior = replace(prior, W=_pooled(W.astype(np.float64) ** (2 / exponent), edges, 1) ** (exponent / 2))
         V_MBT, level = _magnitudes(X_FTM, exponent, edges)
-        W, H, G, spots = self._start(V_MBT, prior, level, check_rng(rng))
-        held = prior.held
-        floor = FLOOR ** (exponent / 2)
-        H_NTK = np.ascontiguousarray(H.swapaxes(1, 2))
-        constant = kernels.constant_of(V_MBT, beta, floor)
+        M, B, T = V_MBT.shape
+        N, K, spots = sizes_and_spots(prior, (B, T, M), self.n_sources, self.n_components, "WHG")
+        W = rng.uniform(0.5, 1.5, (N, B, K)) if prior.W is None else np.asarray(prior.W) / level
+        H = rng.uniform(0.5, 1.5, (N, K, T)) / K if prior.H is None else prior.H
+        if prior.G is None:
+            G = rng.uniform(0.5, 1.5, (N, M))
+            G /= G.sum(axis=1, keepdims=True)
+        else:
+            G = check_array("prior.G", prior.G, (N, M), "(N, M)", nonnegative=True)
+        return _Updates(V_MBT, level, prior, W, H, G, spots, beta, FLOOR ** (exponent / 2))
 
-        def step() -> float:
-            nonlocal W, H_NTK, G
-            costs = []  # the first one is that of the whole state before this step
-            if "W" not in held:
-                W, cost = kernels.update_w(V_MBT, W, H_NTK, G, beta, floor)
-                costs.append(cost)
-            if "H" not in held:
-                H_NTK, cost = kernels.update_h(V_MBT, W, H_NTK, G, beta, floor, not costs)
-                costs.append(cost)
-            if "G" not in held:
-                G, cost = kernels.update_g(V_MBT, W, H_NTK, G, beta, floor, not costs)
-                costs.append(cost)
-            if not costs:
-                costs.append(kernels.cost(V_MBT, W, H_NTK, G, beta, floor))
-            _normalise(W, H_NTK, G, held)
-            return constant + costs[0]
+    def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
+        H_NKT, edges = given["H"], self._edges(len(X_FTM))
 
-        costs = iterate(step, self.n_iterations, callback)
-        with one_blas_thread():
-            last = constant + kernels.cost(V_MBT, W, H_NTK, G, beta, floor)
-        self.cost_ = np.append(costs[1:], last)
-        # Scaling there and back would change the last bits of what is held.
-        self.W_ = np.array(prior.W, W.dtype) if "W" in held else W * W.dtype.type(level)
-        self.H_ = np.ascontiguousarray(H_NTK.swapaxes(1, 2))
-        self.G_, self.spots_ = G, spots
-        return self
+        def powers(block: slice) -> Array:
+            V_NFB: Array = np.stack([matmul(W, np.ascontiguousarray(H[:, block])) for W, H in zip(self.W_, H_NKT)])
+            if self.exponent == 2:
+                return V_NFB
+            return np.asarray(np.square(V_NFB) if self.exponent == 1 else V_NFB ** (2 / self.exponent))
 
-    def separate(self, X_FTM: Array) -> Array:
-        """Return each source at its own spot, by its share of the power the model expects there.
+        def at_mic(V_NFB: Array, m: int) -> Array:
+            share_N = self.G_[:, m] ** (2 / self.exponent)
+            return np.asarray(V_NFB * share_N[:, None, None])
 
-        Parameters
-        ----------
-        X_FTM : complex, shape (F, T, M)
-            The spectrogram that was fitted, or another of its shape.
-
-        Returns
-        -------
-        S_FTN : complex, shape (F, T, N), of the dtype of `X_FTM`
-        """
-        X_FTM = self._fitted(X_FTM)
-        S_FTN = np.empty((*X_FTM.shape[:2], len(self.W_)), X_FTM.dtype)
-        for n, mics in enumerate(self.spots_):
-            S_FTN[..., n] = self.images(X_FTM, n, mics[:1])[..., 0]
-        return S_FTN
-
-    def images(self, X_FTM: Array, source: int, mics: Sequence[int] | None = None) -> Array:
-        """Return one source at the microphones `mics` (all by default), (F, T, M); all sources sum to the mixture.
-
-        The mask is ``(g_nm λ_nft)^(2/p) / Σ_r (g_rm λ_rft)^(2/p)``: the Wiener filter of the modelled powers.
-        """
-        X_FTM = self._fitted(X_FTM)
-        N, F, T = len(self.W_), *X_FTM.shape[:2]
-        chosen = chosen_mics(source, mics, N, X_FTM.shape[2])
-        edges = self._edges(F)
-        image_FTM = np.empty((F, T, len(chosen)), X_FTM.dtype)
-        with one_blas_thread():
-            for first in range(0, T, BLOCK):
-                block = slice(first, min(first + BLOCK, T))
-                V_NFB = np.stack([matmul(W, np.ascontiguousarray(H[:, block])) for W, H in zip(self.W_, self.H_)])
-                if self.exponent != 2:
-                    V_NFB = np.square(V_NFB) if self.exponent == 1 else V_NFB ** (2 / self.exponent)
-                for i, m in enumerate(chosen):
-                    share_N = self.G_[:, m] ** (2 / self.exponent)
-                    mask_FB = spot_mask(V_NFB * share_N[:, None, None], source)
-                    if edges is not None:
-                        mask_FB = np.repeat(mask_FB, np.diff(edges), axis=0)
-                    image_FTM[:, block, i] = mask_FB * X_FTM[:, block, m]
-        return image_FTM
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the hyper-parameters and what was learned to an ``.npz`` file."""
-        if not hasattr(self, "G_"):
-            raise NotFittedError("this NTFPanning is not fitted yet; call fit first")
-        save_arrays(path, self, "WHG", USUAL + OPTIONS)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> NTFPanning:
-        """Return the model that `save` wrote.
-
-        Raises
-        ------
-        ArgumentError
-            The file holds something else.
-        """
-        return load_arrays(path, cls, "WHG", USUAL + OPTIONS)
+        if edges is None:
+            return masked_images(X_FTM, sources, mics, powers, at_mic)
+        widths = np.diff(edges)
+        return masked_images(X_FTM, sources, mics, powers, at_mic, lambda mask_BT: np.repeat(mask_BT, widths, axis=0))
 
     def _edges(self, n_frequencies: int) -> Array | None:
         if self.bands_per_octave is None:
             return None
         return bands(n_frequencies, check_count("bands_per_octave", self.bands_per_octave), 1)
 
-    def _start(self, V_MBT: Array, prior: Prior, level: float, rng: np.random.Generator) -> tuple[Any, ...]:
-        """Return the checked starting values W, H and G, in units of the scaled data, and the spots."""
-        M, B, T = V_MBT.shape
-        like_BTM = np.broadcast_to(np.zeros(1), (B, T, M))
-        N, K, spots = sizes_and_spots(prior, like_BTM, self.n_sources, self.n_components, "WHG")
+    def _n_frequencies(self) -> int | None:
+        return self._length("B") if self.bands_per_octave is None else None
+
+    def _checked(self, X_FTM: Any) -> Array:
+        data_FTM = super()._checked(X_FTM)
+        edges = self._edges(len(data_FTM))
+        if edges is not None and len(edges) - 1 != self._length("B"):
+            raise ArgumentError(
+                f"X_FTM must have the frequencies of the {self._length('B')} bands fitted, got {len(data_FTM)}"
+            )
+        return data_FTM
+
+
+class _Updates(Updates):
+    """The fit, for data of mean power 1: W is kept in units of `level`, and H has frames before bases."""
+
+    def __init__(
+        self,
+        V_MBT: Array,
+        level: float,
+        prior: Prior,
+        W_NBK: Array,
+        H_NKT: Array,
+        G_NM: Array,
+        spots: Spots | None,
+        beta: float,
+        floor: float,
+    ) -> None:
         kind = V_MBT.dtype.type
+        self.V, self.level, self.beta, self.floor = V_MBT, kind(level), beta, floor
+        self.held, self.spots = prior.held, spots
+        W, H, G = (np.array(value, kind, order="C") for value in (W_NBK, H_NKT, G_NM))  # copies
+        self.W, self.H_NTK, self.G = W, np.ascontiguousarray(H.swapaxes(1, 2)), G
+        # Scaling there and back would change the last bits of what is held.
+        self.held_W = np.array(prior.W, kind) if "W" in self.held else None
+        self.constant = kernels.constant_of(V_MBT, beta, floor)
 
-        def own(value: Array) -> Array:
-            return np.array(value, kind, order="C")  # a copy: the prior is never changed
+    def step(self) -> float:
+        costs = []  # the first one is that of the whole state before this step
+        if "W" not in self.held:
+            self.W, cost = kernels.update_w(self.V, self.W, self.H_NTK, self.G, self.beta, self.floor)
+            costs.append(cost)
+        if "H" not in self.held:
+            self.H_NTK, cost = kernels.update_h(self.V, self.W, self.H_NTK, self.G, self.beta, self.floor, not costs)
+            costs.append(cost)
+        if "G" not in self.held:
+            self.G, cost = kernels.update_g(self.V, self.W, self.H_NTK, self.G, self.beta, self.floor, not costs)
+            costs.append(cost)
+        if not costs:
+            costs.append(self._cost())
+        _normalise(self.W, self.H_NTK, self.G, self.held)
+        return self.constant + costs[0]
 
-        W = own(rng.uniform(0.5, 1.5, (N, B, K)) if prior.W is None else np.asarray(prior.W) / level)
-        H = own(rng.uniform(0.5, 1.5, (N, K, T)) / K if prior.H is None else prior.H)
-        if prior.G is None:
-            G = rng.uniform(0.5, 1.5, (N, M))
-            G /= G.sum(axis=1, keepdims=True)
-        else:
-            G = check_array("prior.G", prior.G, (N, M), "(N, M)", nonnegative=True)
-        return W, H, own(G), spots
+    def state(self) -> tuple[float, dict[str, Any]]:
+        W = self.W * self.level if self.held_W is None else self.held_W
+        H = np.ascontiguousarray(self.H_NTK.swapaxes(1, 2))
+        return self.constant + self._cost(), {"W": W, "H": H, "G": self.G}
 
-    def _fitted(self, X_FTM: Array) -> Array:
-        if not hasattr(self, "G_"):
-            raise NotFittedError("this NTFPanning is not fitted yet; call fit first")
-        X_FTM = check_spectrogram(X_FTM)
-        wanted = (self.W_.shape[1], self.H_.shape[2], self.G_.shape[1])
-        edges = self._edges(len(X_FTM))
-        n_bands = len(X_FTM) if edges is None else len(edges) - 1
-        if (n_bands, *X_FTM.shape[1:]) != wanted:
-            raise ArgumentError(f"X_FTM must have the shape that was fitted, {wanted}, got {X_FTM.shape}")
-        return X_FTM
+    def replace(self, values: dict[str, Array]) -> None:
+        if "W" in values:
+            self.W = values["W"] / self.level
+            if self.held_W is not None:
+                self.held_W = values["W"]
+        if "H" in values:
+            self.H_NTK = np.ascontiguousarray(values["H"].swapaxes(1, 2))
+        self.G = values.get("G", self.G)
+
+    def _cost(self) -> float:
+        return kernels.cost(self.V, self.W, self.H_NTK, self.G, self.beta, self.floor)
 
 
 def _magnitudes(X_FTM: Array, exponent: float, edges: Array | None) -> tuple[Array, float]:
