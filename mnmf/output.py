@@ -1,4 +1,7 @@
-"""Folders of results: all files appear or none, nothing is overwritten unasked, and names are safe as files."""
+"""Folders of results: all files appear or none, nothing is overwritten unless asked for, and names are safe as files.
+
+What is in the files does not live here.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ __all__ = ["PARTIAL", "OutputFolder", "check_file_name", "check_file_names", "re
 
 AnyPath = str | os.PathLike[str]
 
-PARTIAL = ".mnmf-partial-"  # begins the name of everything that is not finished
+PARTIAL = ".mnmf-partial-"  # begins the names of files and folders that are not finished
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _RESERVED = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
@@ -28,18 +31,18 @@ _RESERVED = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
 class OutputFolder:
     """A folder of results that appear all together or not at all.
 
-    Files are written in a hidden staging folder and moved to their places by `publish`.  Leaving the ``with`` block
-    without it, for whatever reason, removes the staging folder and every folder made here.
+    Files are written to a hidden staging folder and moved to their places by `publish`.  If the ``with`` block ends
+    without it, for whatever reason, the staging folder and every folder made here are removed.
 
     Parameters
     ----------
     directory : path
         Where the results go; made if missing.
     filenames : sequence of str
-        Every file that will be written, in the order of publication: name last the one that vouches for the others.
-        May contain sub-folders, as in 'stems/violin.flac'.
+        Every file that will be written, in the order of publication: last the one whose presence means that the others
+        are complete.  They may be in sub-folders, as in 'stems/violin.flac'.
     inputs : sequence of paths
-        Files that must not be replaced, whatever their names or links.
+        Files that must not be replaced, under any name or through any link.
     overwrite : bool
         Replace existing files; they stay untouched until `publish`.
 
@@ -47,6 +50,16 @@ class OutputFolder:
     ------
     OutputError
         On entering: a file exists, is an input, or the folder cannot be made or written.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     with OutputFolder(Path(parent) / "stems", ["violin.wav", "manifest.json"]) as folder:
+    ...         _ = folder.path("violin.wav").write_text("sound")
+    ...         _ = folder.path("manifest.json").write_text("{}")
+    ...         folder.publish()
+    ...     sorted(path.name for path in (Path(parent) / "stems").iterdir())
+    ['manifest.json', 'violin.wav']
     """
 
     def __init__(
@@ -89,7 +102,7 @@ class OutputFolder:
         staged = "" if self._staging is None else str(self._staging / "new")
         self._clean()
         if isinstance(error, OutputError) and staged and staged in str(error):
-            # The user knows the place where the file was to be, not where it was being made.
+            # Named by the place where the user expects the file, instead of the one where it was being written.
             raise OutputError(str(error).replace(staged, str(self.directory))) from error
 
     def path(self, name: str) -> Path:
@@ -119,7 +132,7 @@ class OutputFolder:
                 existed = os.path.lexists(target)
                 if existed and not self.overwrite:
                     raise FileExistsError("it has appeared meanwhile")
-                # Noted before anything moves, so that an interrupt at any line can still be undone.
+                # Recorded before anything is moved, so that an interrupt at any line can be undone.
                 moved.append((target, backup, existed))
                 if existed:
                     os.replace(target, backup)
@@ -132,7 +145,7 @@ class OutputFolder:
         self._published = True
 
     def _undo(self, moved: list[tuple[Path, Path, bool]]) -> str:
-        """Put back what stood there before, and say how that went."""
+        """Put the former files back, and return how that went, as the end of a message."""
         kept = None
         for target, backup, existed in reversed(moved):
             try:
@@ -141,7 +154,7 @@ class OutputFolder:
                 elif not existed:
                     target.unlink(missing_ok=True)
             except OSError:
-                kept, self._staging = backup.parent, None  # now it holds the only copy: out of reach of _clean
+                kept, self._staging = backup.parent, None  # it has the only copy, so _clean must not remove it
         return f"the former files are in {kept}" if kept else "nothing was changed, choose another --out"
 
     def _entered(self) -> Path:
@@ -162,7 +175,7 @@ class OutputFolder:
             raise OutputError(f"{self.directory} is a file, not a folder; choose another --out")
 
     def _make(self, folder: Path) -> None:
-        """Make `folder` and its parents, remembering those that did not exist."""
+        """Make `folder` and its parents, and record which of them did not exist."""
         missing = []
         while not folder.exists():
             missing.append(folder)
@@ -178,7 +191,7 @@ class OutputFolder:
             shutil.rmtree(staging, ignore_errors=True)
             if time.monotonic() > deadline:
                 break
-            time.sleep(0.01)  # a worker thread may still be writing its last block there
+            time.sleep(0.01)  # a thread may still be writing its last block there
         if not self._published:
             for folder in reversed(self._created):
                 with suppress(OSError):
@@ -186,7 +199,21 @@ class OutputFolder:
 
 
 def check_file_name(name: str) -> str:
-    """Return `name` if a source of that name can be a file on every system, else raise `SessionError`."""
+    """Return `name` if a source of that name can be a file on every system.
+
+    Raises
+    ------
+    SessionError
+        It cannot; the message says why.
+
+    Examples
+    --------
+    >>> check_file_name("Violin 1")
+    'Violin 1'
+    >>> check_file_name("viola/cello")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    mnmf.errors.SessionError: source name 'viola/cello' cannot be a file name: it contains /; rename it ...
+    """
     stem = name.split(".")[0].strip().casefold()
     problem = ""
     if not name or not name.strip():
@@ -196,7 +223,7 @@ def check_file_name(name: str) -> str:
     elif bad := next((letter for letter in name if letter in _FORBIDDEN), ""):
         problem = f"contains {bad}"
     elif any(unicodedata.category(letter).startswith("C") for letter in name):
-        problem = "contains a control character or one that has no meaning"
+        problem = "contains a control character or one that is invisible or undefined"
     elif name != name.strip() or name.endswith("."):
         problem = "begins or ends with a space, or ends with a dot"
     elif stem in _RESERVED:
@@ -211,9 +238,19 @@ def check_file_name(name: str) -> str:
 
 
 def check_file_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Return `names` if each can be a file name and no two would be the same file, else raise `SessionError`.
+    """Return `names` if each can be a file name and no two would be the same file.
 
-    Names that differ only in case or in Unicode composition are one file on some systems.
+    Names that differ only in case or in Unicode composition are the same file on some systems.
+
+    Raises
+    ------
+    SessionError
+        A name cannot be a file name, or two would be the same file.
+
+    Examples
+    --------
+    >>> check_file_names(["violin", "cello"])
+    ('violin', 'cello')
     """
     checked = tuple(check_file_name(name) for name in names)
     if clash := _first_alike(checked):
@@ -234,15 +271,30 @@ def _first_alike(names: Sequence[str]) -> tuple[str, str] | None:
 
 
 def same_file(target: Path, others: Iterable[Path]) -> Path | None:
-    """Return the one of `others` that is `target`, through links of any kind."""
+    """Return the first of `others` that is the same file as `target`, also through links; None if there is none.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     take = Path(folder) / "take.wav"
+    ...     take.touch()
+    ...     same_file(take, [Path(folder) / "other.wav", Path(folder, "..", Path(folder).name, "take.wav")]).name
+    'take.wav'
+    """
     for other in others:
-        with suppress(OSError):  # what cannot be looked at is missing, or fails with its reason when it is written
+        with suppress(OSError):  # it does not exist, or writing it will fail with a better message
             if os.path.samefile(target, other):
                 return other
     return None
 
 
 def reason(error: BaseException) -> str:
-    """One line on what went wrong, without the path, which the message names already."""
+    """Return in one line what went wrong, without the path, which is elsewhere in the message.
+
+    Examples
+    --------
+    >>> reason(FileNotFoundError(2, "No such file or directory", "take.wav"))
+    'No such file or directory'
+    """
     text = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
     return str(text).strip().rstrip(".").replace("\n", " ") or "not all samples were taken"

@@ -1,6 +1,7 @@
-"""Whose microphone is whose: the value type `Spots` and every check of it.
+"""Which microphones belong to which source: the value type `Spots` and every check of it.
 
-Sources are numbered in the order of the results, microphones from 0 on.  Names of either do not live here.
+Sources are numbered in the order of the results and microphones in the order of the channels, both from 0.  The names
+of sources and microphones do not live here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Spots(tuple[tuple[int, ...], ...]):
     Raises
     ------
     ArgumentError
-        A source has no microphone, or one that is no whole number from 0 on.
+        A source has no microphone, or one that is not a whole number of at least 0.
 
     Examples
     --------
@@ -37,8 +38,8 @@ class Spots(tuple[tuple[int, ...], ...]):
     Spots((2,), (0, 1))
     >>> spots.references
     [2, 0]
-    >>> spots.order(4)
-    [2, 0, 1, 3]
+    >>> spots.shared
+    False
     """
 
     __slots__ = ()
@@ -74,16 +75,30 @@ class Spots(tuple[tuple[int, ...], ...]):
         Parameters
         ----------
         n_mics : int
-            Microphones there are.
+            Number of microphones.
         n_sources : int, optional
-            Sources there must be.
+            Number of sources; any number if not given.
         apart : str
-            If given, every source needs a reference spot of its own; the text says why or what to do instead.
+            If given, every source must have a reference spot of its own; the text ends the message, and says why or
+            what to do instead.
+
+        Returns
+        -------
+        Spots
+            The object itself, so that calls can be chained.
 
         Raises
         ------
         ArgumentError
             The number of sources differs, a microphone does not exist, or two sources share one although they must not.
+
+        Examples
+        --------
+        >>> Spots([0, 2]).check(n_mics=3, n_sources=2).references
+        [0, 2]
+        >>> Spots([0, 3]).check(n_mics=3)
+        Traceback (most recent call last):
+        mnmf.errors.ArgumentError: spots name microphone 3, but there are only 3, from 0 on
         """
         if n_sources is not None and len(self) != n_sources:
             raise ArgumentError(f"{n_sources} sources need {n_sources} spots, got {len(self)}; name one for each")
@@ -95,14 +110,25 @@ class Spots(tuple[tuple[int, ...], ...]):
         return self
 
     def order(self, n_mics: int) -> list[int]:
-        """Return all microphones, the reference spots first in the order of the sources: the rows of a demixing matrix.
+        """Return all microphones, the reference spots first in the order of the sources.
 
-        A microphone that two sources share stands once.
+        This is the order of the rows of a demixing matrix.  A microphone that two sources share appears once.
+
+        Examples
+        --------
+        >>> Spots([2, (0, 1)]).order(n_mics=4)
+        [2, 0, 1, 3]
         """
         first = list(dict.fromkeys(self.references))
         return first + [m for m in range(n_mics) if m not in first]
 
     def rows(self, n_mics: int) -> list[list[int]]:
-        """Return for each source the places of its microphones in `order`."""
+        """Return for each source the positions of its microphones in `order`.
+
+        Examples
+        --------
+        >>> Spots([2, (0, 3)]).rows(n_mics=4)
+        [[0], [1, 3]]
+        """
         order = self.order(n_mics)
         return [[order.index(m) for m in mics] for mics in self]

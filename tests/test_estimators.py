@@ -20,7 +20,7 @@ import soundfile
 
 from mnmf import cli, estimators
 from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
-from mnmf.estimators import Command, StemFolder, _cache, _command, _networks, cached, equivariant
+from mnmf.estimators import Command, EstimateFolder, _cache, _command, _networks, cached, equivariant
 from mnmf.priors import Mask
 
 RATE = 8000
@@ -54,38 +54,38 @@ def script(tmp_path):
 # --- folders
 
 
-def test_a_folder_of_stems_of_any_format_rate_and_case(tmp_path, take):
+def test_a_folder_of_files_of_any_format_rate_and_case(tmp_path, take):
     (tmp_path / "below").mkdir()
     soundfile.write(tmp_path / "below" / "Flute.flac", take[:, 0], RATE)
     soundfile.write(tmp_path / "cello.wav", np.repeat(take[:, :1], 2, axis=1), RATE // 2)
     soundfile.write(tmp_path / "below" / "cello.wav", take[:, 1], RATE)
-    found = StemFolder(tmp_path, NAMES)(take, RATE)
+    found = EstimateFolder(tmp_path, NAMES)(take, RATE)
     np.testing.assert_allclose(found["flute"][:, 0], take[:, 0], atol=1e-4)
     assert found["cello"].shape == (2 * len(take), 2)
 
 
 def test_folders_that_do_not_help(tmp_path, take):
     with pytest.raises(ArgumentError, match="no such folder"):
-        StemFolder(tmp_path / "none", NAMES)
-    with pytest.raises(ArgumentError, match="no stem is called flute or cello; found no audio"):
-        StemFolder(tmp_path, NAMES)
+        EstimateFolder(tmp_path / "none", NAMES)
+    with pytest.raises(ArgumentError, match="no file is called flute or cello; found no audio"):
+        EstimateFolder(tmp_path, NAMES)
     soundfile.write(tmp_path / "vocals.wav", take, RATE)
     with pytest.raises(ArgumentError, match=r"found vocals\.wav"):
-        StemFolder(tmp_path, NAMES)
+        EstimateFolder(tmp_path, NAMES)
     soundfile.write(tmp_path / "flute.wav", take, RATE)
     soundfile.write(tmp_path / "flute.flac", take, RATE)
     with pytest.raises(ArgumentError, match=r"flute\.flac and flute\.wav could both be 'flute'"):
-        StemFolder(tmp_path, NAMES)
+        EstimateFolder(tmp_path, NAMES)
     (tmp_path / "flute.flac").unlink()
     (tmp_path / "flute.wav").write_bytes(b"no audio")
     with pytest.raises(AudioFileError, match=r"flute\.wav: cannot be read"):
-        StemFolder(tmp_path, NAMES)(take, RATE)
+        EstimateFolder(tmp_path, NAMES)(take, RATE)
 
 
 def test_names_are_found_however_their_letters_are_composed(tmp_path, take):
     soundfile.write(tmp_path / "Flo\u0308te.wav", take[:, 0], RATE)  # as macOS writes it
     soundfile.write(tmp_path / "C\u00e9sar.wav", take[:, 1], RATE)
-    found = StemFolder(tmp_path, ("Fl\u00f6te", "ce\u0301sar"))
+    found = EstimateFolder(tmp_path, ("Fl\u00f6te", "ce\u0301sar"))
     assert {source: path.name for source, path in found.files.items()} == {
         "Fl\u00f6te": "Flo\u0308te.wav",
         "ce\u0301sar": "C\u00e9sar.wav",
@@ -109,9 +109,9 @@ soundfile.write(sys.argv[2], x / 4, rate, subtype="FLOAT")
 open({str(tmp_path / "asked")!r}, "a").write(json.dumps(sys.argv[3:]) + "\\n")
 """
     command = f"{script(text)} {{in}} {{out}} --query={{query}} '{{source}} {{in'"
-    found = Command(command, NAMES, (1, 0), ("a flute", "the sound of 'rm -rf', close"))(take, RATE)
-    np.testing.assert_allclose(found["flute"][:, 0], take[:, 1] / 4, atol=1e-7)
-    np.testing.assert_allclose(found["cello"][:, 0], take[:, 0] / 4, atol=1e-7)
+    found = Command(command, NAMES, ((1, 0), 0), ("a flute", "the sound of 'rm -rf', close"))(take, RATE)
+    np.testing.assert_allclose(found["flute"], take[:, [1]] / 4, atol=1e-7)
+    np.testing.assert_allclose(found["cello"], take[:, [0]] / 4, atol=1e-7)
     asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert asked == [
         ["--query=a flute", "flute {in"],
@@ -247,7 +247,7 @@ def test_failures_say_what_the_program_said(script, take):
     with pytest.raises(EstimatorError, match="cannot be run: no-such-program-here"):
         Command("no-such-program-here {in} {out}", NAMES, (0, 1))(take, RATE)
     says = f"{PYTHON} -c 'print(\"no model\")' {{in}} {{out}}"
-    with pytest.raises(EstimatorError, match="wrote nothing; expected stems called flute, cello.*; it said: no model"):
+    with pytest.raises(EstimatorError, match="wrote nothing; expected files called flute, cello.*; it said: no model"):
         Command(says, NAMES, (0, 1))(take, RATE)
     with pytest.raises(EstimatorError, match="wrote no file for 'flute'.*; it said: no model"):
         Command(f"{says} {{source}}", NAMES, (0, 1))(take, RATE)
@@ -258,9 +258,9 @@ def test_failures_say_what_the_program_said(script, take):
 def test_last_words_are_few():
     with tempfile.TemporaryFile() as said:
         said.write(b"early\n" + b"x" * 2**20 + b"\n" + b"".join(b" %d%%\r" % n for n in range(101)) + b"\nkilled\n")
-        assert _command._last_words(said) == "it said: 97% | 98% | 99% | 100% | killed"
+        assert _command._last_lines(said) == "it said: 97% | 98% | 99% | 100% | killed"
         said.write(b"y" * 2**20)
-        assert _command._last_words(said) == "it said: " + "y" * 200
+        assert _command._last_lines(said) == "it said: " + "y" * 200
 
 
 def test_a_command_that_takes_too_long_is_stopped_with_what_it_started(script, take, tmp_path):
@@ -405,7 +405,7 @@ def test_damaged_results_are_not_there(take, tmp_path, damage):
     assert len(calls) == 2  # it was written again
 
 
-def test_sources_without_a_guess_stay_without_one(take, tmp_path):
+def test_sources_without_an_estimate_stay_without_one(take, tmp_path):
     calls = []
 
     def estimator(audio, rate):
@@ -426,7 +426,7 @@ def test_estimators_that_do_not_know_themselves_need_a_name(take, tmp_path):
     with pytest.raises(ArgumentError, match="identity is needed"):
         cached(equivariant(favours_the_first, 2))
     soundfile.write(tmp_path / "flute.wav", take[:, 0], RATE)
-    memory = cached(StemFolder(tmp_path, NAMES), folder=tmp_path)
+    memory = cached(EstimateFolder(tmp_path, NAMES), folder=tmp_path)
     first = memory(take, RATE)["flute"]
     soundfile.write(tmp_path / "flute.wav", take[:, 0] / 2, RATE)
     assert not np.allclose(memory(take, RATE)["flute"], first)
@@ -478,8 +478,8 @@ def test_the_mean_over_all_orders_does_not_depend_on_the_order(take):
     np.testing.assert_allclose(equivariant(favours_the_first, 1)(x, RATE), favours_the_first(x, RATE), atol=1e-6)
 
 
-def test_orders_need_one_source_a_microphone(take):
-    with pytest.raises(ArgumentError, match="one source a microphone"):
+def test_orders_need_one_source_for_each_microphone(take):
+    with pytest.raises(ArgumentError, match="one source for each microphone"):
         equivariant(lambda audio, rate: audio[:, :1], 2)(take, RATE)
     with pytest.raises(ArgumentError, match="n_permutations"):
         equivariant(favours_the_first, 0)
@@ -499,7 +499,7 @@ def test_what_is_not_installed_is_named(monkeypatch, tmp_path):
         estimators.demucs("htdemucs", {"cello": "bass"}, {"cello": 0})
 
 
-def test_demucs_is_told_what_is_wrong_before_it_is_looked_for(monkeypatch):
+def test_what_is_wrong_with_arguments_is_said_before_demucs_is_imported(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     for stems, spots, message in (
         ({}, {}, "stems is empty"),
@@ -541,7 +541,7 @@ def test_the_examples_of_the_page_run(take, tmp_path, monkeypatch):
     (tmp_path / "session.toml").write_text(toml)
     session = mnmf.Session.from_toml(tmp_path / "session.toml")
     assert session.queries == ("the sound of a violin, close", "cello")
-    for command in re.findall(r"--prior-command '(.*?)'", PAGE.read_text("utf-8")):
+    for command in re.findall(r"--estimate-command '(.*?)'", PAGE.read_text("utf-8")):
         Command(command, session.sources, (0, 1), session.queries)
 
 
@@ -555,9 +555,9 @@ def session(tmp_path, take):
     clean[:, 1] = np.sin(np.arange(len(clean)) / 9) / 3
     mixture = clean @ np.array([[1.0, 0.3], [0.3, 1.0]]) * 0.5
     soundfile.write(tmp_path / "take.wav", mixture, RATE, subtype="FLOAT")
-    (tmp_path / "guess").mkdir()
+    (tmp_path / "network").mkdir()
     for n, name in enumerate(NAMES):
-        soundfile.write(tmp_path / "guess" / f"{name}.wav", clean[:, n], RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / "network" / f"{name}.wav", clean[:, n], RATE, subtype="FLOAT")
     return tmp_path
 
 
@@ -571,22 +571,22 @@ def stems(folder):
     return np.stack([soundfile.read(folder / "stems" / f"{name}.wav")[0] for name in NAMES], axis=1)
 
 
-def test_prior_stems_change_the_stems_and_are_recorded(session, capsys):
+def test_estimates_change_the_stems_and_are_recorded(session, capsys):
     assert separate(session) == (0, "")
     plain = stems(session)
-    assert separate(session, "--prior-stems", str(session / "guess"), "--overwrite")[0] == 0
+    assert separate(session, "--prior-stems", str(session / "network"), "--overwrite")[0] == 0
     helped = stems(session)
     assert not np.allclose(helped, plain, atol=1e-4)
     manifest = json.loads((session / "stems" / "manifest.json").read_text())
     assert manifest["parameters"]["trust"] == 1.0
-    assert "guess" in manifest["parameters"]["prior"]
-    assert "../guess/flute.wav" in manifest["sha256"]
-    options = ["--prior-stems", str(session / "guess"), "--prior-weight", "0", "--overwrite"]
+    assert "network" in manifest["parameters"]["prior"]
+    assert "../network/flute.wav" in manifest["sha256"]
+    options = ["--prior-stems", str(session / "network"), "--prior-weight", "0", "--overwrite"]
     assert separate(session, *options)[0] == 0
     np.testing.assert_array_equal(stems(session), plain)
 
 
-def test_prior_command(session, capsys, script, monkeypatch):
+def test_an_estimate_command(session, capsys, script, monkeypatch):
     monkeypatch.setenv("MNMF_CACHE", str(session / "cache"))
     options = ["--prior-command", f"{script(HALVES)} {{in}} {{out}}", "--overwrite"]
     assert separate(session, *options)[0] == 0
@@ -687,15 +687,15 @@ def test_a_session_file_never_says_what_is_run(session, monkeypatch, capsys, com
     assert not list(session.rglob("PWNED"))
 
 
-def test_priors_that_are_refused(session, capsys):
-    guess = str(session / "guess")
+def test_estimates_that_are_refused(session, capsys):
+    folder = str(session / "network")
     for options, message in (
-        (["--prior-stems", guess, "--prior-command", "x {in} {out}"], "two ways"),
+        (["--prior-stems", folder, "--prior-command", "x {in} {out}"], "two ways"),
         (["--prior-weight", "0.5"], "give one of them"),
         (["--prior-timeout", "5"], "--prior-timeout"),
-        (["--prior-stems", guess, "--prior-weight", "2"], "--prior-weight must be"),
+        (["--prior-stems", folder, "--prior-weight", "2"], "--prior-weight must be"),
         (["--prior-stems", ""], "needs the folder"),
-        (["--prior-stems", guess, "--method", "kamir"], "kamir has no use for estimates"),
+        (["--prior-stems", folder, "--method", "kamir"], "kamir has no use for estimates"),
         (["--prior-stems", str(session / "nowhere")], "no such folder"),
     ):
         status, said = separate(session, *options, capsys=capsys)
@@ -704,8 +704,8 @@ def test_priors_that_are_refused(session, capsys):
         assert not (session / "stems").exists()
 
 
-def test_prior_stems_are_never_overwritten(session, capsys):
-    (session / "guess").rename(session / "stems")
+def test_estimates_are_never_overwritten(session, capsys):
+    (session / "network").rename(session / "stems")
     before = stems(session)
     status, said = separate(session, "--prior-stems", str(session / "stems"), "--overwrite", capsys=capsys)
     assert status == 2
@@ -713,9 +713,9 @@ def test_prior_stems_are_never_overwritten(session, capsys):
     np.testing.assert_array_equal(stems(session), before)
 
 
-def test_a_missing_stem_is_named(session, capsys):
-    (session / "guess" / "cello.wav").unlink()
-    status, said = separate(session, "--prior-stems", str(session / "guess"), capsys=capsys)
+def test_a_missing_estimate_is_named(session, capsys):
+    (session / "network" / "cello.wav").unlink()
+    status, said = separate(session, "--prior-stems", str(session / "network"), capsys=capsys)
     assert status == 0
     assert "no estimate of cello" in said
 
@@ -730,7 +730,7 @@ def test_estimates_of_sources_that_share_a_mic_are_refused(session, capsys):
         "--solos",
         str(session / "solos.txt"),
     ]
-    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--prior-stems", str(session / "guess")]
+    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--prior-stems", str(session / "network")]
     assert cli.run(words) == 2
     assert "share a mic" in capsys.readouterr().err
 

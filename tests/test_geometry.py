@@ -110,7 +110,7 @@ def test_it_joins_other_priors(rng):
 def test_spots_by_default_hear_their_player_loudest():
     assert geometry(players_N3=PLAYERS[::-1]).spots == ((1,), (0,))
     assert geometry(spots=(2, (1, 0))).spots == ((2,), (1, 0))
-    # A figure of eight that is deaf towards the player beside it.
+    # A figure of eight that is deaf towards the nearest player.
     aims = ((3.2, 3.3, 3.0), None, None)
     assert geometry(patterns=("figure-of-eight", "omni", "omni"), aims_M3=aims, players_N3=PLAYERS[:1]).spots == ((2,),)
 

@@ -44,7 +44,7 @@ def stems():
 
 @pytest.fixture(scope="module")
 def trained(scene, stems):
-    """A network that has learned on our rooms to turn down a microphone while another one is louder."""
+    """A network that has learned in simulated rooms to turn down a microphone while another one is louder."""
     torch.manual_seed(0)
     network = Shares(2)
     optimiser = torch.optim.Adam(network.parameters(), 0.02)
@@ -67,16 +67,16 @@ def path(trained, tmp_path_factory):
     return file
 
 
-def test_a_network_trained_on_our_rooms_turns_bleed_down(path, scene, stems):
+def test_a_network_trained_in_simulated_rooms_turns_bleed_down(path, scene, stems):
     network = torchscript(path, sample_rate=RATE)
     pairs = simulate.training_pairs(stems, RATE, [scene], seconds=2.0, rng=1)
     before = after = 0.0
     for _ in range(5):
         x, y = next(pairs)
-        guess = network(x, RATE)
-        n = len(guess)
+        estimate = network(x, RATE)
+        n = len(estimate)
         before += np.sum((x[:n] - y[:n]) ** 2)
-        after += np.sum((guess - y[:n]) ** 2)
+        after += np.sum((estimate - y[:n]) ** 2)
     assert after < 0.7 * before
 
 
@@ -97,7 +97,7 @@ def test_networks_that_return_something_else(tmp_path):
             return x.sum(1)
 
     torch.jit.script(Sum()).save(str(tmp_path / "sum.pt"))
-    with pytest.raises(EstimatorError, match=r"one source a microphone, \(1, 2, L\)"):
+    with pytest.raises(EstimatorError, match=r"one source for each microphone, \(1, 2, L\)"):
         torchscript(tmp_path / "sum.pt", sample_rate=RATE)(np.zeros((100, 2), np.float32), RATE)
 
 
@@ -128,7 +128,7 @@ def test_networks_that_return_several_things(tmp_path):
             return x, x
 
     torch.jit.script(Two()).save(str(tmp_path / "two.pt"))
-    with pytest.raises(EstimatorError, match="returned a tuple; it must return one source a microphone"):
+    with pytest.raises(EstimatorError, match="returned a tuple; it must return one source for each microphone"):
         torchscript(tmp_path / "two.pt", sample_rate=RATE)(np.zeros((100, 2), np.float32), RATE)
 
 
@@ -178,16 +178,16 @@ def test_demucs_with_random_weights(rng):
     network = htdemucs.HTDemucs(["bass", "vocals"], channels=8, t_layers=1, depth=2, segment=1.0, samplerate=RATE)
     network.eval()
     x = rng.standard_normal((2 * RATE, 3)).astype(np.float32)
-    guess = demucs(network, {"cello": "bass", "singer": "vocals"}, {"cello": 2, "singer": 0})
-    found = guess(x, RATE)
+    estimate = demucs(network, {"cello": "bass", "singer": "vocals"}, {"cello": 2, "singer": 0})
+    found = estimate(x, RATE)
     assert set(found) == {"cello", "singer"}
     for stem in found.values():
         assert stem.shape == (2 * RATE,)
         assert np.all(np.isfinite(stem))
     other = x.copy()
     other[:, 1] = 0  # nobody's spot
-    np.testing.assert_allclose(guess(other, RATE)["cello"], found["cello"], atol=1e-5)
-    assert abs(len(guess(x, 2 * RATE)["cello"]) - 2 * RATE) <= 1
+    np.testing.assert_allclose(estimate(other, RATE)["cello"], found["cello"], atol=1e-5)
+    assert abs(len(estimate(x, 2 * RATE)["cello"]) - 2 * RATE) <= 1
     with pytest.raises(ArgumentError, match="'drums'"):
         demucs(network, {"cello": "drums"}, {"cello": 0})
     with pytest.raises(ArgumentError, match="no microphone"):

@@ -161,7 +161,7 @@ def test_a_file_a_note_a_long_file_and_a_table_teach_the_same(library, learned, 
     assert learned.pitches("violin") == learned.pitches("clarinet") == CHROMATIC
     assert learned.name == library.name
 
-    # Of the gaps next to nothing counts as sound, so the same note comes out to within its faint ends.
+    # The faint ends of a note count as silence in a long file, so the results differ a little.
     write(tmp_path / "long" / "011VNNOF.wav", successive(CHROMATIC))
     long = NoteDictionary.build(tmp_path / "long", lowest=57)
     assert long.instruments == ("violin",)
@@ -210,7 +210,7 @@ def test_what_a_name_says(tmp_path, name, instrument, pitches):
     assert dictionary.pitches(instrument) == pitches
 
 
-def test_notes_of_a_long_file_are_told_apart(tmp_path):
+def test_notes_of_a_long_file_are_separated_by_silence(tmp_path):
     path = write(tmp_path / "notes.wav", successive((60, 72, 80), seconds=0.5))
     spans = sounding(path)
     np.testing.assert_allclose(spans, [(0.4, 0.9), (1.3, 1.8), (2.2, 2.7)], atol=0.03)
@@ -625,6 +625,16 @@ def test_embedded_files_are_small_and_say_what_they_are():
     readme = contents["README.md"].decode()
     for words in ("FluidR3", "MIT", "render_note_library.py", "Frank Wen", "Permission is hereby granted"):
         assert words in readme
+
+
+def test_the_dictionary_is_imported_when_it_is_used():
+    code = (
+        "import sys, mnmf, mnmf.priors; print('mnmf.notes' in sys.modules); "
+        "print(mnmf.NoteDictionary is mnmf.notes.NoteDictionary); "
+        "print(mnmf.notes._dictionary._embedded.cache_info().currsize)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "0"]
 
 
 def test_looking_at_the_dictionary_compiles_nothing():

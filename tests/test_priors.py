@@ -24,7 +24,7 @@ def test_the_right_one_wins_and_brings_its_hold():
     assert a.held == {"W"}
 
 
-def test_a_value_is_held_or_pulled_or_neither_by_the_last_word():
+def test_the_last_call_decides_whether_a_value_is_held_pulled_or_neither():
     a = Prior(Q=np.zeros(2), W=np.ones(2)).hold("W")
     assert a.pulled == frozenset()
     pulled = a.pull("Q")
@@ -45,7 +45,7 @@ def test_the_right_one_of_two_priors_decides_whether_its_value_is_pulled():
     assert (Prior(Q=np.ones(2)) | left).pulled == {"Q"}
     held = left | Prior(Q=np.ones(2)).hold("Q")
     assert (held.held, held.pulled) == ({"Q"}, frozenset())
-    # A word without a value is about that of the left one.
+    # A right one that holds or pulls without giving a value means the value of the left one.
     held = left | Prior().hold("Q")
     assert (held.held, held.pulled, held.Q is left.Q) == ({"Q"}, frozenset(), True)
     pulled = left.hold("Q") | Prior().pull("Q")

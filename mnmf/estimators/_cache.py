@@ -1,4 +1,4 @@
-"""What an estimator returned for a take, remembered in files."""
+"""Results of estimators, remembered in files, so that a second run on the same take need not wait for them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mnmf.priors._estimates import Estimator, Mask
 Array = NDArray[Any]
 
 CACHE_BYTES = 2 * 10**9
-_OURS = re.compile(r"[0-9a-f]{64}\.npz|\.[0-9a-f]{64}\.npz\.[0-9.]+")  # results, and what a killed run left of one
+_OURS = re.compile(r"[0-9a-f]{64}\.npz|\.[0-9a-f]{64}\.npz\.[0-9.]+")  # results, and unfinished ones of killed runs
 
 
 def cached(estimator: Estimator, identity: str = "", folder: str | os.PathLike[str] | None = None) -> Estimator:
@@ -31,45 +31,58 @@ def cached(estimator: Estimator, identity: str = "", folder: str | os.PathLike[s
     Parameters
     ----------
     estimator : Estimator
-        Those of `mnmf.estimators` know what their results depend on, and say so by their ``identity``.
+        Those of `mnmf.estimators` know what their results depend on and have it as their ``identity``.
     identity : str
-        What tells the estimator from others and from itself with other settings or weights; needed if it does not know
-        itself.
+        Distinguishes the estimator from others, and from itself with other settings or weights.  Needed if the
+        estimator has no ``identity`` of its own.
     folder : path, optional
-        `cache_folder` if not given.  The oldest results go once all together are larger than 2 GB; other files stay.
+        `cache_folder` if not given.  When all results together exceed 2 GB, the oldest are deleted; files that are not
+        results are never touched.
 
     Returns
     -------
     Estimator
-        Returns what is remembered, bit by bit the same.
+        Calls `estimator` for a take that it has not seen before, and else returns the same result bit by bit.
 
     Raises
     ------
     ArgumentError
         The estimator has no identity, and none is given.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> def network(audio_LM, sample_rate):
+    ...     print("called")
+    ...     return {"violin": audio_LM[:, 0]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     remembered = cached(network, "my network, version 3", folder)
+    ...     for _ in range(2):
+    ...         estimates = remembered(np.zeros((100, 2), np.float32), 8000)
+    called
     """
     if not (identity or getattr(estimator, "identity", "")):
         raise ArgumentError(
             "identity is needed to remember this estimator: name the network, its weights and its settings, as in "
-            'cached(guess, "my network, version 3")'
+            'cached(network, "my network, version 3")'
         )
     place = cache_folder() if folder is None else Path(folder)
 
     def remembered(audio_LM: Array, sample_rate: int) -> Any:
-        # Asked each time, for files may have changed.
+        # Asked for each time, because files may have changed.
         known = [__version__, getattr(estimator, "identity", ""), identity]
         known += [str(sample_rate), str(audio_LM.shape), str(audio_LM.dtype)]
         digest = hashlib.sha256(json.dumps(known).encode())
         digest.update(np.ascontiguousarray(audio_LM).tobytes())
         path = place / f"{digest.hexdigest()}.npz"
-        with suppress(Exception):  # whatever is wrong with a file, the estimator can be asked again
+        with suppress(Exception):  # whatever is wrong with a file, the estimator can be called again
             kept = _unpacked(path)
-            os.utime(path)  # used lately
+            os.utime(path)  # so that it does not count as old
             return kept
         found = estimator(audio_LM, sample_rate)
         if isinstance(found, Mapping):
             found = {source: value for source, value in found.items() if value is not None}
-        with suppress(OSError, ValueError, TypeError):  # a full disk is no reason to lose the result
+        with suppress(OSError, ValueError, TypeError):  # a full disk must not lose the result
             _store(path, found)
         return found
 
@@ -77,7 +90,15 @@ def cached(estimator: Estimator, identity: str = "", folder: str | os.PathLike[s
 
 
 def cache_folder() -> Path:
-    """Return where results are remembered: the folder MNMF_CACHE, or mnmf in the user's folder for such things."""
+    """Return the folder of `cached`: the one that MNMF_CACHE names, or mnmf in the user's cache folder.
+
+    Examples
+    --------
+    >>> from unittest.mock import patch
+    >>> with patch.dict(os.environ, {"MNMF_CACHE": "results"}):
+    ...     str(cache_folder())
+    'results'
+    """
     if own := os.environ.get("MNMF_CACHE"):
         return Path(own)
     if os.name == "nt":
@@ -99,7 +120,7 @@ def _store(path: Path, found: Mapping[str, Array | Mask] | Array) -> None:
     else:
         arrays["a0"] = np.asarray(found)
     if not arrays or any(array.dtype.hasobject for array in arrays.values()):
-        return  # no guess at all; whoever uses it will say so
+        return  # not an estimate; what uses it will raise the error
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
@@ -117,7 +138,7 @@ def _store(path: Path, found: Mapping[str, Array | Mask] | Array) -> None:
 
 
 def _unpacked(path: Path) -> dict[str, Array | Mask] | Array:
-    # Opened here, for of a damaged file numpy would leave it open.
+    # Opened here, because numpy does not close a file that turns out to be damaged.
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         kinds = json.loads(str(file["kinds"]))
         if not kinds:

@@ -1,4 +1,7 @@
-"""Stems in a folder: which file is whose, and at which rate."""
+"""Estimates in a folder of audio files: which file belongs to which source, read at the rate of the take.
+
+Running what writes such files, and reading takes themselves, does not live here.
+"""
 
 from __future__ import annotations
 
@@ -21,45 +24,62 @@ Array = NDArray[Any]
 SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".mp3")
 
 
-class StemFolder:
-    """Stems that any tool left in a folder: one audio file a source, called as the source is.
+class EstimateFolder:
+    """Estimates that any tool left in a folder: one audio file for each source, with the name of the source.
 
     Parameters
     ----------
     folder : path
+        May have sub-folders.
     sources : sequence of str
-        Names to look for, in any case of letters, in the folder or below it; other files do not matter, nor do those
-        that end in anything but .wav, .flac, .aif, .aiff, .ogg or .mp3.
+        Names to look for, in upper or lower case, in the folder and below it.  Other files are ignored, and so are
+        names that end in anything but .wav, .flac, .aif, .aiff, .ogg or .mp3.
+
+    Attributes
+    ----------
+    folder : Path
+    files : dict of str to Path
+        The file of each source that has one.
 
     Raises
     ------
     ArgumentError
-        No such folder, none of the sources is in it, or one of them twice.
+        There is no such folder, it has none of the sources, or it has two files for one of them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(Path(folder) / "Violin.wav", np.zeros(100), 8000)
+    ...     estimator = EstimateFolder(folder, ["violin", "cello"])
+    ...     estimates = estimator(np.zeros((200, 2)), 16000)  # the take, at its own sample rate
+    >>> {source: y_LC.shape for source, y_LC in estimates.items()}
+    {'violin': (200, 1)}
     """
 
     def __init__(self, folder: str | os.PathLike[str], sources: Sequence[str]) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise ArgumentError(f"{self.folder}: no such folder; the prior's stems should be in it")
-        self.files = stems_in(self.folder, sources)
+            raise ArgumentError(f"{self.folder}: no such folder; give the folder that holds the estimates")
+        self.files = files_of(self.folder, sources)
         if not self.files:
             names = sorted(path.name for path in audio_files(self.folder))
             raise ArgumentError(
-                f"{self.folder}: no stem is called {' or '.join(sources)}; found {', '.join(names[:8]) or 'no audio'}"
+                f"{self.folder}: no file is called {' or '.join(sources)}; found {', '.join(names[:8]) or 'no audio'}"
             )
 
     @property
     def identity(self) -> str:
-        """What its result depends on, for `cached`: the files."""
+        """What the result depends on, for `cached`: the files."""
         return json.dumps(["folder", {source: stamp(path) for source, path in self.files.items()}])
 
     def __call__(self, audio_LM: Array, sample_rate: int) -> dict[str, Array]:
-        """Return the stems that were found, at this rate."""
-        return {source: read_stem(path, sample_rate) for source, path in self.files.items()}
+        """Return the estimates that were found, (L, channels), at this sample rate."""
+        return {source: read_at(path, sample_rate) for source, path in self.files.items()}
 
 
-def read_stem(path: Path, sample_rate: int) -> Array:
-    """Return an audio file at another rate, (L, channels).
+def read_at(path: Path, sample_rate: int) -> Array:
+    """Return an audio file at a given sample rate, float32 (L, channels).
 
     Raises
     ------
@@ -74,7 +94,7 @@ def read_stem(path: Path, sample_rate: int) -> Array:
 
 
 def resampled(x_LM: Array, rate: int, wanted: int) -> Array:
-    """Return audio at another sample rate, of the same kind of floats."""
+    """Return audio at another sample rate, in the same precision."""
     if rate == wanted or len(x_LM) == 0:
         return x_LM
     from scipy.signal import resample_poly
@@ -84,11 +104,12 @@ def resampled(x_LM: Array, rate: int, wanted: int) -> Array:
 
 
 def audio_files(folder: Path) -> list[Path]:
+    """Return all audio files in a folder and below it, sorted."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
-def stems_in(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
-    """Find the file of each source: in the folder itself before folders below, its own letters before others."""
+def files_of(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
+    """Find the file of each source: the exact name rather than one in another case, and the folder itself first."""
     files = [(path, _composed(path.stem)) for path in audio_files(folder)]
     found = {}
     for source in sources:
@@ -109,11 +130,11 @@ def stems_in(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
 
 
 def _composed(name: str) -> str:
-    """Bring a name to one spelling: some systems keep ö as o and two dots."""
+    """Return a name with each letter in one piece: some systems store ö as o and two dots."""
     return unicodedata.normalize("NFC", name)
 
 
 def stamp(path: str | os.PathLike[str]) -> tuple[str, int, int]:
-    """Return what tells a file from itself after a change: its path, its size and when it was written."""
+    """Return what changes with a file: its path, its size and when it was written."""
     status = os.stat(path)
     return os.fspath(path), status.st_size, status.st_mtime_ns

@@ -1,4 +1,8 @@
-"""Networks.  Each a few lines: whatever else they need is theirs to know."""
+"""Neural networks as estimators: at their own sample rate, and with errors that say what to do.
+
+Each adapter is a few lines and imports its framework when it is called.  Architectures, weights and training do not
+live here; `mnmf.simulate.training_pairs` makes data to train with.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +25,15 @@ from mnmf.estimators._folder import resampled, stamp
 from mnmf.priors._estimates import Estimator
 
 Array = NDArray[Any]
-Channels = Callable[[Array, int], Array]  # audio (L, M) and a sample rate to one source a microphone, (L, M)
+Channels = Callable[[Array, int], Array]  # from audio (L, M) and a sample rate to one source for each mic, (L, M)
 
-DEMUCS_STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")  # of all models that come with it
-REASON_LENGTH = 200
+DEMUCS_STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")  # of all models that Demucs comes with
+REASON_LENGTH = 200  # characters of a framework's message that are shown
 
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """An estimator that knows what its result depends on beside the audio, for `cached`; "" if it does not."""
+    """An estimator that knows what its result depends on apart from the audio, for `cached`; "" if it does not."""
 
     estimate: Callable[[Array, int], Any]
     identify: Callable[[], str]
@@ -43,29 +47,37 @@ class _Known:
 
 
 def equivariant(channels: Channels, n_permutations: int, *, rng: np.random.Generator | int = 0) -> Channels:
-    """Average an estimator over orders of the microphones, undone on what it returns (Pandey et al. 2026).
+    """Average an estimator over several orders of the microphones (Pandey et al. 2026).
 
-    Which microphone is the first one means nothing in a room; a network for which it does anyway errs less on average.
-    The more orders, the nearer the average is to one that does not depend on the order at all.
+    The microphones are given to the estimator in another order each time, and what it returns is put back into the
+    given order.  The order of microphones has no meaning in a room, so the errors that a network makes because of it
+    average out.  The more orders, the less the result depends on the given one.
 
     Parameters
     ----------
     channels : callable
-        Takes audio (L, M) and a sample rate and returns, at any length, one source a microphone, (L, M).
+        Takes audio (L, M) and a sample rate and returns one source for each microphone, (L, M), with any L.
     n_permutations : int
-        How many orders, the given one among them; all of them if there are no more.
+        Number of orders, the given one among them; all orders if there are no more.
     rng : numpy.random.Generator or int
-        Draws the others, no two alike.
+        Draws the other orders, all different.
 
     Returns
     -------
     callable
-        As `channels`.  It draws the same orders each time it is called.
+        Takes what `channels` takes, and returns float32 (L, M).  It uses the same orders each time it is called.
 
     Raises
     ------
     ArgumentError
-        Not a positive number; or, when called, `channels` returned something else.
+        `n_permutations` is not positive; or, when called, `channels` returned another shape.
+
+    Examples
+    --------
+    >>> def loud_first(audio_LM, sample_rate):  # an estimator for which it matters which microphone is the first
+    ...     return audio_LM * [2.0, 1.0]
+    >>> equivariant(loud_first, n_permutations=2)(np.ones((1, 2)), 8000).tolist()
+    [[1.5, 1.5]]
     """
     check_count("n_permutations", n_permutations)
     seed = check_rng(rng).integers(2**63)
@@ -77,8 +89,8 @@ def equivariant(channels: Channels, n_permutations: int, *, rng: np.random.Gener
             y_LM = np.asarray(channels(np.ascontiguousarray(audio_LM[:, order]), sample_rate))
             if y_LM.ndim != 2 or y_LM.shape[1] != audio_LM.shape[1]:
                 raise ArgumentError(
-                    f"an estimator to average must return one source a microphone, (L, {audio_LM.shape[1]}), got "
-                    f"{y_LM.shape}"
+                    f"an estimator to average must return one source for each microphone, (L, {audio_LM.shape[1]}), "
+                    f"got {y_LM.shape}"
                 )
             undone_LM = y_LM[:, np.argsort(order)].astype(np.float64)
             total_LM = undone_LM if total_LM is None else total_LM + undone_LM
@@ -107,18 +119,29 @@ def torchscript(path: str | os.PathLike[str], *, sample_rate: int = 44100, devic
     Parameters
     ----------
     path : path
-        Of a file of ``torch.jit.save`` whose forward takes float32 (1, M, L), the microphones, and returns as much, one
-        source a microphone.
+        A file written by ``torch.jit.save``.  The network takes the microphones, float32 (1, M, L), and returns one
+        source for each of them, also (1, M, L).
     sample_rate : int
-        At which it works, in Hz.
+        Sample rate at which the network works, in Hz.
     device : str
-        Where it runs.
+        The torch device that it runs on.
+
+    Returns
+    -------
+    callable
+        Takes audio (L, M) and a sample rate and returns one source for each microphone, (L, M).
 
     Raises
     ------
     EstimatorError
-        torch is not installed, there is no such file or device, or the file is something else; or, when called, the
-        network fails or returns something else.
+        torch is not installed, there is no such file or device, or the file is not TorchScript; or, when called, the
+        network fails or returns another shape.
+
+    Examples
+    --------
+    >>> from mnmf.estimators import torchscript
+    >>> network = torchscript("network.pt", sample_rate=44100)  # doctest: +SKIP
+    >>> estimates_LM = network(audio_LM, 48000)  # doctest: +SKIP
     """
     torch = _imported("torch", "torch")
     _check_file(path)
@@ -140,7 +163,32 @@ def torchscript(path: str | os.PathLike[str], *, sample_rate: int = 44100, devic
 
 
 def onnx(path: str | os.PathLike[str], *, sample_rate: int = 44100) -> Channels:
-    """Return an ONNX network as an estimator; shapes, parameters and errors as for `torchscript`."""
+    """Return an ONNX network as an estimator, which runs on the CPU.
+
+    Parameters
+    ----------
+    path : path
+        A file as ``torch.onnx.export`` writes it; weights may be in a file next to it.  Shapes as for `torchscript`.
+    sample_rate : int
+        Sample rate at which the network works, in Hz.
+
+    Returns
+    -------
+    callable
+        Takes audio (L, M) and a sample rate and returns one source for each microphone, (L, M).
+
+    Raises
+    ------
+    EstimatorError
+        onnxruntime is not installed, there is no such file, or it is not an ONNX network with one input; or, when
+        called, the network fails or returns another shape.
+
+    Examples
+    --------
+    >>> from mnmf.estimators import onnx
+    >>> network = onnx("network.onnx", sample_rate=44100)  # doctest: +SKIP
+    >>> estimates_LM = network(audio_LM, 48000)  # doctest: +SKIP
+    """
     runtime = _imported("onnxruntime", "onnxruntime")
     _check_file(path)
     try:
@@ -156,28 +204,40 @@ def onnx(path: str | os.PathLike[str], *, sample_rate: int = 44100) -> Channels:
 
 
 def demucs(model: Any, stems: Mapping[str, str], spots: Mapping[str, int], *, device: str = "cpu") -> Estimator:
-    """Return a Demucs model as an estimator: each source from its own spot.
+    """Return a Demucs model as an estimator, which estimates each source from its own spot.
 
     Parameters
     ----------
     model : str or torch module
-        A pretrained model's name for ``demucs.pretrained.get_model``, which looks for its weights where Demucs keeps
-        them and downloads them if they are not there; or a model with ``sources``, ``samplerate`` and
-        ``audio_channels`` as Demucs' have.
+        The name of a pretrained model for ``demucs.pretrained.get_model``, which downloads the weights if Demucs does
+        not have them yet; or a model with the attributes ``sources``, ``samplerate`` and ``audio_channels`` of Demucs.
     stems : mapping of str to str
-        Which of the model's stems each source is, as in ``{"cello": "bass"}``.
+        For each source the output of the model that is taken for it, which Demucs calls a stem, as in
+        ``{"cello": "bass"}``.
     spots : mapping of str to int
         The microphone of each source, counted from 0.
     device : str
-        Where it runs.
+        The torch device that it runs on.
+
+    Returns
+    -------
+    Estimator
+        Returns a mapping from the sources in `stems` to float32 (L,).
 
     Raises
     ------
     ArgumentError
-        The model has no such stem, or a source no microphone.
+        The model has no such stem, or a source has no microphone.
     EstimatorError
-        Demucs or torch is not installed, there is no such model or device, or the weights cannot be had; or, when
-        called, the model fails.
+        Demucs or torch is not installed, there is no such model or device, or the weights cannot be downloaded; or,
+        when called, the model fails.
+
+    Examples
+    --------
+    >>> estimator = demucs("htdemucs", {"cello": "bass"}, {"cello": 1})  # doctest: +SKIP
+    >>> demucs("htdemucs", {"cello": "celli"}, {"cello": 1})
+    Traceback (most recent call last):
+    mnmf.errors.ArgumentError: 'cello': the model has the stems drums, bass, other, vocals, guitar, piano, not 'celli'
     """
     if not stems:
         raise ArgumentError('stems is empty; say which of the model\'s stems each source is, as in {"cello": "bass"}')
@@ -201,11 +261,11 @@ def demucs(model: Any, stems: Mapping[str, str], spots: Mapping[str, int], *, de
                     f"spots: {source!r} is at microphone {spots[source]}, counted from 0; there are {audio_LM.shape[1]}"
                 )
             x_L1 = resampled(audio_LM[:, [spots[source]]], sample_rate, network.samplerate)
-            level = float(np.std(x_L1)) or 1.0  # Demucs was trained on music of this level
+            level = float(np.std(x_L1)) or 1.0  # Demucs was trained on music with a standard deviation of 1
             batch = torch.from_numpy(np.repeat(x_L1.T[None] / level, network.audio_channels, axis=1))
             try:
                 with torch.inference_mode():
-                    # No random shifts: the same take must give the same stems.
+                    # No random shifts, so that the same take always gives the same result.
                     y_SCL = apply_model(network, batch, device=device, shifts=0)[0]
             except Exception as error:
                 raise EstimatorError(f"Demucs failed on {source!r}: {_reason(error)}") from error
@@ -231,15 +291,15 @@ def _demucs_model(name: str) -> Any:
     get_model = _imported("demucs.pretrained", "demucs").get_model
     try:
         return get_model(name)
-    except (Exception, SystemExit) as error:  # some of its errors end the program
+    except (Exception, SystemExit) as error:  # Demucs ends the program in some cases
         raise EstimatorError(
-            f"Demucs cannot load the model {name!r} ({_reason(error)}); give a model that it has, as htdemucs, and be "
-            "online the first time, when its weights are downloaded"
+            f"Demucs cannot load the model {name!r} ({_reason(error)}); give a model that it has, such as htdemucs, "
+            "and be online the first time, when its weights are downloaded"
         ) from error
 
 
 def _digest(network: Any) -> str:
-    """Return what tells a network's weights from others."""
+    """Return a hash of the weights of a network."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -248,7 +308,7 @@ def _digest(network: Any) -> str:
 
 
 def _channels(run: Callable[[Array], Any], path: str | os.PathLike[str], own_rate: int, kind: list[str]) -> Channels:
-    """Wrap the network of a file, which takes and returns (1, M, L) at its own rate."""
+    """Make an estimator of `run`, a network that takes and returns (1, M, L) at its own sample rate."""
     check_count("sample_rate", own_rate)
 
     def channels(audio_LM: Array, sample_rate: int) -> Array:
@@ -264,13 +324,13 @@ def _channels(run: Callable[[Array], Any], path: str | os.PathLike[str], own_rat
         if not isinstance(y, np.ndarray) or y.ndim != 3 or y.shape[:2] != (1, n_mics):
             raise EstimatorError(
                 f"{path}: the network returned {y.shape if isinstance(y, np.ndarray) else f'a {type(y).__name__}'}; "
-                f"it must return one source a microphone, (1, {n_mics}, L)"
+                f"it must return one source for each microphone, (1, {n_mics}, L)"
             )
         return resampled(np.ascontiguousarray(y[0].T), own_rate, sample_rate)[: len(audio_LM)]
 
-    # As they were loaded; ONNX may keep its weights in a file beside.
-    beside = sorted(Path(path).absolute().parent.iterdir())
-    files = [stamp(other) for other in beside if other.name.startswith(Path(path).stem)]
+    # The files as they are now, when they are loaded; ONNX may keep its weights in another file of a similar name.
+    siblings = sorted(Path(path).absolute().parent.iterdir())
+    files = [stamp(other) for other in siblings if other.name.startswith(Path(path).stem)]
     return _Known(channels, lambda: json.dumps([*kind, own_rate, files]))
 
 
@@ -283,11 +343,13 @@ def _check_device(torch: Any, device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
-        raise EstimatorError(f"device {device!r} cannot be used ({_reason(error)}); give another, as cpu") from error
+        raise EstimatorError(
+            f"device {device!r} cannot be used ({_reason(error)}); give another, such as cpu"
+        ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """Return the last line of an error: of torch's, the one that says what happened."""
+    """Return the last line of an error, which in those of torch says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:REASON_LENGTH].rstrip(".")
 

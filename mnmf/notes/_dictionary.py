@@ -1,12 +1,13 @@
-"""Bases from isolated notes: a dictionary with the spectrum of every note an instrument plays.
+"""Bases from isolated notes: a dictionary with the spectrum of every note that an instrument plays.
 
 P. Cabañas-Molero, J. Carabias-Orti, A. J. Muñoz-Montoro and P. Vera-Candeas, "Pre-trained spatial priors on
-multichannel NMF for music source separation", Forum Acusticum 2023, section 3.2.  They learned theirs on the RWC
-Musical Instrument Sound Database, which cannot be passed on; who has it, or any other library of notes, builds their
-own here.  The embedded one was learned on the notes of a soundfont (`mnmf/data/notes/README.md`).
+multichannel NMF for music source separation", Forum Acusticum 2023, section 3.2.  Their dictionary was learned on the
+RWC Musical Instrument Sound Database, which must not be passed on.  With that database, or any other library of notes,
+one's own dictionary can be built here.  The embedded one was learned on the notes of a soundfont
+(`mnmf/data/notes/README.md`).
 
-A dictionary belongs to no window and no sample rate.  Each note is kept as its power density over frequency, as seen
-through a window longer than most, and `NoteDictionary.bases` says how it would look through another one.
+A dictionary does not depend on a window or a sample rate.  Each note is kept as its power density over frequency, as
+seen through a window that is longer than most, and `NoteDictionary.bases` computes its spectrum through another one.
 """
 
 from __future__ import annotations
@@ -33,22 +34,22 @@ Array = NDArray[Any]
 AnyPath = str | os.PathLike[str]
 
 BETA, ITERATIONS = 1.5, 50  # of the factorisation of a note, as published
-LONG = 32768 / 44100  # seconds of the window a note is learned through
-CENTS = 2.0  # width of a cell above where that is wider than a bin of the long window
-HIGHEST = 24000.0  # Hz; above it a dictionary knows nothing
-STEP_DB = 0.5  # of the scale of levels, on which 255 is the strongest cell of a note and 0 is nothing
+LONG = 32768 / 44100  # seconds: the window through which notes are learned
+CENTS = 2.0  # width of the cells at frequencies where this is wider than a bin of the long window
+HIGHEST = 24000.0  # Hz: the end of the highest cell
+STEP_DB = 0.5  # between two levels; the strongest cell of a note has the level 255, and a cell without energy has 0
 LEVELS = 255
-FLOOR = 1e-10  # of the strongest bin of a base: what it is where a note has nothing
-REACH = 32.0  # widths 1/T of a window's response to each side, beyond which it is below the floor of a note
-BRIGHTNESS = (-6.0, 0.0)  # dB per octave; both slopes of every note
+FLOOR = 1e-10  # of the strongest bin of a base: its power where the note has none
+REACH = 32.0  # how far a window's response is computed to each side, in widths 1/T: beyond it is below FLOOR
+BRIGHTNESS = (-6.0, 0.0)  # dB per octave: every note is there with both slopes
 JOINT = " + "  # between the instruments of a group, as in "alto saxophone + tenor saxophone"
 FORMAT = "mnmf notes 1"
-LONGEST = 1000  # characters of what a dictionary is called, and of what its notes are from
+LONGEST = 1000  # characters of the name of a dictionary, and of the source of its notes
 
 
 @dataclass(frozen=True, eq=False)
 class Spectra:
-    """The notes of one instrument: ascending MIDI numbers, the level of every cell of each, and what they are from."""
+    """The notes of one instrument: ascending MIDI numbers, the levels of their cells, and where the notes come from."""
 
     pitches: tuple[int, ...]
     level_KB: Array
@@ -58,15 +59,26 @@ class Spectra:
 class NoteDictionary:
     """One basis for every note of every instrument, for any window and sample rate.
 
-    Make one with `embedded`, `load` or `build`.  ``a | b`` joins two; of an instrument that both have, the right one's
-    notes count.
+    Make one with `embedded`, `load` or `build`.  ``a | b`` joins two; where both have an instrument, the notes of b are
+    taken.
 
     Attributes
     ----------
     name : str
         "orchestra" for the embedded one.
     instruments : tuple of str
-        Their names.  Wherever a method takes an instrument, it takes any word that `find` understands.
+        Names of the instruments.  A method that takes an instrument takes any word that `find` understands.
+
+    Examples
+    --------
+    >>> orchestra = NoteDictionary.embedded()
+    >>> orchestra.find("2nd Violins")
+    'violin'
+    >>> len(orchestra.pitches("viola"))
+    44
+    >>> prior = orchestra.prior(["viola", "sax"], window_length=2048, sample_rate=44100, spots=[0, 1]).hold("W")
+    >>> prior.W.shape[:2], prior.spots
+    ((2, 1025), Spots((0,), (1,)))
     """
 
     def __init__(self, name: str, notes: Mapping[str, Spectra]) -> None:
@@ -88,7 +100,7 @@ class NoteDictionary:
 
     @classmethod
     def embedded(cls) -> NoteDictionary:
-        """Return the dictionary that comes with the library; ``mnmf/data/notes/README.md`` says what it is."""
+        """Return the dictionary that comes with mnmf; ``mnmf/data/notes/README.md`` describes it."""
         return _embedded()
 
     @classmethod
@@ -107,42 +119,62 @@ class NoteDictionary:
     ) -> NoteDictionary:
         """Learn a dictionary from a folder of isolated notes and its sub-folders.
 
-        Each note is factorised with a single component (β = 1.5, 50 iterations) on its magnitude spectrogram; if there
-        are several recordings of it, of other dynamics, players or styles, they count alike, whatever their level.
+        The magnitude spectrogram of each note is factorised with a single component (β = 1.5, 50 iterations).  Several
+        recordings of a note, in other dynamics, by other players or in other styles, have equal weight at any level.
 
         A file is either one note, with the pitch in its name (``violin_A4.wav``, ``Violin/ff-C#4.flac``,
         ``violin_069.wav``), or notes one after another, a semitone apart, with silence between them
-        (``151VNNOF.wav`` and the like of RWC, ``Flute.mf.B3B4.aiff``, or any file without a pitch).  If names do not
-        tell, a table does.
+        (``151VNNOF.wav`` and other files of RWC, ``Flute.mf.B3B4.aiff``, or any file without a pitch).  A table can
+        describe files whose names do not.
 
         Parameters
         ----------
         folder : path
-            Audio at any sample rate; of several channels the loudest counts.
+            Audio at any sample rate; of several channels the loudest is taken.
         name : str, optional
             Name of the dictionary; that of the folder if not given.
         source : str, optional
-            What the notes are from, in a few words; the name if not given.
+            Where the notes come from, in a few words; the name if not given.
         instrument : str, optional
-            What all files are of, instead of what their names and folders say.
+            Instrument of all files; if not given, their names and folders say it.
         lowest : int, optional
-            MIDI number of the first note in files of successive notes, where the name does not say; else where the
-            instrument's range begins, unless only one note sounds in the file.
+            MIDI number of the first note in files of successive notes whose name does not say it.  If not given, it is
+            the lowest note of the instrument, unless only one note sounds in the file.
         index : path, optional
             A CSV table with a line of headings: file (relative to `folder`), instrument, pitch (``A4`` or 69), and
-            optionally start and stop in seconds, dynamics, style.  Then no other files are read.
+            optionally start and stop in seconds, dynamics, style.  Then only the files of the table are read.
         styles, dynamics : collection of str, optional
-            Take only these, such as ``{"NO"}`` and ``{"F", "M"}`` of RWC; all if not given, and what does not say.
+            Take only these, such as ``{"NO"}`` and ``{"F", "M"}`` of RWC, and files that do not say theirs; all if not
+            given.
         progress : callable, optional
-            Called with the part that is done, 0 to 1.
+            Called with the fraction that is done, 0 to 1.
+
+        Returns
+        -------
+        NoteDictionary
 
         Raises
         ------
         ArgumentError
-            Nothing found, or a file whose instrument or pitch cannot be told; the message names it.  Or `lowest` is
-            given and there are no files of successive notes, or a name cannot be one.
+            There are no notes, or the instrument or pitch of a file is unknown; the message names the file.  Or
+            `lowest` is given and there are no files of successive notes; or the dictionary or an instrument cannot have
+            its name, because it is too long, say, or has control characters.
         AudioFileError
             A file cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import soundfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tone_L = 0.1 * np.sin(2 * np.pi * 440 / 8000 * np.arange(4000))
+        ...     soundfile.write(Path(folder) / "violin_A4.wav", tone_L, 8000)
+        ...     dictionary = NoteDictionary.build(folder, name="mine")
+        >>> dictionary
+        <NoteDictionary mine: violin>
+        >>> dictionary.pitches("violin")
+        (69,)
         """
         from mnmf.notes._library import Note, find_notes
 
@@ -173,7 +205,7 @@ class NoteDictionary:
         Raises
         ------
         ArgumentError
-            Its name has control characters or is too long.
+            The name of the dictionary has control characters or is too long.
         """
         _text("name", self.name)
         arrays: dict[str, Any] = {
@@ -202,7 +234,7 @@ class NoteDictionary:
                 saved = dict(arrays)
         except OSError as error:
             raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except Exception as error:  # zipfile, zlib, tokenize and numpy each have their own
+        except Exception as error:  # damage raises errors of zipfile, zlib, tokenize or numpy
             raise ArgumentError(f"{path}: is no note dictionary; mnmf notes build writes one") from error
         if str(saved.get("format")) != FORMAT:
             raise ArgumentError(f"{path}: is no note dictionary of this version; mnmf notes build writes one")
@@ -216,19 +248,25 @@ class NoteDictionary:
                 raise ValueError("no instruments, or one twice")
             return cls(_text("name", saved["name"].item()), notes)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ArgumentError(f"{path}: is a damaged note dictionary; build it anew") from error
+            raise ArgumentError(f"{path}: is a damaged note dictionary; build it again") from error
 
     def find(self, name: str) -> str:
-        """Return the instrument that a user's word means.
+        """Return the instrument of this dictionary that a user's word means.
 
-        Case, numbers, spaces, hyphens and what else is in the name do not matter: "Violin 1", "vln-2", "1st violins",
-        "Bb clarinet".  A word for several instruments, "saxophone" or "voice", gives all of those that the dictionary
-        has, as "alto saxophone + tenor saxophone": every method takes that for an instrument with the notes of both.
+        Case, numbers, spaces, hyphens and other words in the name do not matter: "Violin 1", "vln-2", "1st violins",
+        "Bb clarinet".  A word for several instruments, such as "saxophone" or "voice", gives all of them that the
+        dictionary has, as in "alto saxophone + tenor saxophone", which every method takes for an instrument with the
+        notes of both.
 
         Raises
         ------
         ArgumentError
             The word means none of the instruments, or could mean several; the message lists them.
+
+        Examples
+        --------
+        >>> NoteDictionary.embedded().find("Saxophones")
+        'alto saxophone + tenor saxophone'
         """
         parts = [own for part in re.split(r"\s\+\s", str(name)) for own in find_instrument(part, self.instruments)]
         return JOINT.join(dict.fromkeys(parts))
@@ -238,7 +276,7 @@ class NoteDictionary:
         return tuple(pitch for spectra in self._spectra(instrument) for pitch in spectra.pitches)
 
     def source(self, instrument: str) -> str:
-        """Return what the notes of an instrument are from, in a few words."""
+        """Return where the notes of an instrument come from, in a few words."""
         return "; ".join(dict.fromkeys(spectra.source for spectra in self._spectra(instrument)))
 
     def bases(
@@ -250,11 +288,12 @@ class NoteDictionary:
         tuning: float = 440.0,
         brightness: Sequence[float] = (0.0,),
     ) -> Array:
-        """Return an instrument's notes as bases of spectrograms.
+        """Return the notes of an instrument as bases of spectrograms.
 
-        A note's power through a window of length T is its power density smoothed by the window's response |Win(ν)|²:
-        for a stationary sound that is exact on average.  The long window it was learned through has smoothed it once
-        already, so the response is taken of a window as much longer as makes both together as wide as they should be.
+        The power of a note through a window of length T is its power density smoothed by the response |Win(ν)|² of the
+        window; for a stationary sound this is exact on average.  The long window through which the note was learned has
+        smoothed it once already.  So the response of a somewhat longer window than T is taken, such that both together
+        smooth as much as a window of length T does.
 
         Parameters
         ----------
@@ -263,24 +302,32 @@ class NoteDictionary:
         window_length : int
             Samples of the half-sine window of `STFT`.
         sample_rate : float
-            In hertz.
+            In Hz.
         exponent : float
-            What they are bases of: 1 for magnitudes (the Euclidean full-rank model), 2 for powers (FastMNMF2).
+            W are bases of magnitudes to this power: 1 for the Euclidean full-rank model, 2 for FastMNMF2.
         tuning : float
-            Frequency of A4 in hertz; all notes move with it.
+            Frequency of A4 in Hz; all notes move with it.
         brightness : sequence of float
-            Decibels per octave by which spectra are tilted.  For each of them all notes follow one another.
+            Tilts of the spectra in dB per octave.  The result has all notes with the first tilt, then all with the
+            next.
 
         Returns
         -------
         W_FK : float64, shape (window_length // 2 + 1, notes · tilts)
-            Columns sum to 1; the notes are those of `pitches`.  Where the dictionary knows nothing, above the highest
-            frequency of the recordings, a column is 10⁻¹⁰ of the power of its strongest bin.
+            Columns sum to 1, and the notes are those of `pitches`.  The power of a column is at least 10⁻¹⁰ of that of
+            its strongest bin; this is also its power above the highest frequency of the recordings.
 
         Raises
         ------
         ArgumentError
-            An unknown instrument, or a number out of range.
+            The instrument is unknown, or a number is out of range.
+
+        Examples
+        --------
+        >>> W_FK = NoteDictionary.embedded().bases("violin", window_length=4096, sample_rate=44100)
+        >>> a4 = NoteDictionary.embedded().pitches("violin").index(69)
+        >>> W_FK.shape[0], round(W_FK[:, a4].argmax() * 44100 / 4096)  # the bin nearest to 440 Hz
+        (2049, 441)
         """
         check_count("window_length", window_length, 2)
         check_number("sample_rate", sample_rate, 100.0, 1e7, " Hz")
@@ -310,7 +357,7 @@ class NoteDictionary:
         tuning: float = 440.0,
         brightness: Sequence[float] = BRIGHTNESS,
     ) -> Prior:
-        """Return the bases of the instruments of a take as a prior; ``.hold("W")`` keeps them.
+        """Return the bases of the instruments of a take as a prior; with ``.hold("W")`` a model does not change them.
 
         Parameters
         ----------
@@ -321,12 +368,12 @@ class NoteDictionary:
         spots : sequence of int, or of sequences of int
             For each source its own microphone(s), counted from 0, the reference spot first.
         first_bin : int
-            Frequencies below this one are left out.
+            Number of the lowest frequency bin that is kept.
         brightness : sequence of float
-            As for `bases`.  By default each note is there twice, as it was learned and darker by 6 dB per octave, and
-            a model finds what lies between: how bright a note is depends on how loud it is played, on the player, the
-            room and the microphone, and a dictionary was learned from others.  ``(0,)`` gives one base a note, as
-            published.
+            As for `bases`.  By default each note is there twice, as it was learned and 6 dB per octave darker, and a
+            model can mix the two.  How bright a note is depends on how loudly it is played and on the player, the room
+            and the microphone, which are not those that the dictionary was learned from.  ``(0,)`` gives one base for
+            each note, as published.
 
         Returns
         -------
@@ -337,7 +384,7 @@ class NoteDictionary:
         Raises
         ------
         ArgumentError
-            As `bases`, or there are not as many spots as instruments.
+            As `bases`, or the numbers of spots and instruments differ.
         """
         all_spots = Spots(spots)
         if isinstance(instruments, str) or len(instruments) != len(all_spots):
@@ -358,14 +405,14 @@ class NoteDictionary:
 
 
 def _text(what: str, text: str) -> str:
-    """Return `text` if it fits into a line on a terminal."""
+    """Return `text` if it can be shown in one line of a terminal, else raise `ArgumentError`."""
     if not isinstance(text, str) or len(text) > LONGEST or not text.isprintable():
         raise ArgumentError(f"{what} must have at most {LONGEST} printable characters, got {str(text)[:40]!r}")
     return text
 
 
 def _checked(instrument: str, pitches: Array, level_KB: Array, source: str) -> Spectra:
-    """Return the notes of an instrument if a dictionary can have them, else raise ValueError."""
+    """Return the notes of an instrument if they are as `NoteDictionary.save` writes them, else raise ValueError."""
     if problem := name_problem(instrument):
         raise ValueError(f"name {problem}")
     numbers = pitches.tolist() if pitches.ndim == 1 and pitches.dtype.kind in "iu" else []
@@ -386,7 +433,7 @@ def _embedded() -> NoteDictionary:
 
 @cache
 def _edges() -> Array:
-    """Return where the cells begin and end, in hertz: bins of the long window, and above those `CENTS` wide."""
+    """Return the boundaries of the cells in Hz: bins of the long window, and at higher frequencies `CENTS` wide."""
     width = 1 / LONG
     ratio = 2 ** (CENTS / 1200)
     n_bins = int(1 / (ratio - 1))
@@ -396,7 +443,7 @@ def _edges() -> Array:
 
 
 def _learn_all(groups: Sequence[Sequence[Any]], progress: Callable[[float], None] | None) -> list[Array]:
-    """Return what `_learn` does of each group, on as many threads as numba would use."""
+    """Return the result of `_learn` for each group, on as many threads as numba would use."""
     from numba import set_num_threads
 
     from mnmf.kernels import one_blas_thread
@@ -406,12 +453,12 @@ def _learn_all(groups: Sequence[Sequence[Any]], progress: Callable[[float], None
     n_done = count(1)
 
     def work(number: int) -> None:
-        set_num_threads(1)  # of this thread only: a note is too small to be shared out itself
+        set_num_threads(1)  # applies to this thread only; one note is too small for several
         rows[number] = _learn(groups[number])
         if progress is not None:
             progress(0.2 + 0.8 * next(n_done) / len(groups))
 
-    # Outside: what limits BLAS is not made to be entered by several threads at once.
+    # Around all threads, because several threads must not enter this context at once.
     with one_blas_thread():
         share_out(work, len(groups))
     return rows
@@ -429,7 +476,7 @@ def _learn(notes: Sequence[Any]) -> Array:
         x_L, rate = read_note(note)
         length = window_samples(LONG, rate)
         power_FT = np.abs(STFT(length, length // 4).analyse(x_L[:, None])[..., 0]) ** 2
-        # Bins are boxes around their frequencies; of cells beyond the last one nothing is known.
+        # A bin counts as a box around its frequency, and cells above the last bin have no power.
         ends = (np.arange(len(power_FT) + 1) - 0.5) * (rate / length)
         below_FT = np.concatenate([np.zeros((1, power_FT.shape[1])), np.cumsum(power_FT, axis=0)]) * (rate / length)
         below_BT = _interpolated(edges, ends, below_FT)
@@ -449,7 +496,7 @@ def _learn(notes: Sequence[Any]) -> Array:
 
 
 def _interpolated(x: Array, xp: Array, yp_PT: Array) -> Array:
-    """Return linear interpolation, as `numpy.interp`, of every column."""
+    """Return the linear interpolation of every column, as `numpy.interp` does it for one."""
     position = np.clip(np.searchsorted(xp, x), 1, len(xp) - 1)
     part = np.clip((x - xp[position - 1]) / (xp[position] - xp[position - 1]), 0.0, 1.0)[:, None]
     return np.asarray(yp_PT[position - 1] * (1 - part) + yp_PT[position] * part)
@@ -457,14 +504,14 @@ def _interpolated(x: Array, xp: Array, yp_PT: Array) -> Array:
 
 @lru_cache(maxsize=4)
 def _response(window_length: int, sample_rate: float, tuning: float) -> Any:
-    """Return a sparse matrix, (F, B), from the density in every cell to the power in every bin of a window."""
+    """Return the sparse matrix (F, B) that turns the density in every cell into the power in every bin of a window."""
     from scipy.sparse import csr_array
 
     edges = _edges()
-    # Another tuning is the same spectrum on a stretched axis, and on that axis the window is shorter or longer.
+    # Another tuning stretches the frequency axis; on the stretched axis the window is shorter or longer.
     seconds = window_length / sample_rate * (tuning / 440.0)
     frequency_F = np.arange(window_length // 2 + 1) / seconds
-    # Variances of responses add up: of a half-sine window 1/(4T²), of a box as wide as a bin of the long one 1/(12T²).
+    # Variances of responses add up: 1/(4T²) for a half-sine window, and 1/(12T²) for a box as wide as one of its bins.
     sharpness = 1 / seconds**2 - (1 + 1 / 3) / LONG**2
     width = max(np.sqrt(max(sharpness, 0.0)), 0.5 / LONG)
     reach = REACH * width

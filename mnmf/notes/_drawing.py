@@ -1,4 +1,4 @@
-"""A picture of an instrument's bases, frequency over pitch; needs matplotlib, which the library does without."""
+"""A picture of the bases of an instrument, frequency over pitch; the only part of mnmf that needs matplotlib."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ __all__ = ["SUFFIXES", "draw"]
 SUFFIXES = (".png", ".pdf", ".svg")
 RANGE_DB = 70.0  # below the strongest partial of each note
 LOW, HIGH = 27.5, 14080.0  # Hz: A0, and nine octaves above
-ROWS = 60  # of the picture in an octave
-BLACK = frozenset({1, 3, 6, 8, 10})  # keys of an octave
+ROWS = 60  # of the picture for each octave
+BLACK = frozenset({1, 3, 6, 8, 10})  # semitones above C that have black keys
 INK, PAPER = "#e8e6e3", "#14121a"
 
 
 def draw(dictionary: NoteDictionary, instrument: str, path: str | os.PathLike[str]) -> None:
-    """Draw every note of `instrument`, each on a key of a keyboard, to a file that ends in one of `SUFFIXES`.
+    """Draw every note of an instrument as the column above its key on a keyboard.
+
+    Parameters
+    ----------
+    dictionary : NoteDictionary
+    instrument : str
+        Any word that `NoteDictionary.find` understands.
+    path : path
+        The file to write; its name must end in one of `SUFFIXES`.
 
     Raises
     ------
@@ -60,7 +68,7 @@ def draw(dictionary: NoteDictionary, instrument: str, path: str | os.PathLike[st
     axes.set_xlim(edge_C[0], edge_C[-1])
     axes.set_xticks([])
     axes.tick_params(axis="y", colors=INK, labelsize=9, length=3)
-    # The fundamental: where equal temperament has it.
+    # A dotted line where the fundamentals are in equal temperament.
     axes.plot(keys, 440 * 2 ** ((keys - 69) / 12), color="white", lw=0.7, ls=(0, (1, 3)), alpha=0.8)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -76,14 +84,14 @@ def draw(dictionary: NoteDictionary, instrument: str, path: str | os.PathLike[st
     figure.text(left, 0.955, own, color=INK, size=16, weight="bold", va="center", parse_math=False)
     words = f"{len(pitches)} notes, {pitch_name(min(pitches))} to {pitch_name(max(pitches))}, {dictionary.source(own)}"
     figure.text(left, 0.913, words, color=INK, size=9.5, va="center", alpha=0.75, parse_math=False)
-    # Without a date, so that the same dictionary gives the same picture.
+    # Without a date, so that the same dictionary always gives the same bytes.
     date = {".png": {"Software": "mnmf"}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[suffix]
     with matplotlib.rc_context({"svg.hashsalt": "mnmf"}):
         figure.savefig(path, facecolor=PAPER, metadata=date)
 
 
 def _picture(dictionary: NoteDictionary, own: str, pitches: tuple[int, ...]) -> tuple[Any, Any]:
-    """Return levels in dB below each note's strongest partial, a column a key, NaN for keys without a note."""
+    """Return levels in dB relative to each note's strongest partial, one column for each key, NaN if it has no note."""
     rate = 48000
     window = 2 * round(LONG * rate / 2)
     P_FK = dictionary.bases(own, window, rate, exponent=2.0)
@@ -94,7 +102,7 @@ def _picture(dictionary: NoteDictionary, own: str, pitches: tuple[int, ...]) -> 
     level_RC = np.full((len(first_R), len(keys)), np.nan)
     peak_K = np.maximum(P_FK.max(axis=0), 1e-300)
     for pitch in sorted(set(pitches)):
-        columns = [k for k, other in enumerate(pitches) if other == pitch]  # several in a group of instruments
+        columns = [k for k, other in enumerate(pitches) if other == pitch]  # several for a group of instruments
         P_F = (P_FK[:, columns] / peak_K[columns]).max(axis=1)
         strongest_R = np.array([P_F[first:stop].max() for first, stop in zip(first_R, stop_R)])
         level_RC[:, pitch - keys[0]] = 10 * np.log10(np.maximum(strongest_R, 1e-30))
@@ -102,7 +110,7 @@ def _picture(dictionary: NoteDictionary, own: str, pitches: tuple[int, ...]) -> 
 
 
 def _keyboard(axes: Any, patches: Any, keys: Any, present: set[int]) -> None:
-    """Draw a key under every column, and name the Cs."""
+    """Draw a key under every column, and label the Cs."""
     for key in keys.tolist():
         alpha = 1.0 if key in present else 0.25
         axes.add_patch(patches.Rectangle((key - 0.47, 0.0), 0.94, 1.0, color="#d9d5cf", lw=0, alpha=alpha))

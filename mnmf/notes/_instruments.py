@@ -1,4 +1,7 @@
-"""What people call instruments and pitches: in labels, in file names and in RWC's codes."""
+"""Names of instruments and pitches as people write them: in labels, in file names and in the codes of RWC.
+
+Which notes an instrument has in a dictionary does not live here.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from mnmf.errors import ArgumentError
 
 __all__ = ["LOWEST", "RWC_CODES", "find_instrument", "known_instrument", "name_problem", "parse_pitch", "pitch_name"]
 
-LONGEST = 100  # letters of an instrument's name
+LONGEST = 100  # characters of the name of an instrument
 
 # Other words for an instrument, apart from its own name, plurals and numbers.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -74,7 +77,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "marimba": (),
 }
 
-# Words for more than one instrument: then the notes of all of them.
+# Words for more than one instrument, which stand for the notes of all of them.
 VOICES = ("soprano", "alto", "tenor", "baritone", "bass voice", "choir")
 GROUPS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
@@ -83,11 +86,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("voice", "vocal", "vox", "singer", "vocalist"), VOICES),
 }
-# Where a dictionary has no soloist of a voice, its choir stands in; two of the words mean a saxophone as well.
+# If a dictionary has no soloist for a voice, its choir stands in; "alto" and "tenor" may also mean a saxophone.
 STAND_INS = {"soprano": ("choir",), "baritone": ("choir",), "bass voice": ("choir",)}
 BETWEEN = {"alto": ("alto saxophone", "choir"), "tenor": ("tenor saxophone", "choir")}
 
-# The two letters of an RWC file name (RWC-MDB-I-2001) that name the instrument; BS is also a voice, by its number.
+# The two letters for the instrument in a file name of RWC (RWC-MDB-I-2001).  BS also stands for bass voice, if the
+# number before it is that of a voice.
 RWC_CODES = {
     "PF": "piano",
     "EP": "electric piano",
@@ -127,7 +131,7 @@ RWC_CODES = {
     "BT": "baritone",
 }
 
-# Where the range of an instrument begins, for files of successive notes that do not say.
+# The lowest note of an instrument, with which a file of successive notes begins if nothing else is said.
 LOWEST = {
     "piano": 21,
     "electric piano": 28,
@@ -167,7 +171,7 @@ def parse_pitch(text: str) -> int:
     Raises
     ------
     ArgumentError
-        The text is neither, or beyond MIDI's 0 to 127.
+        The text is not a pitch, or it is outside the range of MIDI, 0 to 127.
     """
     word = text.strip()
     number = -1
@@ -196,7 +200,7 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 def name_problem(name: str) -> str:
-    """Return what keeps `name` from being the name of an instrument, as in "has no letters"; nothing if it is fine."""
+    """Return why `name` cannot be the name of an instrument, as in "has no letters"; an empty string if it can."""
     if len(name) > LONGEST:
         return f"is longer than {LONGEST} characters"
     if not name.isprintable():
@@ -207,7 +211,7 @@ def name_problem(name: str) -> str:
 
 
 def known_instrument(name: str) -> str | None:
-    """Return the usual name of the instrument that `name` speaks of, None if it is none or more than one."""
+    """Return the usual name of the instrument that `name` means, None if it means none or more than one."""
     found = _matches(name, _vocabulary(tuple(ALIASES)))
     meant = {instrument for choice in found for instrument in choice}
     return meant.pop() if len(meant) == 1 else None
@@ -224,7 +228,7 @@ def find_instrument(name: str, instruments: Sequence[str]) -> tuple[str, ...]:
     if name in instruments:
         return (name,)
     alike = [own for own in instruments if words_of(name) and words_of(own) == words_of(name)]
-    # "kazoo 1" and "kazoo 2" have the same words.
+    # Numbers are not words: "kazoo 1" and "kazoo 2" have the same ones, so the whole name is compared as well.
     exact = [own for own in alike if own == " ".join(name.casefold().split())] or alike
     if len(exact) > 1:
         raise ArgumentError(f"{name!r} could be {_list(exact, 'or')}; say which")
@@ -237,7 +241,7 @@ def find_instrument(name: str, instruments: Sequence[str]) -> tuple[str, ...]:
         begun = {own for own in instruments if len(word) >= 3 and "".join(words_of(own)).startswith(word)}
         found = {(own,) for own in begun}
     if len(found) > 1:
-        # "alto saxophone or choir" of a word that stands alone; two instruments in one name are no better.
+        # For example "violin and viola": which of the two is meant cannot be known.
         named = sorted({own for choice in found for own in choice if own in instruments})
         if len(named) > 1:
             raise ArgumentError(f"{name!r} could be {_list(named, 'or')}; say which")
@@ -272,7 +276,7 @@ def _list(names: Sequence[str], joint: str) -> str:
 
 
 def _vocabulary(instruments: Sequence[str]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Return what each phrase means, phrases being tuples of words."""
+    """Return the instruments that each phrase means; a phrase is a tuple of words."""
     meaning: dict[tuple[str, ...], tuple[str, ...]] = {}
     for phrase, group in GROUPS.items():
         meaning[words_of(phrase)] = group
@@ -284,7 +288,7 @@ def _vocabulary(instruments: Sequence[str]) -> dict[tuple[str, ...], tuple[str, 
 
 
 def _matches(name: str, meaning: dict[tuple[str, ...], tuple[str, ...]]) -> set[tuple[str, ...]]:
-    """Return what the phrases within `name` mean; a phrase within a longer one does not count."""
+    """Return what the phrases in `name` mean; a phrase that is part of a longer one does not count."""
     words = words_of(name)
     spans: dict[tuple[int, int], tuple[str, ...]] = {}
     for first in range(len(words)):

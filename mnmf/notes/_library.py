@@ -1,7 +1,8 @@
 """Folders of isolated notes: which file, and which part of it, is which note of which instrument.
 
-Three layouts are read, and may be mixed: a file a note, with the pitch in its name; long files of successive notes with
-silence between them, as in the RWC Musical Instrument Sound Database; and a table of either.
+Three layouts are read, and may be mixed: one file for each note, with the pitch in its name; long files of successive
+notes with silence between them, as in the RWC Musical Instrument Sound Database; and a table of either.  What is
+learned from the notes does not live here.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ DYNAMICS = re.compile(r"p{1,4}|mp|mf|f{1,4}|fp|sfz", re.IGNORECASE)
 RANGE = re.compile(rf"(?<![A-Za-z0-9])({PITCH.pattern})({PITCH.pattern})(?![A-Za-z0-9])")
 NAMED = re.compile(rf"(?<![A-Za-z0-9])({PITCH.pattern})(?![A-Za-z0-9])")
 NUMBERED = re.compile(r"(?<![A-Za-z0-9])(\d{2,3})(?![A-Za-z0-9])")
-LOWEST_NUMBER = 21  # of a pitch in a file name: smaller numbers count files
+LOWEST_NUMBER = 21  # the lowest MIDI number in a file name that is a pitch: smaller numbers count files
 
-FRAME = 0.01  # seconds over which loudness is taken
-SILENT_DB = -50.0  # against the loudest frame of the file
-SHORTEST = 0.1  # seconds of a note
-GAP = 0.15  # seconds of silence between two notes
+FRAME = 0.01  # seconds over which loudness is measured
+SILENT_DB = -50.0  # relative to the loudest frame of the file: what is fainter is silence
+SHORTEST = 0.1  # seconds: a shorter sound is not a note
+GAP = 0.15  # seconds: a shorter silence does not end a note
 
 
 @dataclass(frozen=True)
 class Note:
-    """One isolated note: seconds `start` to `stop` (None: the end) of a file."""
+    """One isolated note: the seconds from `start` to `stop`, or to the end for None, of a file."""
 
     path: Path
     instrument: str
@@ -69,7 +70,7 @@ def find_notes(
     styles: Collection[str] | None = None,
     dynamics: Collection[str] | None = None,
 ) -> Iterator[tuple[float, list[Note]]]:
-    """Yield the notes of a library, some at a time, with how much of it has been looked through, 0 to 1."""
+    """Yield the notes of a library, file by file, each time with the fraction of the files that was read, 0 to 1."""
     root = Path(folder)
     if not root.is_dir():
         raise ArgumentError(f"{root}: is no folder; give the folder of the notes")
@@ -77,7 +78,7 @@ def find_notes(
         instrument = _named(instrument, "instrument")
     if index is not None:
         if lowest is not None:
-            raise ArgumentError("a table says the pitch of every note; leave out --lowest or --index")
+            raise ArgumentError("the table has the pitch of every note; leave out --lowest or --index")
         yield 1.0, list(_from_table(root, Path(index), instrument, styles, dynamics))
         return
     paths = _audio_in(root)
@@ -94,7 +95,7 @@ def find_notes(
 
 
 def recordings(folder: AnyPath, index: AnyPath | None = None) -> list[Path]:
-    """Return all files that learning from `folder` may read, and the table."""
+    """Return all files that may be read to learn from `folder`, the table among them."""
     paths = _audio_in(Path(folder))
     if index is not None:
         named = {Path(folder) / row.get("file", "") for _, row in _rows(Path(index))}
@@ -107,7 +108,7 @@ def _audio_in(root: Path) -> list[Path]:
 
 
 def read_note(note: Note) -> tuple[Array, int]:
-    """Return the samples of a note, float64, of its loudest channel, and the sample rate."""
+    """Return the loudest channel of a note, float64, and the sample rate."""
     try:
         with sf.SoundFile(note.path) as file:
             rate = int(file.samplerate)
@@ -172,7 +173,7 @@ def _from_name(
 
 
 def _pitch_in(stem: str) -> int | None:
-    """Return the pitch a file name ends on, None if it has none."""
+    """Return the last pitch in a file name, None if it has none."""
     if named := NAMED.findall(stem):
         return parse_pitch(named[-1][0])
     numbers = [int(word) for word in NUMBERED.findall(stem)]
@@ -181,7 +182,7 @@ def _pitch_in(stem: str) -> int | None:
 
 
 def _instrument_in(root: Path, path: Path) -> str:
-    """Return the instrument that a file's name or else its folders name."""
+    """Return the instrument in the name of a file or, if there is none, in those of its folders."""
     stem = NAMED.sub(" ", path.stem)
     folders = [parent.name for parent in path.parents if parent == root or root in parent.parents]
     for text in (stem, *folders):
@@ -195,7 +196,7 @@ def _instrument_in(root: Path, path: Path) -> str:
 
 
 def _named(name: str, what: str) -> str:
-    """Return how a dictionary calls an instrument; `what` opens the message if it cannot be called that."""
+    """Return the name that a dictionary uses for an instrument; `what` begins the message if it cannot have one."""
     if problem := name_problem(" ".join(name.split())):
         raise ArgumentError(f"{what} {name[:40]!r} {problem}; give it a name like alto flute")
     return known_instrument(name) or " ".join(name.casefold().split())
@@ -206,7 +207,7 @@ def _wanted(value: str, chosen: Collection[str] | None) -> bool:
 
 
 def _successive(path: Path, instrument: str, lowest: int | None) -> list[Note]:
-    """Return the notes of a file that has one after another, in semitones from `lowest` up."""
+    """Return the notes of a file that has them one after another, going up in semitones from `lowest`."""
     if lowest is None:
         lowest = LOWEST.get(instrument)
     if lowest is None:
@@ -226,7 +227,7 @@ def _successive(path: Path, instrument: str, lowest: int | None) -> list[Note]:
 
 
 def sounding(path: Path) -> list[tuple[float, float]]:
-    """Return start and stop, in seconds, of each note of a file in which silence separates them."""
+    """Return start and stop in seconds of each note in a file, where silence separates them."""
     levels = []
     try:
         with sf.SoundFile(path) as file:
@@ -290,7 +291,7 @@ def _from_table(
 
 
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the lines of a table with their numbers; headings are lower case."""
+    """Yield the rows of a table with the numbers of their lines; headings become lower case."""
     try:
         rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -1,6 +1,7 @@
-"""Priors that know nothing of the musicians: the starts of the literature, to compare with.
+"""Priors without any knowledge of the musicians: the starts of the literature, to compare with.
 
-Neither says which source is whose: `mnmf.models.assign_spots` finds out after the fit.
+With neither of them is it known which fitted source belongs to which spot: `mnmf.models.assign_spots` finds out after
+the fit.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ def circular(
     leak: float = 1e-2,
     rng: np.random.Generator | int | None = 0,
 ) -> Prior:
-    """Start FastMNMF2 blindly, the sources dealt out to the microphones in turn (Sekiguchi et al. 2020).
+    """Start FastMNMF2 blindly, with each microphone given to a source in turn (Sekiguchi et al. 2020).
 
-    Q is the identity; ``g_nm`` is 1 where ``m mod N = n`` and `leak` elsewhere, rows then summing to 1; W and H are
-    random, uniform, scaled so that the model expects the mean power of the mixture.
+    Q is the identity.  ``g_nm`` is 1 where ``m mod N = n`` and `leak` elsewhere, then scaled so that rows sum to 1.  W
+    and H are random, uniform, and scaled so that the power of the model is on average that of the mixture.
 
     Parameters
     ----------
     X_FTM : complex, shape (F, T, M)
         Spectrogram of the mixture.
     n_sources : int
-        Number of sources N; with more of them than microphones the surplus ones start alike everywhere, and the model
-        wants bases that are held.
+        Number of sources N.  If there are more than microphones, the surplus ones start with the same G at all of them,
+        and the model needs bases that are held.
     n_components : int
         Bases per source, K.
     leak : float
@@ -48,12 +49,22 @@ def circular(
     Returns
     -------
     Prior
-        With `W`, `H`, `G` and `Q`, and no spots.
+        With `W`, float64 (N, F, K), `H`, float64 (N, K, T), `G`, float64 (N, M), and `Q`, complex128 (F, M, M), but no
+        spots.
 
     Raises
     ------
     ArgumentError
-        No spectrogram, or a number out of range.
+        `X_FTM` is not a spectrogram, or a number is out of range.
+
+    Examples
+    --------
+    >>> X_FTM = np.ones((5, 8, 3), complex)
+    >>> prior = circular(X_FTM, n_sources=2, n_components=4)
+    >>> prior.W.shape, prior.H.shape, prior.spots
+    ((2, 5, 4), (2, 4, 8), None)
+    >>> prior.G.round(2).tolist()
+    [[0.5, 0.0, 0.5], [0.01, 0.98, 0.01]]
     """
     X_FTM = check_spectrogram(X_FTM)
     N, M = check_count("n_sources", n_sources), X_FTM.shape[2]
@@ -66,7 +77,7 @@ def circular(
 
 
 def random(X_FTM: Array, n_sources: int, n_components: int = 16, *, rng: np.random.Generator | int | None = 0) -> Prior:
-    """Start FastMNMF2 from nothing at all: as `circular`, but G is random as well, uniform, rows summing to 1.
+    """Start FastMNMF2 at random: as `circular`, but with a random G, uniform, whose rows sum to 1.
 
     Parameters
     ----------
@@ -78,23 +89,33 @@ def random(X_FTM: Array, n_sources: int, n_components: int = 16, *, rng: np.rand
     Returns
     -------
     Prior
-        With `W`, `H`, `G` and `Q`, and no spots.
+        As of `circular`.
 
     Raises
     ------
     ArgumentError
-        No spectrogram, or a number out of range.
+        `X_FTM` is not a spectrogram, or a number is out of range.
+
+    Examples
+    --------
+    >>> X_FTM = np.ones((5, 8, 3), complex)
+    >>> prior = random(X_FTM, n_sources=2, n_components=4, rng=1)
+    >>> prior.G.shape, prior.G.sum(axis=1).round(2).tolist()
+    ((2, 3), [1.0, 1.0])
     """
     X_FTM = check_spectrogram(X_FTM)
     N, M = check_count("n_sources", n_sources), X_FTM.shape[2]
     generator = check_rng(rng)
     W_NFK, H_NKT = _random_powers(X_FTM, N, n_components, generator)
-    G_NM = 1.0 - generator.random((N, M))  # never 0, which no update would leave
+    G_NM = 1.0 - generator.random((N, M))  # above 0, because multiplicative updates never raise a zero
     return Prior(W=W_NFK, H=H_NKT, G=G_NM / G_NM.sum(axis=1, keepdims=True), Q=_identity(X_FTM))
 
 
 def _random_powers(X_FTM: Array, n_sources: int, n_components: int, rng: Any) -> tuple[Array, Array]:
-    """Return W and H whose products sum to the power of the mixture: the mean of one is K/4 before it is scaled."""
+    """Return uniform W and H, scaled so that ``W @ H`` of all sources sums to the mean power of the mixture.
+
+    Unscaled, the mean of an entry of ``W @ H`` is K/4.
+    """
     F, T, M = X_FTM.shape
     K = check_count("n_components", n_components)
     generator = check_rng(rng)

@@ -1,11 +1,13 @@
-"""A prior from estimates of the sources, wherever they come from: a neural network, another tool, an earlier run.
+"""Priors from estimates of the sources, wherever they come from: a neural network, another tool, an earlier run.
 
-An estimator is anything that can be called with the take and gives a guess of each source (`Estimator`); `estimate`
-brings whatever it returns to one waveform a source, as its own spot heard it.  `estimate_shares` tells from those
-which part of what each spot heard belongs to its player, `estimate_trust` how far they are to be believed, and
-`priors.spot` and `priors.spot_activations` start from that.  Nothing else is taken from the estimates: their levels and
-whatever they add do not matter, nor is anything held to them.  Why the guided starts of "CLASS-net + FastMNMF2" did
-not help, and these do: docs/neural.md.
+An estimator is anything that can be called with a take and returns an estimate of each source (`Estimator`); `estimate`
+converts whatever it returns to one waveform for each source, as its own spot would hear it.  From those,
+`estimate_shares` finds which part of what each spot heard belongs to its player, and `estimate_trust` how reliable they
+are; `priors.spot` and `priors.spot_activations` start from both.  The levels of the estimates do not matter, whatever
+they contain that the spots did not hear is left out, and nothing is held to them.  docs/neural.md explains why the
+guided starts of "CLASS-net + FastMNMF2" did not help, and why these do.
+
+The estimators themselves, folders of files, commands and networks, are in `mnmf.estimators`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from mnmf.errors import ArgumentError, check_array, check_audio, check_count, ch
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._prior import Prior
-from mnmf.priors._spot import spot_panning
+from mnmf.priors._spot import power, spot_panning
 from mnmf.spots import Spots
 from mnmf.stft import STFT
 
@@ -30,30 +32,39 @@ __all__ = ["Estimator", "Mask", "estimate", "estimate_covariances", "estimate_sh
 Array = NDArray[Any]
 
 LENGTHS_ALIKE = 0.05  # of the take: by how much an estimate may be longer or shorter
-SILENT_END = 0.01  # of its peak: below this what an estimate has after the end of the take is no sound
+SILENT_END = 0.01  # of the peak of an estimate: what it has after the end of the take counts as silence below this
 ROUNDING = 1e-3  # by which a mask may exceed 1
 TINY = float(np.finfo(np.float32).tiny)
-BAND = 32  # frequencies whose power is summed to compare levels
+BAND = 32  # frequencies whose power is summed before levels are compared
 LEVEL_UPDATES = 100
-LATEST = 0.1  # seconds
-CLEARLY = 1.1
-CLEAN, GOOD = 0.05, 0.1  # parts of bleed and of error, see `estimate_trust`
-MUCH = 0.1  # part of bleed from which on shares are sharp
-BLOCK = 2**18  # samples that are compared at once
-SILENT = 1e-12  # of the strongest frequency: below this an estimate says nothing about a frequency
+LATEST = 0.1  # seconds by which an estimate may be early or late
+CLEARLY = 1.1  # how much more alike an estimate and its spot must be at another delay for it to be moved there
+CLEAN, GOOD = 0.05, 0.1  # the largest b₀ of `estimate_trust`, and the error at which it is half of that
+MUCH = 0.1  # part of bleed at which the default sharpness of shares is half-way between 1 and 2
+BLOCK = 2**18  # samples compared at once
+SILENT = 1e-12  # of the strongest frequency: with less energy than this nothing is learned about a frequency
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Which part of what its spot heard is a source, for networks that give masks.
+    """An estimate of a source as a mask: which part of what its own spot heard belongs to it.
 
     Parameters
     ----------
     values_FT : float, shape (F, T), 0 to 1
-        One value for each frequency and frame of ``STFT(window_length, hop)``; or of an analysis with frame t centred
-        at sample ``t·hop``, as torch and librosa have it, which makes ``L // hop + 1`` frames of L samples.
+        One value for each frequency and frame of ``STFT(window_length, hop)``; or of an analysis whose frame t is
+        centred at sample ``t·hop``, as in torch and librosa, which has ``L // hop + 1`` frames for L samples.
     window_length, hop : int
-        In samples at the rate that the estimator was given.
+        In samples at the rate of the audio that the estimator was given.
+
+    Examples
+    --------
+    >>> x_LM = np.random.default_rng(0).standard_normal((64, 2))
+    >>> def silence(audio_LM, sample_rate):
+    ...     return {"violin": Mask(np.zeros((9, 64 // 8 + 1)), window_length=16, hop=8)}
+    >>> y_LN, missing = estimate(silence, x_LM, 8000, ["violin", "cello"], [0, 1])
+    >>> float(abs(y_LN[:, 0]).max()), missing  # the spot itself stands in for the cello
+    (0.0, ('cello',))
     """
 
     values_FT: Array
@@ -62,10 +73,17 @@ class Mask:
 
 
 class Estimator(Protocol):
-    """What can guess the sources of a take."""
+    """What can estimate the sources of a take: any callable with these arguments and one of these results.
+
+    Examples
+    --------
+    >>> def quieter(audio_LM, sample_rate):
+    ...     return 0.5 * audio_LM  # one source at each microphone
+    >>> estimator: Estimator = quieter
+    """
 
     def __call__(self, audio_LM: Array, sample_rate: int) -> Mapping[str, Array | Mask] | Array:
-        """Return a guess of each source.
+        """Return an estimate of each source.
 
         Parameters
         ----------
@@ -77,9 +95,10 @@ class Estimator(Protocol):
         Returns
         -------
         mapping of str to (L,), (L, M) or Mask; or array of shape (L, M) or (M, N)
-            By the names of the sources: the sound of each at its own spot, or at every microphone, or a `Mask` of its
-            own spot.  Or what each microphone would hear of its own player alone, (L, M).  Or an interference matrix
-            Λ, how loud each source is at each microphone, (M, N), the sources in the session's order.
+            A mapping from the names of the sources to the sound of each at its own spot, or at every microphone, or to
+            a `Mask` of its own spot.  Or an array, (L, M), of what each microphone would hear of its own player alone.
+            Or an interference matrix Λ, (M, N): how loud each source, in the order of the session, is at each
+            microphone.
         """
 
 
@@ -90,63 +109,72 @@ def estimate(
     sources: Sequence[str],
     spots: Sequence[int | Sequence[int]],
 ) -> tuple[Array, tuple[str, ...]]:
-    """Call an estimator, and return its guesses as each source's own spot would hear them.
+    """Call an estimator, and return its estimates as the own spot of each source would hear them.
 
     Parameters
     ----------
     estimator : Estimator
+        Called once, with `x_LM` as float32 and the sample rate.
     x_LM : float, shape (L, M)
         The take.
     sample_rate : int
         In Hz.
     sources : sequence of str
+        Names of the sources.
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
 
     Returns
     -------
     y_LN : float32, shape (L, N)
-        A guess that is a little shorter than the take ends with silence, a longer one is cut; one that comes early or
-        late by up to a tenth of a second is brought into time.
+        The estimates.  One that is up to 5 % shorter than the take ends with silence, and one that is longer is cut.
+        One that is early or late by up to a tenth of a second is moved into time.
     missing : tuple of str
-        Sources of which the estimator says nothing; for these the spot itself is their guess.
+        Sources without an estimate; in `y_LN` the signal of the spot stands in for them.
 
     Raises
     ------
     ArgumentError
-        What the estimator returned is nothing of the above, or it names none of the sources.
+        What the estimator returned is none of the results of `Estimator`, or names none of the sources; or the spots do
+        not fit the sources and microphones.
+
+    Examples
+    --------
+    >>> x_LM = np.random.default_rng(0).standard_normal((64, 2))
+    >>> def network(audio_LM, sample_rate):
+    ...     return {"cello": 0.9 * audio_LM[:, 1]}
+    >>> y_LN, missing = estimate(network, x_LM, 8000, ["violin", "cello"], [0, 1])
+    >>> y_LN.shape, y_LN.dtype, missing
+    ((64, 2), dtype('float32'), ('violin',))
     """
     x_LM = check_audio(x_LM)
+    M = x_LM.shape[1]
     check_count("sample_rate", sample_rate)
-    all_spots = Spots(spots)
-    own = all_spots.references
-    if len(own) != len(sources) or max(own) >= x_LM.shape[1]:
-        raise ArgumentError(f"spots must name one of {x_LM.shape[1]} mics for each of {len(sources)} sources")
+    own = Spots(spots).check(M, len(sources)).references
     found = estimator(x_LM.astype(np.float32), sample_rate)
-    if not isinstance(found, Mapping) and np.ndim(found) == 2 and len(found) > x_LM.shape[1]:
-        if np.shape(found)[1] != x_LM.shape[1]:
+    if not isinstance(found, Mapping) and np.ndim(found) == 2 and len(found) > M:
+        if np.shape(found)[1] != M:
             raise ArgumentError(
-                f"an array of the estimator must have one channel for each of {x_LM.shape[1]} mics, got "
-                f"{np.shape(found)}; return a dict of the sources instead"
+                f"an array of the estimator must have one channel for each of {M} mics, got {np.shape(found)}; return "
+                "a dict of the sources instead"
             )
         found = dict.fromkeys(sources, found)
     if isinstance(found, Mapping):
         y_LN, missing = _from_mapping(found, x_LM, sources, own)
         return _in_time(y_LN, x_LM, own, sample_rate), missing
-    gains_MN = check_array(
-        "the interference matrix", found, (x_LM.shape[1], len(own)), "(mics, sources)", nonnegative=True
-    )
+    gains_MN = check_array("the interference matrix", found, (M, len(own)), "(mics, sources)", nonnegative=True)
     return _unmixed(gains_MN, x_LM, own), ()
 
 
 def estimate_shares(
     X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float | None = None
 ) -> NDArray[np.float32]:
-    """Return which part of what each spot heard is its own player, judging by estimates of the players.
+    """Return which part of what each spot heard belongs to its own player, according to estimates of the players.
 
-    ``s_n = P_n^p / Σ_r P_r^p`` with p the `sharpness` and ``P_n = c_nn |E_n|²``.  The levels c bring each estimate to
-    the loudness its source has at its own spot: ``Σ_r c_nr |E_r|²``, c ≥ 0, comes nearest to what spot n heard
-    (Kullback-Leibler).  So it does not matter whether a tool keeps levels, normalises its stems or changes a polarity.
+    ``s_n = P_n^p / Σ_r P_r^p`` with p the `sharpness` and ``P_n = c_nn |E_n|²``.  The levels c make each estimate as
+    loud as its source is at its own spot: they are the ``c ≥ 0`` for which ``Σ_r c_nr |E_r|²`` is nearest to what spot
+    n heard (Kullback-Leibler).  So it does not matter whether a tool keeps levels, normalises what it returns or
+    inverts a polarity.
 
     Parameters
     ----------
@@ -157,8 +185,9 @@ def estimate_shares(
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
     sharpness : float, optional
-        1 gives a Wiener gain; the greater, the more the strongest takes all.  If not given, from 1 beside nearly clean
-        spots to 2 beside spots full of bleed, as is best by trial.
+        1 gives the gain of a Wiener filter; the greater it is, the more of each point goes to the strongest source.  By
+        default between 1, for spots with hardly any bleed, and 2, for spots with much bleed: the values that gave the
+        best separation in experiments.
 
     Returns
     -------
@@ -168,11 +197,19 @@ def estimate_shares(
     Raises
     ------
     ArgumentError
-        Shapes that do not fit together, a spot that is not among the microphones, or two sources that share one.
+        Shapes that do not fit together, or a microphone that does not exist or is the spot of two sources.
+
+    Examples
+    --------
+    Where two sources are equally loud at their own spots, each has half, however loud its estimate is:
+
+    >>> X_FTM = np.ones((1, 4, 2), complex)
+    >>> estimate_shares(X_FTM, X_FTM * [1.0, 1000.0], spots=[0, 1])[:, 0, 0].round(2).tolist()
+    [0.5, 0.5]
     """
     X_FTM, P_NFT, own = _checked(X_FTM, E_FTN, spots)
     if sharpness is None:
-        sharpness = 1.0 + float(np.mean(_spilt(_bleed(X_FTM, own), MUCH)))
+        sharpness = 1.0 + float(np.mean(_from_0_to_1(_bleed(X_FTM, own), MUCH)))
     check_number("sharpness", sharpness, 0.1, 100.0)
     for n, level in enumerate(_levels(X_FTM, P_NFT, own)):
         P_NFT[n] *= np.float32(level)
@@ -184,14 +221,18 @@ def estimate_shares(
 
 
 def estimate_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[int]]) -> NDArray[np.float64]:
-    """Return how far estimates are to be believed beside what the spots themselves hear.
+    """Return how far to believe estimates, compared with what the spots themselves hear.
 
-    ``b⁶ / (b⁶ + b₀⁶ (1 + e²))``, with b the part of the others in the power of a spot, as `spot_panning` tells it,
-    and e the power of the errors of the estimate, over that of the source.  The start from a spot full of bleed is
-    worse than the start from even poor estimates, and that from a nearly clean spot better than that from fairly good
-    ones; between them lies ``b₀ = 0.05 e / (e + 0.1)``, found by trial.  Bleed or error is what the estimate does not
-    have in common with the spot, ``min_c Σ |x - cE|² / Σ |x|² = 1 - (1 - b) / (1 + e)``, which tells e.  An estimate
-    that has more than half in common with another source's counts less, and nothing if the two are one sound.
+    ``b⁶ / (b⁶ + b₀⁶ (1 + e²))``, with b the part of the power of a spot that is bleed, found by `spot_panning`, and e
+    the power of the errors of the estimate relative to that of the source.  A start from a spot full of bleed is worse
+    than a start from even poor estimates, and a start from a nearly clean spot is better than one from fairly good
+    estimates.  Between the two lies ``b₀ = 0.05 e / (e + 0.1)``, found by experiment.
+
+    e follows from what estimate and spot have in common: bleed and errors are what they have not, so
+    ``min_c Σ |x − cE|² / Σ |x|² = 1 − (1 − b) / (1 + e)``.
+
+    The trust in an estimate that has more than half of its power in common with that of another source is reduced, down
+    to 0 if the two are the same sound.
 
     Parameters
     ----------
@@ -209,6 +250,18 @@ def estimate_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[in
     ------
     ArgumentError
         As `estimate_shares`.
+
+    Examples
+    --------
+    Correct estimates of two sources that take turns, and estimates that are both the sum of the microphones:
+
+    >>> E_FTN = np.array([[[1.0, 0.0], [0.0, 1.0]]]) + 0j
+    >>> X_FTM = E_FTN @ [[1.0, 0.5], [0.5, 1.0]]
+    >>> estimate_trust(X_FTM, E_FTN, spots=[0, 1]).round(2).tolist()
+    [1.0, 1.0]
+    >>> alike_FTN = np.repeat(X_FTM.sum(axis=2, keepdims=True), 2, axis=2)
+    >>> estimate_trust(X_FTM, alike_FTN, spots=[0, 1]).round(2).tolist()
+    [0.0, 0.0]
     """
     X_FTM, _, own = _checked(X_FTM, E_FTN, spots)
     bleed_N = _bleed(X_FTM, own)
@@ -216,24 +269,24 @@ def estimate_trust(X_FTM: Array, E_FTN: Array, spots: Sequence[int | Sequence[in
     trust_N = np.zeros(len(own))
     for n, m in enumerate(own):
         x_FT, e_FT = X_FTM[..., m], E_FTN[..., n]
-        energy, guess = float(np.sum(_power(x_FT), dtype=np.float64)), float(np.sum(_power(e_FT), dtype=np.float64))
-        if energy > 0 and guess > 0 and bleed_N[n] > 0:
-            common = abs(np.sum(x_FT * np.conj(e_FT), dtype=np.complex128)) ** 2 / (energy * guess)
+        energy, estimated = (float(np.sum(power(z_FT), dtype=np.float64)) for z_FT in (x_FT, e_FT))
+        if energy > 0 and estimated > 0 and bleed_N[n] > 0:
+            common = abs(np.sum(x_FT * np.conj(e_FT), dtype=np.complex128)) ** 2 / (energy * estimated)
             error = max((1 - bleed_N[n]) / max(common, TINY) - 1, 0.0)
             between = CLEAN * error / (error + GOOD)
-            trust_N[n] = _spilt(bleed_N[n], between * (1 + error**2) ** (1 / 6))
+            trust_N[n] = _from_0_to_1(bleed_N[n], between * (1 + error**2) ** (1 / 6))
     return trust_N * np.minimum(2 * (1 - _alike(E_FTN)), 1.0)
 
 
 def _at_unit_level(E_FTN: Array) -> Array:
-    """Return estimates whose powers are numbers, of whatever level they were; a power of two changes nothing else."""
+    """Return estimates scaled so that no power overflows or vanishes, by powers of two, which round nothing."""
     largest_N = np.abs(E_FTN).max(axis=(0, 1)).astype(np.float64)
     levels_N = np.ldexp(1.0, -np.frexp(np.where(largest_N > 0, largest_N, 1.0))[1])
     return np.asarray(E_FTN * levels_N.astype(E_FTN.real.dtype))
 
 
 def _alike(E_FTN: Array) -> NDArray[np.float64]:
-    """Return which part of its power each estimate has in common with the one that is most like it."""
+    """Return which part of its power each estimate has in common with the most similar other one."""
     flat = E_FTN.reshape(-1, E_FTN.shape[2])
     gram_NN = np.square(np.abs(flat.conj().T @ flat).astype(np.float64))
     power_N = np.sqrt(np.diag(gram_NN))
@@ -242,14 +295,14 @@ def _alike(E_FTN: Array) -> NDArray[np.float64]:
     return np.asarray(np.minimum(alike_NN.max(axis=1), 1.0))
 
 
-def _spilt(bleed: Any, between: float) -> Any:
-    """Return 0 for much less bleed than `between`, 1 for much more."""
+def _from_0_to_1(bleed: Any, between: float) -> Any:
+    """Return a number close to 0 for much less bleed than `between`, and close to 1 for much more."""
     return bleed**6 / np.maximum(bleed**6 + between**6, TINY)
 
 
 def _bleed(X_FTM: Array, own: Sequence[int]) -> NDArray[np.float64]:
-    """Return which part of the power of each spot is of the other spots' sources."""
-    power_N = np.array([np.sum(_power(X_FTM[..., m]), dtype=np.float64) for m in own])
+    """Return which part of the power of each spot comes from the sources of the other spots."""
+    power_N = np.array([np.sum(power(X_FTM[..., m]), dtype=np.float64) for m in own])
     gains_NN = np.square(np.asarray(spot_panning(X_FTM, own).G)[:, own])
     heard_N = power_N @ gains_NN - power_N * np.diag(gains_NN)
     return np.asarray(np.minimum(heard_N / np.maximum(power_N, TINY), 1.0))
@@ -263,29 +316,38 @@ def estimate_covariances(
     sharpness: float = 2.0,
     exponent: float = 2.0,
 ) -> Prior:
-    """Learn the spatial covariance of each source from the mixture where an estimate says that it sounds alone.
+    """Learn the spatial covariance of each source from where, according to the estimates, it sounds alone.
 
-    As `solo_covariances`, with the share of `estimate_shares` to the fourth power for a weight: only where next to
-    nothing else sounds does the mixture show how one source reaches the microphones.
+    As `solo_covariances`, but over the whole mixture, weighted by the share of `estimate_shares` to the fourth power:
+    the mixture shows how a source reaches the microphones only where hardly anything else sounds.
 
     Parameters
     ----------
     X_FTM, E_FTN, spots
         As for `estimate_shares`.
     sharpness : float
-        As for `estimate_shares`; whatever the bleed is, only where a source sounds alone is of use here.
+        As for `estimate_shares`, but with a default that does not depend on the bleed.
     exponent : float
         As for `solo_covariances`.
 
     Returns
     -------
     Prior
-        With `R`, complex128 (N, F, M, M), 1 at the own spot, and `spots`.
+        With `R`, complex128 (N, F, M, M), 1 at a source's own spot, and `spots`.
 
     Raises
     ------
     ArgumentError
         As `estimate_shares`, or the exponent is neither 1 nor 2.
+
+    Examples
+    --------
+    Two sources that take turns, each heard at half its level by the other's microphone:
+
+    >>> E_FTN = np.array([[[1.0, 0.0], [0.0, 1.0]]]) + 0j
+    >>> X_FTM = E_FTN @ [[1.0, 0.5], [0.5, 1.0]]
+    >>> estimate_covariances(X_FTM, E_FTN, spots=[0, 1]).R[0, 0].real.round(2).tolist()
+    [[1.0, 0.5], [0.5, 0.25]]
     """
     if exponent not in (1, 2):
         raise ArgumentError(f"exponent must be 1 or 2, got {exponent!r}")
@@ -294,7 +356,7 @@ def estimate_covariances(
     X_FTM = np.ascontiguousarray(X_FTM)
     data_FTM = rooted(X_FTM) if exponent == 1 else X_FTM
     R_NFMM = np.empty((len(all_spots), len(X_FTM), X_FTM.shape[2], X_FTM.shape[2]), np.complex128)
-    for n, (own, *_) in enumerate(all_spots):
+    for n, own in enumerate(all_spots.references):
         a_FT = np.abs(X_FTM[..., own]).astype(np.float64) ** exponent
         weight_FT = a_FT * share_NFT[n] ** 4
         energy_F = np.sum(a_FT * weight_FT, axis=1)
@@ -315,23 +377,19 @@ def _checked(
     P_NFT = np.empty((len(own), F, T), np.float32)
     for n in range(len(own)):
         magnitude_FT = np.abs(E_FTN[..., n])
-        # Powers of single precision: scaled first, for the estimate may have any level.
+        # Scaled first, because in single precision the square of a very loud or faint estimate is out of range.
         P_NFT[n] = np.square(magnitude_FT / (magnitude_FT.max() or 1.0))
     return X_FTM, P_NFT, own
 
 
-def _power(x_FT: Array) -> Array:
-    return np.asarray(x_FT.real**2 + x_FT.imag**2)
-
-
 def _levels(X_FTM: Array, P_NFT: Array, own: Sequence[int]) -> list[float]:
-    """Return for each source the level of its estimate at its own spot, beside the others' levels there."""
+    """Return c_nn of `estimate_shares`: the level of each estimate at its own spot, fitted together with the others."""
     edges = np.arange(0, len(X_FTM), BAND)
     U_NP = np.stack([np.add.reduceat(P_FT, edges, axis=0).ravel() for P_FT in P_NFT]).astype(np.float64)
     audible = U_NP.sum(axis=1) > 0
     levels = []
     for n, m in enumerate(own):
-        V_P = np.add.reduceat(_power(X_FTM[..., m]), edges, axis=0).ravel().astype(np.float64)
+        V_P = np.add.reduceat(power(X_FTM[..., m]), edges, axis=0).ravel().astype(np.float64)
         if not audible[n] or not V_P.any():
             levels.append(0.0)
             continue
@@ -369,9 +427,9 @@ def _waveform(given: Array, x_LM: Array, own: int, source: str) -> Array:
     y = check_audio(given if np.ndim(given) == 2 else np.reshape(given, (-1, 1)), f"the estimate of {source!r}")
     if np.ndim(given) > 2:
         raise ArgumentError(f"the estimate of {source!r} must have shape (L,) or (L, M), got {np.shape(given)}")
-    # A channel for each microphone has the own spot among them; any other number is a tool's own, stereo as a rule.
+    # With one channel for each microphone, one of them is the spot; otherwise the channels are mostly stereo.
     y_L = y[:, own] if y.shape[1] == x_LM.shape[1] else y.mean(axis=1)
-    # Networks fill up their last block with silence.
+    # Networks pad their last block with silence, so only sound after the end of the take is a reason to refuse.
     after = np.max(np.abs(y_L[len(x_LM) :]), initial=0.0)
     longest = (1 + LENGTHS_ALIKE) * len(x_LM) if after > SILENT_END * np.max(np.abs(y_L)) else np.inf
     if not (1 - LENGTHS_ALIKE) * len(x_LM) <= len(y_L) <= longest:
@@ -384,12 +442,12 @@ def _waveform(given: Array, x_LM: Array, own: int, source: str) -> Array:
 
 
 def _in_time(y_LN: Array, x_LM: Array, own: Sequence[int], sample_rate: int) -> Array:
-    """Move each guess to where it is most like its spot: networks and codecs tend to come late."""
+    """Move each estimate to the time at which it is most similar to its spot: networks and codecs tend to delay it."""
     furthest = min(int(LATEST * sample_rate), len(x_LM) - 1)
     for n, m in enumerate(own):
         likeness = _likeness(x_LM[:, m].astype(np.float32), y_LN[:, n], furthest)
         lag = int(np.argmax(likeness)) - furthest
-        # Only if it is clearly more alike there: a tone is as like itself a period later.
+        # A tone is just as similar to itself a period later, so the similarity must be clearly greater.
         if likeness.max() > CLEARLY * likeness[furthest]:
             y_LN[:, n] = np.roll(y_LN[:, n], lag)
             y_LN[slice(lag) if lag > 0 else slice(lag, None), n] = 0.0
@@ -397,7 +455,7 @@ def _in_time(y_LN: Array, x_LM: Array, own: Sequence[int], sample_rate: int) -> 
 
 
 def _likeness(x_L: Array, y_L: Array, furthest: int) -> Array:
-    """Return |Σ x y| for y moved by -`furthest` to `furthest` samples, block by block for the sake of memory."""
+    """Return |Σ x y| for y moved by -`furthest` to `furthest` samples; block by block, to bound memory."""
     from scipy.signal import correlate
 
     padded = np.pad(y_L, furthest)
@@ -415,7 +473,7 @@ def _masked(mask: Mask, spot_L: Array, source: str) -> Array:
     values_FT = mask.values_FT
     centred = len(spot_L) // mask.hop + 1
     if np.shape(values_FT) == (F, centred) != (F, T):
-        lead = -(-mask.window_length // mask.hop) - 1  # frames of ours before the first sample
+        lead = -(-mask.window_length // mask.hop) - 1  # frames that `STFT` begins before the first sample
         shift = round(mask.window_length / (2 * mask.hop)) - lead
         values_FT = np.asarray(values_FT)[:, np.clip(np.arange(T) + shift, 0, centred - 1)]
     elif np.shape(values_FT) != (F, T):
@@ -427,12 +485,14 @@ def _masked(mask: Mask, spot_L: Array, source: str) -> Array:
 
 
 def _unmixed(gains_MN: Array, x_LM: Array, own: Sequence[int]) -> Array:
-    """Return what each spot would hear of its own source by levels: the powers that explain all mics make masks."""
+    """Return each source at its own spot, masked by the powers that, mixed by these gains, explain all microphones."""
     stft = STFT(2048)
     X_FTM = stft.analyse(x_LM)
     power_MN = np.square(gains_MN, dtype=np.float64)
     if np.linalg.matrix_rank(power_MN) < len(own):
-        raise ArgumentError("the interference matrix does not tell its sources apart; its columns must be independent")
+        raise ArgumentError(
+            "the columns of the interference matrix must be independent, or it does not tell the sources apart"
+        )
     V_FTM = np.square(np.abs(X_FTM), dtype=np.float64)
     P_FTN = np.maximum(V_FTM @ np.linalg.pinv(power_MN).T, 0.0)
     S_FTN = np.empty((*X_FTM.shape[:2], len(own)), X_FTM.dtype)

@@ -1,7 +1,8 @@
-"""A prior from a tape measure: where the microphones stand, where the musicians sit, and which way each mic points.
+"""A prior from coordinates: where the microphones stand, where the musicians sit, and where each microphone points.
 
-Only the direct sound is known this way, so it helps where that dominates: close microphones, dry rooms.  Equation
-numbers are those of "CLASS-net + FastMNMF2".
+Coordinates describe only the direct sound, so this prior helps where direct sound dominates: with close microphones and
+in dry rooms.  Reflections, and the simulation of rooms, do not live here.  Equation numbers are those of "CLASS-net +
+FastMNMF2".
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ __all__ = ["geometry", "speed_of_sound", "steering"]
 
 Array = NDArray[Any]
 
-CLOSEST_M = 0.01  # a mic and a player nearer than this are in one place
-DEAF = 1e-3  # of the front: a mic no more sensitive than this to its own player is no spot
+CLOSEST_M = 0.01  # metres; a microphone and a player nearer to each other count as at the same place
+DEAF = 1e-3  # relative to the front: a microphone this insensitive towards its own player is refused as its spot
 
 # U.S. Standard Atmosphere, 1976
 HEAT_RATIO = 1.4
@@ -46,34 +47,34 @@ def geometry(
     temperature: float = 20.0,
     ridge: float = 1e-3,
 ) -> Prior:
-    """Demix by coordinates: the direct sound of each player at each microphone, undone.
+    """Compute demixing matrices from coordinates: the inverse of how direct sound reaches the microphones.
 
     `steering` gives a column of A_f for each player, scaled to 1 at its own spot; ``Q = (AᴴA + ridge·I)⁻¹ Aᴴ``,
-    completed where there are more microphones than players (eq. 12).  Join it with what the spots hear:
-    ``priors.spot(X_FTM, prior.spots, prior.Q)``.
+    completed if there are more microphones than players (eq. 12).  To start a model, combine it with what the spots
+    hear: ``priors.spot(X_FTM, prior.spots, prior.Q)``.
 
     Parameters
     ----------
     mics_M3 : float, shape (M, 3)
-        Where the microphones are, x, y, z in metres, in the order of the channels.
+        Positions x, y, z of the microphones in metres, in the order of the channels.
     players_N3 : float, shape (N, 3)
-        Where the instruments are, at most as many as microphones.
+        Positions of the instruments in metres, at most as many as microphones.
     sample_rate : float
         In Hz.
     window_length : int
-        Samples in an analysis window, an even number, as `STFT` has it.
+        Samples in an analysis window, an even number, as for `STFT`.
     spots : sequence of int, or of sequences of int, optional
         For each player its own microphone(s), counted from 0, the reference spot first; by default the one that hears
         its direct sound loudest.
     patterns : str, float, or a sequence of them
-        Directivity of the microphones, one for all or one each: a name among `mnmf.simulate.PATTERNS`, or the number p
+        Directivity of the microphones, one for all or one each: a name in `mnmf.directivity.PATTERNS`, or the number p
         from 0 (figure of eight) over 0.5 (cardioid) to 1 (omni) of the gain ``p + (1 − p) cos(angle)``.
     aims_M3 : float, shape (M, 3), or a sequence of points, optional
-        The point each microphone is aimed at, in metres; None, or anything, for an omni.
+        The point each microphone is aimed at, in metres; it does not matter for an omni, which may have None.
     gains_M : float, shape (M,), optional
-        What the channels were multiplied by after the microphones, such as to bring them to equal loudness.
+        Factors by which the recorded channels were multiplied, for example to make them equally loud.
     temperature : float
-        Of the air, in °C.
+        Temperature of the air in °C.
     ridge : float
         Keeps Q bounded where two players reach the microphones alike, as at low frequencies.
 
@@ -85,8 +86,18 @@ def geometry(
     Raises
     ------
     ArgumentError
-        A shape or number is out of range, a microphone is where a player is, a pattern is unknown or lacks its aim, a
-        player sits where its own spot is deaf, or two players would share a spot.
+        An array has the wrong shape, a number is out of range, a microphone and a player are at the same place, a
+        pattern is unknown or lacks its aim, a player sits where its own spot is deaf, or two players share a spot.
+
+    Examples
+    --------
+    >>> mics_M3, players_N3 = [[0, 0, 1], [2, 0, 1]], [[0, 0.3, 1], [2, 0.3, 1]]
+    >>> prior = geometry(mics_M3, players_N3, sample_rate=16000, window_length=8, ridge=0.0)
+    >>> prior.spots
+    Spots((0,), (1,))
+    >>> A_FMN = steering(mics_M3, players_N3, [0, 2000, 4000, 6000, 8000])
+    >>> np.abs(prior.Q @ A_FMN / np.diagonal(A_FMN, axis1=1, axis2=2)[:, None])[1].round(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
     gains_MN, distances_MN = _direct(mics_M3, players_N3, patterns, aims_M3)
     M, N = distances_MN.shape
@@ -120,10 +131,10 @@ def steering(
     aims_M3: Sequence[Any] | Array | None = None,
     temperature: float = 20.0,
 ) -> Array:
-    """Return how each player's direct sound reaches each microphone, complex128 (F, M, N).
+    """Return how each player's direct sound reaches each microphone.
 
-    Spherical waves: ``a_fmn = gain · exp(−2πi f d/c) / d`` for a distance of d metres.  The gain is that of the
-    microphone's pattern in the player's direction; behind a figure of eight it is negative.
+    Spherical waves: ``a_fmn = gain · exp(−2πi f d/c) / d`` for a distance of d metres and the speed of sound c.  The
+    gain is that of the microphone's pattern in the player's direction; behind a figure of eight it is negative.
 
     Parameters
     ----------
@@ -132,10 +143,21 @@ def steering(
     frequencies_F : float, shape (F,)
         In Hz.
 
+    Returns
+    -------
+    complex128, shape (F, M, N)
+        Relative to an omni at 1 m.
+
     Raises
     ------
     ArgumentError
-        As `geometry`.
+        An array has the wrong shape, a number is out of range, a microphone and a player are at the same place, or a
+        pattern is unknown or lacks its aim.
+
+    Examples
+    --------
+    >>> steering([[0, 0, 0], [3, 0, 0]], [[1, 0, 0]], [0.0]).real.round(2).tolist()  # at distances of 1 m and 2 m
+    [[[1.0], [0.5]]]
     """
     gains_MN, distances_MN = _direct(mics_M3, players_N3, patterns, aims_M3)
     frequencies = check_array("frequencies_F", frequencies_F, (None,), "(F,)", nonnegative=True)
@@ -148,12 +170,17 @@ def speed_of_sound(temperature: float = 20.0) -> float:
     Parameters
     ----------
     temperature : float
-        In °C, −80 to 60.  Humidity, which adds 0.4 % at most at room temperature, is left out.
+        In °C, −80 to 60.  Humidity is left out; at room temperature it adds at most 0.4 %.
 
     Raises
     ------
     ArgumentError
-        A temperature that no musician would bear, such as one in kelvin.
+        The temperature is out of range, for example because it is in kelvin.
+
+    Examples
+    --------
+    >>> round(speed_of_sound(20.0), 1)
+    343.2
     """
     kelvin = check_number("temperature", temperature, -80.0, 60.0, " °C") + ICE_POINT
     return math.sqrt(HEAT_RATIO * GAS_CONSTANT * kelvin / MOLAR_MASS)
@@ -184,7 +211,7 @@ def _waves(gains_MN: Array, distances_MN: Array, frequencies_F: Array, speed: fl
 
 
 def _shares(patterns: Any, n_mics: int) -> Array:
-    """Return p of each microphone, its share of omni."""
+    """Return p of each microphone: which part of its pattern is omnidirectional."""
     one_for_all = isinstance(patterns, str | int | float | np.number)
     chosen = [patterns] * n_mics if one_for_all else list(patterns)
     if len(chosen) != n_mics:

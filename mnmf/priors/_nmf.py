@@ -1,4 +1,4 @@
-"""Single-channel NMF, by which bases are learned from passages of one source."""
+"""Single-channel NMF, with which priors learn the bases of one source; the models themselves do not use it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def nmf(
     """
     kind: Any = np.float32 if V_FT.dtype == np.float32 else np.float64
     mean = float(np.mean(V_FT, dtype=np.float64)) or 1.0
-    V_FT = np.ascontiguousarray(V_FT, kind) / kind(mean)  # around 1, single precision has room on both sides
+    V_FT = np.ascontiguousarray(V_FT, kind) / kind(mean)  # near 1, where single precision neither over- nor underflows
     F, T = V_FT.shape
     W_FK: Any = rng.uniform(0.5, 1.5, (F, n_components)).astype(kind)
     H_TK: Any = (rng.uniform(0.5, 1.5, (T, n_components)) / mean).astype(kind)

@@ -1,4 +1,4 @@
-"""The `Prior`: starting values for a model, and which of them stay as they are or near."""
+"""The `Prior`: starting values for a model, and which of them it holds or pulls towards their start."""
 
 from __future__ import annotations
 
@@ -26,29 +26,41 @@ class Prior:
     W : float, shape (N, F, K), optional
         Bases of the sources.
     H : float, shape (N, K, T), optional
-        Activations.
+        Activations of the bases.
     G : float, shape (N, M), optional
-        Spatial weights of FastMNMF2.
+        Spatial weights of the sources: one number for each microphone or, in FastMNMF2, for each row of Q.
     Q : complex, shape (F, M, M), optional
-        Joint diagonaliser, rows are demixing filters.
+        Joint diagonaliser; its rows are demixing filters.
     R : complex, shape (N, F, M, M), optional
         Spatial covariances, Hermitian positive semidefinite.
     spots : sequence of int or of sequences of int, optional
-        For each source the microphone(s) that are its own, counted from 0, the reference spot first.
+        For each source its own microphone(s), counted from 0, the reference spot first.
     held : set of str
         Names among W, H, G, Q, R that a model must not change.
     pulled : set of str
-        Names that a model may change, but pulls towards the values given here; FastMNMF2 knows how to for Q.
-
-    Notes
-    -----
-    ``a | b`` joins two priors.  Where both give a value the right one wins, and brings its own word on whether the
-    value is held or pulled; what only one of them gives, holds or pulls is kept.
+        Names that a model may change, but pulls towards the values given here.  Only FastMNMF2 can, and only for Q.
 
     Raises
     ------
     ArgumentError
-        `held` or `pulled` names something else, or a name is in both, or `spots` is not made of microphone numbers.
+        `held` or `pulled` contains another name, or a name is in both, or `spots` is not made of microphone numbers.
+
+    Notes
+    -----
+    ``a | b`` joins two priors.  Where both have a value, the result has that of b and holds or pulls it only if b does.
+    Everything that only one of them gives, holds or pulls is kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bases = Prior(W=np.ones((2, 5, 3)), spots=[0, 1]).hold("W")
+    >>> bases.n_sources, sorted(bases.held)
+    (2, ['W'])
+    >>> joined = bases | Prior(Q=np.tile(np.eye(2), (5, 1, 1))).pull("Q")
+    >>> sorted(joined.held), sorted(joined.pulled), joined.spots
+    (['W'], ['Q'], Spots((0,), (1,)))
+    >>> sorted((joined | Prior(W=np.zeros((2, 5, 3)))).held)  # b's W, which b does not hold
+    []
     """
 
     W: Array | None = None
@@ -56,7 +68,7 @@ class Prior:
     G: Array | None = None
     Q: Array | None = None
     R: Array | None = None
-    spots: Any = None  # Spots or None; the constructor takes any sequence that makes them
+    spots: Any = None  # Spots or None; typed loosely because the constructor also takes what Spots can be made of
     held: frozenset[str] = field(default_factory=frozenset)
     pulled: frozenset[str] = field(default_factory=frozenset)
 
@@ -82,16 +94,16 @@ class Prior:
         return replace(self, held=self.held | _names(names), pulled=self.pulled - _names(names))
 
     def pull(self, *names: str) -> Prior:
-        """Return this prior with the values called `names` free to be updated, but pulled towards these."""
+        """Return this prior with the values called `names` free to change, but pulled towards those given here."""
         return replace(self, held=self.held - _names(names), pulled=self.pulled | _names(names))
 
     def release(self, *names: str) -> Prior:
-        """Return this prior with the values called `names` free to be updated."""
+        """Return this prior with the values called `names` free to change, neither held nor pulled."""
         return replace(self, held=self.held - _names(names), pulled=self.pulled - _names(names))
 
     @property
     def n_sources(self) -> int | None:
-        """Number of sources N this prior speaks of, None if it does not say."""
+        """Number of sources N, None if no part of this prior says it."""
         for value in (self.W, self.H, self.G, self.R, self.spots):
             if value is not None:
                 return len(value)

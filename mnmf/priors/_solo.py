@@ -1,14 +1,15 @@
 """Priors from solo passages: the few seconds in which each musician plays alone.
 
-They show how a player reaches every microphone (`solo_covariances` for full-rank models, `solo` for demixing,
-`solo_panning` and `solo_mixing` where one level a microphone is all a model knows) and what the instrument sounds
-like (`solo_bases`).
-Cabañas-Molero et al. 2023, section 3.1.
+They show how the sound of a player reaches every microphone and what the instrument sounds like.  `solo_covariances`
+serves full-rank models, `solo` models that demix, `solo_panning` and `solo_mixing` models that know one level for each
+microphone; `solo_bases` learns the spectra (Cabañas-Molero et al. 2023, section 3.1).
+
+Which frames are a solo is not decided here: the passages are given, as the slices of frames that `STFT.frames` returns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,18 @@ from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior
-from mnmf.priors._spot import demixing_start
+from mnmf.priors._spot import demixing_start, relative_to_spot
 from mnmf.spots import Spots
 
-__all__ = ["Passages", "solo", "solo_bases", "solo_covariances", "solo_mixing", "solo_panning"]
+__all__ = ["Passages", "demixing", "solo", "solo_bases", "solo_covariances", "solo_mixing", "solo_panning"]
 
 Array = NDArray[Any]
 Passages = Sequence[slice | Sequence[slice]]
 
-SINGULAR = 1e6  # condition number of a demixing matrix
+SINGULAR = 1e6  # condition number from which on a demixing matrix is not used
+UNHEARD = 1e-3  # of what all microphones hear together: if its own spot hears less of a player, its solo is not used
 TINY = np.finfo(float).tiny
-SILENT = 1e-12  # of the strongest frequency: below this a solo says nothing about a frequency
+SILENT = 1e-12  # of the strongest frequency: with less energy than this a solo shows nothing about a frequency
 
 
 def solo_covariances(
@@ -42,40 +44,49 @@ def solo_covariances(
 ) -> Prior:
     """Learn the spatial covariance of each source from its solo passages.
 
-    The fixed point of eq. 8 in closed form: ``R_s = Σ_t a_t X_t / Σ_t a_t²``, with a the magnitude at the source's own
-    spot and X the observed covariance of eq. 3.  It is Hermitian and positive semidefinite as it stands, and 1 at the
-    own spot.  Silence and reverberant tails carry little weight in it, so a passage may well include them.
+    The fixed point of eq. 8 of Cabañas-Molero et al. 2023 has a closed form: ``R_s = Σ_t a_t X_t / Σ_t a_t²``, with a
+    the magnitude at the source's own spot and X the observed covariance of eq. 3.  The result is Hermitian and positive
+    semidefinite, and 1 at the own spot.  Silence and reverberant tails have little weight in it, so a passage may
+    include them.
 
-    With an `exponent` of 2 the covariance is that of the log-determinant divergence, ``X = xxᴴ``, and a the power: the
-    least-squares fit of ``a_t R`` to X_t all the same.
+    With an `exponent` of 2 the covariance is that of the log-determinant divergence: ``X = xxᴴ``, and a is the power at
+    the own spot.  R is the least-squares fit of ``a_t R`` to X_t in both cases.
 
     Parameters
     ----------
     X_FTM : complex, shape (F, T, M)
         Spectrogram in which the sources play alone one after another.
     passages : sequence of slices, or of sequences of slices
-        For each source the frames in which it plays alone; an empty sequence if it nowhere does.  Of such a source
-        nothing is known but its own spot, as if it were heard there only.
+        For each source the frames in which it plays alone, or an empty sequence if it never does.  The covariance of
+        such a source is that of a source which only its own spot hears.
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
     exponent : float
-        To which power of magnitudes the covariances belong: 1 for the Euclidean full-rank model, whose X has them on
-        its diagonal, 2 for the log-determinant one.
+        The power of magnitudes that the covariances belong to: 1 for the Euclidean full-rank model, whose X has
+        magnitudes on its diagonal, 2 for the log-determinant one.
     diffuse : float
-        Which part to keep, 0 to 1, of all eigenvalues but the largest: less than all of them says that the source
-        reaches the microphones on more constant ways than its solo shows.
+        Fraction, 0 to 1, of all eigenvalues but the largest that is kept.  Less than 1 assumes that the source
+        reaches the microphones in a more constant way than its solo shows.
 
     Returns
     -------
     Prior
-        With `R`, complex128 (N, F, M, M), and `spots`.  Where a solo has no energy at a frequency, R is 1 at the own
+        With `R`, complex128 (N, F, M, M), and `spots`.  At a frequency without energy in the solo, R is 1 at the own
         spot and 0 elsewhere.
 
     Raises
     ------
     ArgumentError
-        A passage is empty, or a spot is not among the microphones; or the exponent is neither 1 nor 2, or
-        `diffuse` not between 0 and 1.
+        A passage has no frame, a microphone does not exist, the exponent is neither 1 nor 2, or `diffuse` is not
+        between 0 and 1.
+
+    Examples
+    --------
+    One source, heard by microphone 1 at half the level of microphone 0 and in antiphase:
+
+    >>> X_FTM = np.array([[[1.0, -0.5], [2.0, -1.0], [0.0, 0.0]]]) + 0j
+    >>> solo_covariances(X_FTM, [slice(0, 3)], spots=[0], exponent=2).R[0, 0].real.round(2).tolist()
+    [[1.0, -0.5], [-0.5, 0.25]]
     """
     X_FTM = check_spectrogram(X_FTM)
     if exponent not in (1, 2):
@@ -85,18 +96,8 @@ def solo_covariances(
     solos, all_spots = _checked(X_FTM, passages, spots)
     F, _, M = X_FTM.shape
     R_NFMM = np.empty((len(solos), F, M, M), np.complex128)
-    for n, slices in enumerate(solos):
-        own = all_spots[n][0]
-        weighted_FMM = np.zeros((F, M, M), np.complex128)
-        energy_F = np.zeros(F)
-        for frames in slices:
-            solo_FTM = np.ascontiguousarray(X_FTM[:, frames])
-            a_FT = np.abs(solo_FTM[..., own]).astype(np.float64) ** exponent
-            weighted_FMM += weighted_covariances(rooted(solo_FTM) if exponent == 1 else solo_FTM, a_FT)
-            energy_F += np.sum(a_FT**2, axis=1)
-        floor = SILENT * energy_F.max() + TINY
-        weighted_FMM[:, own, own] += floor
-        R_NFMM[n] = weighted_FMM / (energy_F + floor)[:, None, None]
+    for n, own in enumerate(all_spots.references):
+        R_NFMM[n] = _covariance(X_FTM, solos[n], own, exponent)
     if diffuse < 1:
         a_NFM = _principal(R_NFMM)
         R_NFMM = diffuse * R_NFMM + (1 - diffuse) * a_NFM[..., :, None] * a_NFM[..., None, :].conj()
@@ -106,15 +107,15 @@ def solo_covariances(
 def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]], *, ridge: float = 1e-3) -> Prior:
     """Learn demixing matrices from solo passages.
 
-    Per frequency the covariance of a solo, ``Σ_t |x_s|² x xᴴ / Σ_t |x_s|⁴`` with s the own spot, has the relative
-    transfer function of the source as its principal eigenvector, scaled to 1 at the own spot.  With those as columns of
-    A, ``Q = (AᴴA + ridge·I)⁻¹ Aᴴ``; where there are more microphones than sources, rows that span the null space of Aᴴ
-    complete it (eq. 12 of "CLASS-net + FastMNMF2").
+    At each frequency the covariance of a solo, ``Σ_t |x_s|² x xᴴ / Σ_t |x_s|⁴`` with s the own spot, has the relative
+    transfer function of the source as its principal eigenvector, scaled to 1 at the own spot.  With these as the
+    columns of A, ``Q = (AᴴA + ridge·I)⁻¹ Aᴴ``.  If there are more microphones than sources, rows that span the null
+    space of Aᴴ complete Q (eq. 12 of "CLASS-net + FastMNMF2").
 
     Parameters
     ----------
     X_FTM, passages, spots
-        As for `solo_covariances`; at most as many sources as microphones, each with a reference spot of its own.
+        As for `solo_covariances`, with at most as many sources as microphones.
     ridge : float
         Keeps Q bounded where two players reach the microphones alike.
 
@@ -127,6 +128,16 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
     ------
     ArgumentError
         As `solo_covariances`, or there are more sources than microphones.
+
+    Examples
+    --------
+    Two sources play alone in turn, each heard at half its level by the other's microphone:
+
+    >>> turns_FTN = np.array([[[1.0, 0.0], [0.0, 1.0]]]) + 0j
+    >>> X_FTM = turns_FTN @ [[1.0, 0.5], [0.5, 1.0]]
+    >>> prior = solo(X_FTM, [slice(0, 1), slice(1, 2)], spots=[0, 1], ridge=0.0)
+    >>> np.abs(X_FTM @ prior.Q[0].T).round(2).tolist()
+    [[[1.0, 0.0], [0.0, 1.0]]]
     """
     X_FTM = check_spectrogram(X_FTM)
     solos, all_spots = _checked(X_FTM, passages, spots)
@@ -137,34 +148,39 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
             f"{N} sources on {M} microphones have no demixing matrix; use bases from their solos instead"
         )
     A_FMN = np.empty((F, M, N), np.complex128)
-    for n, slices in enumerate(solos):
-        own = all_spots[n][0]
-        R_FMM = np.zeros((F, M, M), np.complex128)
-        energy_F = np.zeros(F)
-        for frames in slices:
-            solo_FTM = np.ascontiguousarray(X_FTM[:, frames])
-            power_FT = np.abs(solo_FTM[..., own]).astype(np.float64) ** 2
-            R_FMM += weighted_covariances(solo_FTM, power_FT)
-            energy_F += np.sum(power_FT**2, axis=1)
-        floor = SILENT * energy_F.max() + TINY
-        R_FMM[:, own, own] += floor
-        a_FM = np.linalg.eigh(R_FMM / (energy_F + floor)[:, None, None])[1][..., -1]
+    for n, own in enumerate(all_spots.references):
+        a_FM = np.linalg.eigh(_covariance(X_FTM, solos[n], own, 2.0))[1][..., -1]
         reference_F = a_FM[:, own]
-        # A mic that does not hear the source where it should be loudest tells nothing: then only the own spot counts.
-        usable_F = np.abs(reference_F) > 1e-3
+        # A spot that hardly hears its own player, whom it should hear best, shows that something else was recorded.
+        usable_F = np.abs(reference_F) > UNHEARD
         A_FMN[:, :, n] = np.where(
             usable_F[:, None], a_FM / np.where(usable_F, reference_F, 1.0)[:, None], np.eye(M)[own][None]
         )
-    return Prior(Q=demixing(A_FMN, ridge, all_spots), spots=all_spots, pulled=frozenset("Q"))
+    return Prior(Q=demixing(A_FMN, ridge, all_spots), spots=all_spots).pull("Q")
+
+
+def _covariance(X_FTM: Array, passages: Sequence[slice], own: int, exponent: float) -> Array:
+    """Return ``Σ_t a_t X_t / Σ_t a_t²`` of one solo, complex128 (F, M, M), as in `solo_covariances`."""
+    F, _, M = X_FTM.shape
+    weighted_FMM = np.zeros((F, M, M), np.complex128)
+    energy_F = np.zeros(F)
+    for frames in passages:
+        solo_FTM = np.ascontiguousarray(X_FTM[:, frames])
+        a_FT = np.abs(solo_FTM[..., own]).astype(np.float64) ** exponent
+        weighted_FMM += weighted_covariances(rooted(solo_FTM) if exponent == 1 else solo_FTM, a_FT)
+        energy_F += np.sum(a_FT**2, axis=1)
+    floor = SILENT * energy_F.max() + TINY
+    weighted_FMM[:, own, own] += floor
+    return np.asarray(weighted_FMM / (energy_F + floor)[:, None, None])
 
 
 def demixing(A_FMN: Array, ridge: float, spots: Spots) -> Array:
-    """Return Q (F, M, M) whose first N rows undo the mixing `A_FMN` and whose others span the null space of Aᴴ.
+    """Return Q (F, M, M): its first N rows undo the mixing `A_FMN`, the others span the null space of Aᴴ.
 
-    Of all orthonormal bases of that space the one nearest to the remaining microphones is taken, in `Spots.order`: so
-    such a row is its microphone without the sources' direct sound, and means the same at all frequencies, as the
-    weights G, which no frequency has of its own, want it.  Where two players reach the microphones alike there is no
-    demixing, and each microphone stands for itself.
+    Of all orthonormal bases of that space the one nearest to the remaining microphones is taken, in `Spots.order`.  So
+    each such row is its microphone without the direct sound of the sources, and is so at all frequencies: this matters
+    because the weights G are the same at all of them.  At frequencies where Q would be singular, because two players
+    reach the microphones alike, each row is its microphone.
     """
     F, M, N = A_FMN.shape
     adjoint_FNM = np.conj(np.swapaxes(A_FMN, 1, 2))
@@ -192,8 +208,8 @@ def solo_bases(
 ) -> Prior:
     """Learn bases of each source from what its own spot hears in its solo passages.
 
-    Single-channel NMF of the magnitudes under the Kullback-Leibler divergence (β = 1).  They take the place of a
-    dictionary of notes where there is none; they know only the notes that were played.
+    Single-channel NMF of the magnitudes under the Kullback-Leibler divergence (β = 1).  They replace a dictionary of
+    notes if there is none, but contain only the notes that were played.
 
     Parameters
     ----------
@@ -204,8 +220,7 @@ def solo_bases(
     n_iterations : int
         Updates of the factorisation.
     exponent : float
-        The bases are learned of magnitudes to this power: 1 for the Euclidean full-rank model, 2 for FastMNMF2, whose
-        bases are powers.
+        W are bases of magnitudes to this power: 1 for the Euclidean full-rank model, 2 for FastMNMF2.
     rng : numpy.random.Generator or int
         Draws the start of the factorisation.
 
@@ -218,6 +233,14 @@ def solo_bases(
     ------
     ArgumentError
         As `solo_covariances`, or a number is not positive.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((5, 8, 2)) + 1j * rng.standard_normal((5, 8, 2))
+    >>> prior = solo_bases(X_FTM, [slice(0, 4), slice(4, 8)], spots=[0, 1], n_components=3)
+    >>> prior.W.shape, prior.W.sum(axis=1).round(2).tolist()
+    ((2, 5, 3), [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
     """
     X_FTM = check_spectrogram(X_FTM)
     solos, all_spots = _checked(X_FTM, passages, spots)
@@ -228,8 +251,8 @@ def solo_bases(
     check_count("n_iterations", n_iterations)
     generator = check_rng(rng)
     W_NFK = np.empty((len(solos), len(X_FTM), n_components))
-    for n, slices in enumerate(solos):
-        V_FT = np.concatenate([np.abs(X_FTM[:, frames, all_spots[n][0]]) for frames in slices], axis=1)
+    for n, own in enumerate(all_spots.references):
+        V_FT = np.concatenate([np.abs(X_FTM[:, frames, own]) for frames in solos[n]], axis=1)
         W_NFK[n], _ = nmf(V_FT**exponent, n_components, beta=1.0, n_iterations=n_iterations, rng=generator)
     return Prior(W=W_NFK, spots=all_spots)
 
@@ -250,41 +273,35 @@ def solo_panning(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequenc
     Returns
     -------
     Prior
-        With `G`, float64 (N, M), 1 at the own spot, and `spots`.  A solo without any energy at its own spot gives 1
-        there and 0 elsewhere.
+        With `G`, float64 (N, M), 1 at a source's own spot, and `spots`.  A solo without any energy at its own spot
+        gives 1 there and 0 elsewhere.
 
     Raises
     ------
     ArgumentError
-        As `solo_covariances`.
+        A passage has no frame, or a microphone does not exist.
+
+    Examples
+    --------
+    >>> X_FTM = np.array([[[1.0, -0.5], [2.0, -1.0]]]) + 0j
+    >>> solo_panning(X_FTM, [slice(0, 2)], spots=[0]).G.round(2).tolist()
+    [[1.0, 0.5]]
     """
-    X_FTM = check_spectrogram(X_FTM)
-    solos, all_spots = _checked(X_FTM, passages, spots)
-    G_NM = np.zeros((len(solos), X_FTM.shape[2]))
-    for n, slices in enumerate(solos):
-        energy_M = np.zeros(X_FTM.shape[2])
-        for frames in slices:
-            energy_M += np.sum(np.square(np.abs(X_FTM[:, frames]), dtype=np.float64), axis=(0, 1))
-        own = all_spots[n][0]
-        if energy_M[own] > 0:
-            G_NM[n] = np.sqrt(energy_M / energy_M[own])
-        G_NM[n, own] = 1.0
-    return Prior(G=G_NM, spots=all_spots)
 
+    def energies(x_FTM: Array, own: int) -> Array:
+        return np.asarray(np.sum(np.square(np.abs(x_FTM), dtype=np.float64), axis=(0, 1)))
 
-def _principal(R_NFMM: Array) -> Array:
-    """Return the principal eigenvector of each covariance, times the root of its eigenvalue, (N, F, M)."""
-    values, vectors = np.linalg.eigh(R_NFMM)
-    return np.asarray(vectors[..., -1] * np.sqrt(np.maximum(values[..., -1:], 0.0)))
+    relative_NM, all_spots = _relative_levels(X_FTM, passages, spots, energies)
+    return Prior(G=np.sqrt(relative_NM), spots=all_spots)
 
 
 def solo_mixing(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]]) -> Prior:
-    """Learn the gains by which each source is mixed into every microphone from its solo passages.
+    """Learn the gain with which each source is mixed into every microphone from its solo passages.
 
-    ``G_nm = Re Σ x_m x̄_s / Σ |x_s|²``, with s the own spot of n, and 0 where that is negative: the least-squares gain,
-    the Λ step of Rajesh R 2023 (see `models.TimeDomain`) where the source is known to be what its spot hears.  Of an
-    instantaneous mixture it is what `solo_panning` gives.  Where a source arrives late or reverberates it is less, no
-    more than what can be subtracted from a waveform.
+    ``G_nm = Re Σ x_m x̄_s / Σ |x_s|²``, with s the own spot of n, and 0 where that is negative.  It is the least-squares
+    gain, the Λ step of Rajesh R 2023 (see `models.TimeDomain`), if the source is what its own spot hears.  For an
+    instantaneous mixture it equals `solo_panning`.  Where a source arrives late or reverberates it is smaller, because
+    only what is in phase with the own spot can be subtracted from a waveform.
 
     Parameters
     ----------
@@ -294,27 +311,45 @@ def solo_mixing(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence
     Returns
     -------
     Prior
-        With `G`, float64 (N, M), 1 at the own spot, and `spots`.  A solo without any energy at its own spot gives 1
-        there and 0 elsewhere.
+        With `G`, float64 (N, M), 1 at a source's own spot, and `spots`.  A solo without any energy at its own spot
+        gives 1 there and 0 elsewhere.
 
     Raises
     ------
     ArgumentError
-        As `solo_covariances`.
+        A passage has no frame, or a microphone does not exist.
+
+    Examples
+    --------
+    >>> X_FTM = np.array([[[1.0, -0.5, 0.5], [2.0, -1.0, 1.0]]]) + 0j
+    >>> solo_mixing(X_FTM, [slice(0, 2)], spots=[0]).G.round(2).tolist()  # microphone 1 is in antiphase
+    [[1.0, 0.0, 0.5]]
     """
+
+    def products(x_FTM: Array, own: int) -> Array:
+        return np.asarray(np.sum((x_FTM * np.conj(x_FTM[..., [own]])).real, axis=(0, 1), dtype=np.float64))
+
+    relative_NM, all_spots = _relative_levels(X_FTM, passages, spots, products)
+    return Prior(G=np.maximum(relative_NM, 0.0), spots=all_spots)
+
+
+def _principal(R_NFMM: Array) -> Array:
+    """Return the principal eigenvector of each covariance, times the root of its eigenvalue, (N, F, M)."""
+    values, vectors = np.linalg.eigh(R_NFMM)
+    return np.asarray(vectors[..., -1] * np.sqrt(np.maximum(values[..., -1:], 0.0)))
+
+
+def _relative_levels(
+    X_FTM: Array, passages: Passages, spots: Sequence[Any], levels: Callable[[Array, int], Array]
+) -> tuple[Array, Spots]:
+    """Return `levels` (M,) of every solo, summed over its passages and relative to its own spot, (N, M)."""
     X_FTM = check_spectrogram(X_FTM)
     solos, all_spots = _checked(X_FTM, passages, spots)
-    G_NM = np.zeros((len(solos), X_FTM.shape[2]))
-    for n, slices in enumerate(solos):
-        own = all_spots[n][0]
-        product_M = np.zeros(X_FTM.shape[2])
-        for frames in slices:
-            x_FTM = X_FTM[:, frames]
-            product_M += np.sum((x_FTM * np.conj(x_FTM[..., [own]])).real, axis=(0, 1), dtype=np.float64)
-        if product_M[own] > 0:
-            G_NM[n] = np.maximum(product_M / product_M[own], 0.0)
-        G_NM[n, own] = 1.0
-    return Prior(G=G_NM, spots=all_spots)
+    level_NM = np.zeros((len(solos), X_FTM.shape[2]))
+    for n, own in enumerate(all_spots.references):
+        for frames in solos[n]:
+            level_NM[n] += levels(X_FTM[:, frames], own)
+    return relative_to_spot(level_NM, all_spots), all_spots
 
 
 def _checked(X_FTM: Array, passages: Passages, spots: Sequence[Any]) -> tuple[list[list[slice]], Spots]:

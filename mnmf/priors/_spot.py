@@ -1,8 +1,12 @@
-"""A prior from what each spot obviously hears best: where a source dominates its own channel."""
+"""Priors from the mixture alone: what each spot hears best is, as a rule, its own player.
+
+Here are also the pieces that other priors and models share with these: the part of each channel that belongs to its
+source, and the starts of Q and G that demix nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +17,16 @@ from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior
 from mnmf.spots import Spots
 
-__all__ = ["demixing_start", "spot", "spot_panning", "weight_start"]
+__all__ = [
+    "checked_start",
+    "demixing_start",
+    "dominated",
+    "power",
+    "relative_to_spot",
+    "spot",
+    "spot_panning",
+    "weight_start",
+]
 
 Array = NDArray[Any]
 
@@ -36,9 +49,9 @@ def spot(
 ) -> Prior:
     """Start FastMNMF2, or a model of magnitudes, from what each spot hears best.
 
-    With z = Qx, ``D_n = |z_n|⁴ / Σ_r |z_r|²`` is about the power of source n where it dominates its own channel, and
-    next to nothing where another one does.  NMF of ``D_n^(exponent/2)`` gives W and H; G is `leak` everywhere and 1
-    more at the own row, rows summing to 1.
+    With ``z = Qx``, ``D_n = |z_n|⁴ / Σ_r |z_r|²`` is close to the power of source n where n dominates its own channel,
+    and close to zero where another source does.  NMF of ``D_n^(exponent/2)`` gives W and H.  G is `leak` everywhere
+    and 1 more at a source's own rows of Q; its rows sum to 1.
 
     Parameters
     ----------
@@ -47,34 +60,45 @@ def spot(
     spots : sequence of int, or of sequences of int
         For each source its own microphone(s), counted from 0, the reference spot first.
     Q : complex, shape (F, M, M), optional
-        Demixing matrices, row n for source n; without it each source's row is its own spot.
+        Demixing matrices, row n for source n; if not given, the row of each source picks its own spot.
     n_components : int
         Bases per source, K.
     n_iterations : int
         Updates of the factorisations.
     leak : float
-        G outside the own row, relative to 1 at it.
+        G outside a source's own rows, relative to 1 at them.
     exponent : float
-        Bases are those of magnitudes to this power: 2 for FastMNMF2, 1 for NTF panning.
+        W are bases of magnitudes to this power: 2 for FastMNMF2, 1 for NTF panning.
     beta : float
         Divergence of the factorisations: 2 is Euclidean, 1 Kullback-Leibler, 0 Itakura-Saito.
     shares_NFT : float, shape (N, F, T), 0 to 1, optional
-        Which part of ``|z_n|²`` is source n by other knowledge, such as `estimate_shares`.
+        Which part of ``|z_n|²`` belongs to source n according to other knowledge, such as `estimate_shares`.
     trust : float, or array of shape (N,)
-        Where there are `shares_NFT`, ``D_n = |z_n|² (trust · share + (1 - trust) · |z_n|² / Σ_r |z_r|²)``.  With 1 a
-        source whose share is nothing by mistake could never come back.
+        How far `shares_NFT` count, 0 to 1: ``D_n = |z_n|² (trust · share + (1 − trust) · |z_n|² / Σ_r |z_r|²)``.  With
+        1, a source cannot recover where its share is zero by mistake.
     rng : numpy.random.Generator or int
         Draws the start of the factorisations.
 
     Returns
     -------
     Prior
-        With `W`, `H` and `spots`, and for powers also `G` and `Q`, which is pulled.
+        With `W`, float64 (N, F, K), `H`, float64 (N, K, T), and `spots`; with an exponent of 2 also `G`, float64
+        (N, M), and `Q`, which is pulled.
 
     Raises
     ------
     ArgumentError
-        A spot is not among the microphones, two sources share one, or a number is out of range.
+        A microphone does not exist, two sources share one, an array has the wrong shape, or a number is out of range.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((5, 8, 3)) + 1j * rng.standard_normal((5, 8, 3))
+    >>> prior = spot(X_FTM, spots=[0, 2], n_components=4)
+    >>> prior.W.shape, prior.H.shape, prior.Q.shape
+    ((2, 5, 4), (2, 4, 8), (5, 3, 3))
+    >>> prior.G.round(2).tolist()  # rows of Q: the spots of the sources, then microphone 1
+    [[0.96, 0.02, 0.02], [0.02, 0.96, 0.02]]
     """
     X_FTM = check_spectrogram(X_FTM)
     check_count("n_components", n_components)
@@ -83,70 +107,49 @@ def spot(
     check_number("beta", beta, 0.0, 4.0)
     generator = check_rng(rng)
     F, T, M = X_FTM.shape
-    all_spots = Spots(spots).check(M, apart=NONE_DOMINATES)
+    all_spots, Q, trust_N = checked_start(X_FTM, spots, Q, shares_NFT, trust, apart=NONE_DOMINATES)
     N = len(all_spots)
-    trust_N = check_trust(trust, N)
-    rows = all_spots.rows(M)
-    Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
-
-    if shares_NFT is not None:
-        shares_NFT = check_array("shares_NFT", shares_NFT, (N, F, T), "(N, F, T)", nonnegative=True)
-
-    total_FT = _power(X_FTM, Q[:, 0])
-    for n in range(1, N):
-        total_FT += _power(X_FTM, Q[:, n])
-    total_FT = np.maximum(total_FT, np.finfo(total_FT.dtype).tiny)
     W_NFK, H_NKT = np.empty((N, F, n_components)), np.empty((N, n_components, T))
-    for n in range(N):
-        P_FT = _power(X_FTM, Q[:, n])  # computed twice rather than kept for all sources
-        D_FT = P_FT * blended(P_FT / total_FT, shares_NFT, n, trust_N)
-        V_FT = D_FT if exponent == 2 else D_FT ** D_FT.dtype.type(exponent / 2)
+    for n, V_FT in enumerate(dominated(X_FTM, Q, exponent, shares_NFT, trust_N)):
         W_NFK[n], H_NKT[n] = nmf(V_FT, n_components, beta=beta, n_iterations=n_iterations, rng=generator)
+    prior = Prior(W=W_NFK, H=H_NKT, spots=all_spots)
     if exponent != 2:
-        return Prior(W=W_NFK, H=H_NKT, spots=all_spots)
-    return Prior(W=W_NFK, H=H_NKT, G=weight_start(rows, M, leak), Q=Q, spots=all_spots, pulled=frozenset("Q"))
-
-
-def check_trust(trust: float | Array, n_sources: int) -> Array:
-    """Return `trust` as one number a source, from 0 to 1."""
-    if np.ndim(trust) == 0:
-        return np.full(n_sources, check_number("trust", trust, 0.0, 1.0))
-    trust_N = check_array("trust", trust, (n_sources,), "(N,)", nonnegative=True)
-    check_number("trust", float(trust_N.max()), 0.0, 1.0)
-    return trust_N
-
-
-def blended(share_FT: Array, shares_NFT: Array | None, source: int, trust_N: Array) -> Array:
-    """Return the share of a source in its own channel: its dominance there, and other knowledge if there is any."""
-    if shares_NFT is None:
-        return share_FT
-    kind = share_FT.dtype.type
-    return np.asarray(kind(trust_N[source]) * shares_NFT[source].astype(kind) + kind(1 - trust_N[source]) * share_FT)
+        return prior
+    return prior | Prior(G=weight_start(all_spots.rows(M), M, leak), Q=Q).pull("Q")
 
 
 def spot_panning(X_FTM: Array, spots: Sequence[int | Sequence[int]], *, sharpness: float = 8.0) -> Prior:
-    """Guess how loud each source is at each microphone from where it dominates its own spot.
+    """Find roughly how loud each source is at each microphone, from where it dominates its own spot.
 
-    ``G_nm = sqrt(Σ_ft w |x_m|² / Σ_ft w |x_s|²)``, with s the reference spot of n and the weight w its share
-    ``|x_s|² / Σ_r |x_r|²`` of all reference spots to the power `sharpness`: what a microphone hears while one source
-    plays almost alone.  A guess to start from: `solo_panning` knows.
+    ``G_nm = sqrt(Σ_ft w |x_m|² / Σ_ft w |x_s|²)``, with s the reference spot of n.  The weight w is its share
+    ``|x_s|² / Σ_r |x_r|²`` of all reference spots to the power `sharpness`, so that what counts is what a microphone
+    hears while one source plays almost alone.  Where there are solo passages, `solo_panning` is exact.
 
     Parameters
     ----------
     X_FTM, spots
         As for `spot`.
     sharpness : float
-        The greater, the fewer points count, and the clearer ones.
+        The greater, the fewer points count, and the more clearly one source dominates there.
 
     Returns
     -------
     Prior
-        With `G`, float64 (N, M), 1 at the own spot, and `spots`.  A silent spot gives 1 there and 0 elsewhere.
+        With `G`, float64 (N, M), 1 at a source's reference spot, and `spots`.  A silent spot gives 1 there and 0
+        elsewhere.
 
     Raises
     ------
     ArgumentError
-        A spot is not among the microphones, or two sources share one.
+        A microphone does not exist, or two sources share one.
+
+    Examples
+    --------
+    Two sources that take turns, each heard at half its level by the other's microphone:
+
+    >>> turns_FTN = np.array([[[1.0, 0.0], [0.0, 1.0]]]) + 0j
+    >>> spot_panning(turns_FTN @ [[1.0, 0.5], [0.5, 1.0]], spots=[0, 1]).G.round(2).tolist()
+    [[1.0, 0.5], [0.5, 1.0]]
     """
     X_FTM = check_spectrogram(X_FTM)
     check_number("sharpness", sharpness, 0.0, 1000.0)
@@ -157,12 +160,79 @@ def spot_panning(X_FTM: Array, spots: Sequence[int | Sequence[int]], *, sharpnes
         V_TM = np.square(X_TM.real, dtype=np.float64) + np.square(X_TM.imag, dtype=np.float64)
         total_T = np.maximum(V_TM[:, own].sum(axis=1), np.finfo(np.float64).tiny)
         weighted_NM += ((V_TM[:, own] / total_T[:, None]) ** sharpness).T @ V_TM
-    G_NM = np.zeros_like(weighted_NM)
-    for n, m in enumerate(own):
-        if weighted_NM[n, m] > 0:
-            G_NM[n] = np.sqrt(weighted_NM[n] / weighted_NM[n, m])
-        G_NM[n, m] = 1.0
-    return Prior(G=G_NM, spots=all_spots)
+    return Prior(G=np.sqrt(relative_to_spot(weighted_NM, all_spots)), spots=all_spots)
+
+
+def checked_start(
+    X_FTM: Array,
+    spots: Sequence[int | Sequence[int]],
+    Q: Array | None,
+    shares_NFT: Array | None,
+    trust: float | Array,
+    *,
+    apart: str,
+) -> tuple[Spots, Array, Array]:
+    """Check the arguments that `spot` and `spot_activations` share; return the spots, Q and the trust (N,)."""
+    F, T, M = X_FTM.shape
+    all_spots = Spots(spots).check(M, apart=apart)
+    N = len(all_spots)
+    if np.ndim(trust) == 0:
+        trust_N = np.full(N, check_number("trust", trust, 0.0, 1.0))
+    else:
+        trust_N = check_array("trust", trust, (N,), "(N,)", nonnegative=True)
+        check_number("trust", float(trust_N.max()), 0.0, 1.0)
+    if shares_NFT is not None:
+        check_array("shares_NFT", shares_NFT, (N, F, T), "(N, F, T)", nonnegative=True)
+    Q = demixing_start(all_spots, F, M) if Q is None else check_array("Q", Q, (F, M, M), "(F, M, M)")
+    return all_spots, Q, trust_N
+
+
+def power(z_FT: Array) -> Array:
+    """Return |z|², in the precision of `z_FT`."""
+    return np.asarray(z_FT.real**2 + z_FT.imag**2)
+
+
+def dominated(
+    X_FTM: Array,
+    Q: Array,
+    exponent: float,
+    shares_NFT: Array | None,
+    trust_N: Array,
+    power: Callable[[Array], Array] = power,
+) -> Iterator[Array]:
+    """Yield ``D_n^(exponent/2)`` of `spot`, (F, T), for one source after another.
+
+    `power` gives |z_n|², and with it the precision of everything that follows.
+    """
+    N = len(trust_N)
+    total_FT = power(_channel(X_FTM, Q, 0))
+    for n in range(1, N):
+        total_FT += power(_channel(X_FTM, Q, n))
+    total_FT = np.maximum(total_FT, np.finfo(total_FT.dtype).tiny)
+    for n in range(N):
+        P_FT = power(_channel(X_FTM, Q, n))  # computed twice, because keeping it for all sources takes more memory
+        share_FT = P_FT / total_FT
+        kind = P_FT.dtype.type
+        if shares_NFT is not None:
+            given_FT = np.asarray(shares_NFT[n]).astype(kind)
+            share_FT = kind(trust_N[n]) * given_FT + kind(1 - trust_N[n]) * share_FT
+        D_FT = P_FT * share_FT
+        yield D_FT if exponent == 2 else D_FT ** kind(exponent / 2)
+
+
+def _channel(X_FTM: Array, Q: Array, row: int) -> Array:
+    """Return z of one row of Q, (F, T), in the precision of `X_FTM`."""
+    return np.asarray(np.matmul(X_FTM, Q[:, row].astype(X_FTM.dtype)[:, :, None])[..., 0])
+
+
+def relative_to_spot(level_NM: Array, spots: Spots) -> Array:
+    """Return levels as multiples of that at each source's reference spot; a silent spot gives 1 there, 0 elsewhere."""
+    relative_NM = np.zeros_like(level_NM)
+    for n, m in enumerate(spots.references):
+        if level_NM[n, m] > 0:
+            relative_NM[n] = level_NM[n] / level_NM[n, m]
+        relative_NM[n, m] = 1.0
+    return relative_NM
 
 
 def demixing_start(spots: Spots, n_frequencies: int, n_mics: int) -> Array:
@@ -171,14 +241,8 @@ def demixing_start(spots: Spots, n_frequencies: int, n_mics: int) -> Array:
 
 
 def weight_start(rows: Sequence[Sequence[int]], n_mics: int, leak: float = 0.02) -> Array:
-    """Return G (N, M): `leak` everywhere and 1 more at each source's own `rows` of Q, summing to 1."""
+    """Return G (N, M): `leak` everywhere and 1 more at each source's own `rows` of Q; its rows sum to 1."""
     G_NM = np.full((len(rows), n_mics), leak)
     for n, own in enumerate(rows):
         G_NM[n, list(own)] += 1.0
     return np.asarray(G_NM / G_NM.sum(axis=1, keepdims=True))
-
-
-def _power(X_FTM: Array, q_FM: Array) -> Array:
-    """Return |qᴴx|² where `q_FM` is that row of Q."""
-    z_FT = np.matmul(X_FTM, q_FM.astype(X_FTM.dtype)[:, :, None])[..., 0]
-    return np.asarray(z_FT.real**2 + z_FT.imag**2)

@@ -1,4 +1,4 @@
-"""Estimates of the sources: what becomes of them, and of how little their levels, timing and shapes matter."""
+"""Estimates of the sources: what priors take from them, and how little their levels, timing and shapes matter."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ NAMES = ("flute", "cello")
 
 @pytest.fixture(scope="module")
 def take():
-    """Two players who mostly alternate, each 12 dB louder at the own spot: images (L, M, N)."""
+    """Two players who mostly alternate, each 12 dB louder at its own spot: images (L, M, N)."""
     rng = np.random.default_rng(3)
     length = 2 * RATE
     t = np.arange(length) / RATE
@@ -77,7 +77,7 @@ def test_worse_estimates_are_trusted_less(take, truth):
     assert np.all(trusts[-1] <= 1)
 
 
-def test_the_same_estimate_is_trusted_less_beside_a_cleaner_spot(take, truth):
+def test_the_same_estimate_is_trusted_less_when_its_spot_is_cleaner(take, truth):
     rng = np.random.default_rng(0)
     poor = truth + 0.3 * rng.standard_normal(truth.shape) * np.std(truth, axis=0)
     clean = take.copy()
@@ -86,8 +86,8 @@ def test_the_same_estimate_is_trusted_less_beside_a_cleaner_spot(take, truth):
     assert np.all(estimate_trust(*spectra(clean, poor), (0, 1)) < estimate_trust(*spectra(take, poor), (0, 1)))
 
 
-def test_beside_much_bleed_an_estimate_with_errors_as_loud_as_the_source_is_believed(take, truth):
-    """And one that is no estimate at all is not, nor is a fairly good one beside a spot with next to no bleed."""
+def test_with_much_bleed_an_estimate_with_errors_as_loud_as_the_source_is_believed(take, truth):
+    """And one that is all errors is not, nor is a fairly good one where the spot has hardly any bleed."""
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(truth.shape) * np.std(truth, axis=0)
     loud = take * np.where(np.eye(2), 1, 2)[None]
@@ -135,7 +135,7 @@ def test_covariances_are_those_of_the_mixing(take, truth, exponent):
 
 
 def test_a_good_estimate_makes_a_better_start(take, truth):
-    loud = take * np.where(np.eye(2), 1, 3.2)[None]  # bleed of 2 dB below the own player
+    loud = take * np.where(np.eye(2), 1, 3.2)[None]  # bleed 2 dB below the player of the spot
     X, E = spectra(loud, truth)
     wanted = np.abs(STFT_.analyse(truth))
 
@@ -184,7 +184,7 @@ def test_a_dictionary_and_estimates_where_only_one_can_be(tmp_path, take):
 # --- what an estimator may return
 
 
-def guess(returned, take, spots=(0, 1)):
+def estimated(returned, take, spots=(0, 1)):
     calls = []
 
     def estimator(audio, rate):
@@ -203,33 +203,33 @@ def test_waveforms_of_any_number_of_channels(take, truth):
     stereo = {"flute": np.stack([flute, flute, flute], axis=1), "cello": cello[:, None]}
     at_every_mic = {name: take[:, :, n] for n, name in enumerate(NAMES)}
     for returned in (by_name, stereo, at_every_mic, truth):
-        y, missing = guess(returned, take)
+        y, missing = estimated(returned, take)
         np.testing.assert_allclose(y, expected, atol=1e-6)
         assert missing == ()
-    y, _ = guess(truth, take, spots=(1, 0))
+    y, _ = estimated(truth, take, spots=(1, 0))
     np.testing.assert_allclose(y, expected[:, ::-1], atol=1e-6)
 
 
 def test_masks(take):
     frames = STFT_.analyse(take.sum(axis=2)).shape[:2]
     mask = Mask(np.full(frames, 0.5), 512, STFT_.hop)
-    y, _ = guess({"flute": mask, "cello": mask}, take)
+    y, _ = estimated({"flute": mask, "cello": mask}, take)
     np.testing.assert_allclose(y, 0.5 * take.sum(axis=2), atol=1e-5)
     with pytest.raises(ArgumentError, match="mask of 'flute'"):
-        guess({"flute": Mask(np.ones((3, 3)), 512, 256)}, take)
+        estimated({"flute": Mask(np.ones((3, 3)), 512, 256)}, take)
     with pytest.raises(ArgumentError, match=r"mask of 'flute' must be from 0 to 1, got up to 2"):
-        guess({"flute": Mask(np.full(frames, 2.0), 512, STFT_.hop)}, take)
+        estimated({"flute": Mask(np.full(frames, 2.0), 512, STFT_.hop)}, take)
     with pytest.raises(ArgumentError, match=r"priors\.Mask"):
-        guess({"flute": np.ones(frames)}, take)
+        estimated({"flute": np.ones(frames)}, take)
 
 
 @pytest.mark.parametrize(("window", "hop"), [(512, 256), (512, 128), (1024, 256)])
 def test_masks_of_centred_frames(take, window, hop):
-    """A mask that lets the second half through lets it through at the same time, whoever counts the frames."""
+    """A mask that lets the second half through does so at the same time under both ways to count frames."""
     x_LM = take.sum(axis=2)
     centres = np.arange(len(x_LM) // hop + 1) * hop
     values = np.tile(centres >= len(x_LM) / 2, (window // 2 + 1, 1)).astype(float)
-    y, _ = guess({"flute": Mask(values, window, hop)}, take)
+    y, _ = estimated({"flute": Mask(values, window, hop)}, take)
     middle = len(x_LM) // 2
     np.testing.assert_allclose(y[: middle - window, 0], 0, atol=1e-6)
     np.testing.assert_allclose(y[middle + window :, 0], x_LM[middle + window :, 0], atol=1e-5)
@@ -239,25 +239,25 @@ def test_masks_of_centred_frames(take, window, hop):
 
 def test_an_array_with_other_channels_than_the_mics_is_refused(take, truth):
     with pytest.raises(ArgumentError, match="one channel for each of 2 mics"):
-        guess(np.concatenate([truth, truth[:, :1]], axis=1), take)
+        estimated(np.concatenate([truth, truth[:, :1]], axis=1), take)
 
 
 def test_an_estimate_is_cut_where_the_take_ends(take, truth):
     blocks = np.pad(truth, ((0, RATE), (0, 0)))
-    y, _ = guess({name: blocks[:, n] for n, name in enumerate(NAMES)}, take)
+    y, _ = estimated({name: blocks[:, n] for n, name in enumerate(NAMES)}, take)
     np.testing.assert_allclose(y, truth, atol=1e-6)
     with pytest.raises(ArgumentError, match="another sample rate"):
-        guess({name: np.resize(truth[:, n], len(blocks)) for n, name in enumerate(NAMES)}, take)
+        estimated({name: np.resize(truth[:, n], len(blocks)) for n, name in enumerate(NAMES)}, take)
 
 
 def test_interference_matrix(take, truth):
-    y, _ = guess(np.array([[1.0, 0.25], [0.25, 1.0]]), take)
+    y, _ = estimated(np.array([[1.0, 0.25], [0.25, 1.0]]), take)
     before = np.sum((take.sum(axis=2) - truth) ** 2)
     assert np.sum((y - truth) ** 2) < 0.2 * before
     with pytest.raises(ArgumentError, match="does not tell"):
-        guess(np.ones((2, 2)), take)
+        estimated(np.ones((2, 2)), take)
     with pytest.raises(ArgumentError, match="interference matrix"):
-        guess(np.ones((2, 3)), take)
+        estimated(np.ones((2, 3)), take)
 
 
 @pytest.mark.parametrize("lag", [-300, 37, 500])
@@ -265,32 +265,34 @@ def test_late_and_early_estimates_are_brought_into_time(take, truth, lag):
     rng = np.random.default_rng(1)
     breath = 0.5 * rng.standard_normal(truth.shape)  # tones alone would be alike at many lags
     heard = take + breath[:, :, None] * np.eye(2)
-    y, _ = guess(np.roll(truth + breath, lag, axis=0), heard)
+    y, _ = estimated(np.roll(truth + breath, lag, axis=0), heard)
     inner = slice(600, -600)
     np.testing.assert_allclose(y[inner], (truth + breath)[inner], atol=1e-4)
 
 
 def test_lengths(take, truth):
     flute, cello = truth.T
-    y, _ = guess({"flute": flute[:-50], "cello": np.append(cello, [1.0, 2.0])}, take)
+    y, _ = estimated({"flute": flute[:-50], "cello": np.append(cello, [1.0, 2.0])}, take)
     np.testing.assert_allclose(y[:-50], truth[:-50], atol=1e-6)
     assert not y[-50:, 0].any()
     with pytest.raises(ArgumentError, match="'flute' has 800 samples"):
-        guess({"flute": flute[:800]}, take)
+        estimated({"flute": flute[:800]}, take)
 
 
 def test_missing_and_wrong_estimates(take, truth):
-    y, missing = guess({"flute": truth[:, 0]}, take)
+    y, missing = estimated({"flute": truth[:, 0]}, take)
     assert missing == ("cello",)
     np.testing.assert_allclose(y[:, 1], take.sum(axis=2)[:, 1], atol=1e-6)
     with pytest.raises(ArgumentError, match=r"are of vocals; none .* flute, cello"):
-        guess({"vocals": truth[:, 0]}, take)
+        estimated({"vocals": truth[:, 0]}, take)
     with pytest.raises(ArgumentError, match="'flute' holds NaN"):
-        guess({"flute": np.full(len(take), np.nan)}, take)
+        estimated({"flute": np.full(len(take), np.nan)}, take)
     with pytest.raises(ArgumentError, match=r"must have shape \(L,\) or \(L, M\)"):
-        guess({"flute": np.zeros((2, 3, 4))}, take)
-    with pytest.raises(ArgumentError, match="spots must name"):
+        estimated({"flute": np.zeros((2, 3, 4))}, take)
+    with pytest.raises(ArgumentError, match="spots name microphone 2, but there are only 2"):
         estimate(lambda x, rate: truth, take.sum(axis=2), RATE, NAMES, (0, 2))
+    with pytest.raises(ArgumentError, match="2 sources need 2 spots, got 1"):
+        estimate(lambda x, rate: truth, take.sum(axis=2), RATE, NAMES, (0,))
 
 
 def test_shapes_that_do_not_fit(take, truth):
