@@ -3,7 +3,8 @@
     python benchmarks/fastmnmf2_ablation.py [--data DIR] [--quick] [--jobs N]
 
 DIR holds cases as for solo_priors.py.  Every figure is a gain on one take with one seed.  All ideas are measured with
-solos, some also without.  Writes benchmarks/results/fastmnmf2_ablation.json.
+solos, some also without.  Four rows of the stored result, on the spread of Q around its prior, were measured with other
+constants in the package.  Writes benchmarks/results/fastmnmf2_ablation.json.
 """
 
 from dataclasses import dataclass, replace
