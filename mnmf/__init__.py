@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Any
 from mnmf._version import __version__
 
 if TYPE_CHECKING:
-    from mnmf import audio, data, estimators, markers, metrics, models, notes, priors, session, simulate, stft, wiener
+    from mnmf import (
+        audio,
+        data,
+        datasets,
+        directivity,
+        estimators,
+        markers,
+        metrics,
+        models,
+        notes,
+        priors,
+        session,
+        simulate,
+        stft,
+        wiener,
+    )
     from mnmf.errors import MnmfError
     from mnmf.methods import METHODS, Method
     from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain
@@ -18,7 +33,7 @@ if TYPE_CHECKING:
     from mnmf.separation import Separation, separate
     from mnmf.session import Session
     from mnmf.stft import STFT
-    from mnmf.take import Take
+    from mnmf.take import Levels, Take
 
 __all__ = [
     "KAMIR",
@@ -26,6 +41,7 @@ __all__ = [
     "STFT",
     "FastMNMF2",
     "FullRankMNMF",
+    "Levels",
     "Method",
     "MnmfError",
     "NTFPanning",
@@ -38,6 +54,8 @@ __all__ = [
     "__version__",
     "audio",
     "data",
+    "datasets",
+    "directivity",
     "estimators",
     "markers",
     "metrics",
@@ -56,6 +74,7 @@ _HOME = {
     "FullRankMNMF": "mnmf.models",
     "KAMIR": "mnmf.models",
     "METHODS": "mnmf.methods",
+    "Levels": "mnmf.take",
     "Method": "mnmf.methods",
     "MnmfError": "mnmf.errors",
     "NTFPanning": "mnmf.models",

@@ -11,7 +11,7 @@ from types import FrameType
 def main() -> None:
     """Run the command line; Ctrl-C at any time, even while modules load, ends with status 130 and no traceback.
 
-    So does being told to end, or the end of the terminal, with 128 and the number of the signal.
+    So does a signal to end, such as when the terminal closes: with 128 and its number.
     """
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)

@@ -136,9 +136,7 @@ def check_audio(x_LM: Any, name: str = "x_LM") -> NDArray[Any]:
     if array.ndim != 2 or 0 in array.shape:
         raise ArgumentError(f"{name} must be audio of shape (samples, mics), got {_described(array)}")
     if _mics_come_first(*array.shape):
-        raise ArgumentError(
-            f"{name} must be audio of shape (samples, mics), got {_described(array)}; transpose it: {name}.T"
-        )
+        raise ArgumentError(f"{name} must be audio of shape (samples, mics), got {array.shape}; transpose it: {name}.T")
     if np.iscomplexobj(array):
         raise ArgumentError(f"{name} must be real audio, got {array.dtype}")
     if not np.issubdtype(array.dtype, np.floating):

@@ -316,7 +316,7 @@ def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Gener
     updates to find back where somebody has.
     """
     solo, spots = evidence.solo, evidence.spots
-    if evidence.spots.shared:
+    if spots.shared:
         held = _spot_prior(evidence, n_components, rng)
         return FastMNMF2(n_components, FIRST_UPDATES).fit(evidence.X_FTM, held, rng=rng).as_full_rank().hold("W")
     Q, gains_M = None, np.ones(evidence.X_FTM.shape[2])
@@ -364,11 +364,11 @@ def _blind_panning_prior(evidence: Evidence, n_components: int, rng: np.random.G
 def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold how the solos reach the mics; without them start from where each spot hears hardly anyone else."""
     _refuse_shared(evidence)
-    guess = priors.spot_panning(evidence.X_FTM, evidence.spots)
+    heard = priors.spot_panning(evidence.X_FTM, evidence.spots)
     if evidence.solo is None:
-        return guess
+        return heard
     learned = priors.solo_covariances(*evidence.solo, evidence.spots)
-    R_NFMM, G_NM = np.array(learned.R), np.array(guess.G)
+    R_NFMM, G_NM = np.array(learned.R), np.array(heard.G)
     for n, passages in enumerate(evidence.solo[1]):
         if not passages:  # nothing is known of this one's bleed, which does not mean that it has none
             R_NFMM[n] = np.diag(G_NM[n])
@@ -396,7 +396,7 @@ def _circular_prior(evidence: Evidence, n_components: int, rng: np.random.Genera
 
 
 def _ilrma_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Hold G at the identity: every row of Q is one source, which makes ILRMA of FastMNMF2."""
+    """Hold G at the identity: then every row of Q is one source, and FastMNMF2 is ILRMA."""
     return _circular_prior(evidence, n_components, rng) | Prior(G=np.eye(len(evidence.spots))).hold("G")
 
 

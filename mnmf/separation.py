@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from mnmf.methods import DEFAULT_METHOD, Evidence, Method, find_method
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
 from mnmf.stft import STFT, Analysis
-from mnmf.take import Levels, Take
+from mnmf.take import Levels, Take, TakeOptions
 
 __all__ = ["Separation", "separate"]
 
@@ -57,6 +57,18 @@ class Separation:
         How long each stage took.
     not_estimated : tuple of str
         Sources of which the estimator, if there was one, gave no estimate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import separate
+    >>> x_LM = np.random.default_rng(0).standard_normal((4000, 2))
+    >>> separation = separate(x_LM, 8000, sources=["violin", "cello"], method="kamir", iterations=2)
+    >>> separation.image("cello").shape  # at both microphones
+    (4000, 2)
+    >>> at_violin_L = separation.image("violin", 0) + separation.image("cello", 0) + separation.residual_LM[:, 0]
+    >>> np.allclose(at_violin_L, x_LM[:, 0])
+    True
     """
 
     take: Take
@@ -123,7 +135,7 @@ def separate(
     estimator: Estimator | None = None,
     trust: float = TRUST,
     progress: Progress | None = None,
-    **known: Any,
+    **known: Unpack[TakeOptions],
 ) -> Separation:
     """Recover each player's own sound at its own spot.
 
@@ -192,21 +204,16 @@ def separate(
     )
 
 
-def _given(take: Any, sample_rate: int | None, known: dict[str, Any]) -> Any:
+def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
     """Return the take or session that was given, or the take that an array makes."""
-    if isinstance(take, Take) or hasattr(take, "take"):
+    if hasattr(take, "without_solo"):  # arrays have a `take`, too
         if sample_rate is not None or known:
             extra = "sample_rate" if sample_rate is not None else next(iter(known))
             raise ArgumentError(f"{extra} is for arrays; a Take or Session has its own, so leave it out")
         return take
     if isinstance(sample_rate, str) or sample_rate is None:
         raise ArgumentError("an array needs its sample rate in hertz: separate(x_LM, sample_rate, method=…)")
-    try:
-        return Take.of(take, sample_rate, **known)
-    except TypeError as error:
-        if "keyword argument" not in str(error):
-            raise
-        raise ArgumentError(f"separate has no such argument: {str(error).split('argument')[-1].strip()}") from error
+    return Take.of(take, sample_rate, **known)
 
 
 @dataclass
@@ -223,7 +230,6 @@ class _Story:
     def run(self, seed: int, estimated: tuple[Array, tuple[str, ...]] | None, trust: float) -> Separation:
         components, iterations = self.sizes
         rng = np.random.default_rng(seed)
-        self.clock.start("analyse")
         levels = Levels.of(self.take, self.recipe.lowest)
         low_FTM, X_FTM = levels.into(self.take.x_LM, self.analysis)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,23 @@ from mnmf.errors import ArgumentError, SessionError, check_audio, check_number
 from mnmf.spots import Spots
 from mnmf.stft import Analysis
 
-__all__ = ["Levels", "Take"]
+__all__ = ["Levels", "Take", "TakeOptions"]
 
 Array = NDArray[Any]
 Span = tuple[float, float]
+
+
+class TakeOptions(TypedDict, total=False):
+    """What `Take.of` may be given with a recording; `mnmf.separate` passes it on."""
+
+    solos: Mapping[str, Span | Sequence[Span]] | None
+    solo_LM: Array | None
+    sources: Sequence[str] | None
+    spots: Mapping[str, int | str | Sequence[int | str]] | Sequence[int | Sequence[int]]
+    ambient: Sequence[int | str]
+    mic_names: Sequence[str]
+    instruments: Sequence[str]
+
 
 SILENT = 1e-3  # of the median microphone's RMS
 
@@ -83,18 +96,14 @@ class Take:
         check_number("sample_rate", self.sample_rate, 1.0, np.inf, " Hz")
         M = x_LM.shape[1]
         mics = tuple(map(str, self.mic_names)) or tuple(str(m + 1) for m in range(M))
+        _check_length("mic_names", mics, M, "microphones")
         spots = Spots(range(M) if self.spots is None or not len(self.spots) else self.spots).check(M)
         sources = tuple(map(str, self.sources)) or tuple(mics[m] for m in spots.references)
+        _check_length("sources", sources, len(spots), "spots")
         solos = tuple(tuple(check_audio(alone, "solos") for alone in passages) for passages in self.solos)
-        counts = {
-            "mic_names": (len(mics), M, "microphones"),
-            "sources": (len(sources), len(spots), "spots"),
-            "solos": (len(solos) or len(spots), len(spots), "sources"),
-            "instruments": (len(self.instruments) or len(spots), len(spots), "sources"),
-        }
-        for name, (got, wanted, of_what) in counts.items():
-            if got != wanted:
-                raise ArgumentError(f"{name} must have one entry for each of {wanted} {of_what}, got {got}")
+        for name, value in (("solos", solos), ("instruments", self.instruments)):
+            if len(value):
+                _check_length(name, value, len(spots), "sources")
         if len(set(sources)) < len(sources):
             raise ArgumentError(f"sources: two have the same name; got {', '.join(sources)}")
         if any(alone.shape[1] != M for passages in solos for alone in passages):
@@ -246,8 +255,9 @@ class Levels:
     >>> from mnmf.take import Levels
     >>> x_LM = np.random.default_rng(0).standard_normal((4000, 2)) * [1.0, 0.1] + 0.5
     >>> levels = Levels.of(Take(x_LM, 8000))
-    >>> print(np.std((x_LM - levels.offset_M) * levels.gains_M, axis=0).round(3))
-    [0.315 0.315]
+    >>> loudness_M = np.std(levels.centred(x_LM) * levels.gains_M, axis=0)
+    >>> np.allclose(loudness_M[0], loudness_M[1])
+    True
     """
 
     offset_M: Array
@@ -345,6 +355,11 @@ class Levels:
         x_LI /= self.gains_M[chosen]
         x_LI += np.where(own_I, self.offset_M[chosen], self.offset_M.dtype.type(0))
         return x_LI
+
+
+def _check_length(name: str, value: Sequence[Any], wanted: int, of_what: str) -> None:
+    if len(value) != wanted:
+        raise ArgumentError(f"{name} must have one entry for each of {wanted} {of_what}, got {len(value)}")
 
 
 def _offset(x_LM: Array) -> Array:

@@ -593,7 +593,11 @@ REFUSALS = {
     "empty name": (None, [..., "--sources", "violin,viola,"], "is empty"),
     "duplicate name": (None, [..., "--sources", "violin,viola,violin"], "would be one file"),
     "control character": (None, [..., "--sources", "violin,viola,a\x1b[2Jb"], "control character"),
-    "unknown method": (None, [..., "--method", "magic"], "method must be one of fastmnmf2, fastmnmf2-blind, mnmf-fixh"),
+    "unknown method": (
+        None,
+        [..., "--method", "magic"],
+        "method must be one of fastmnmf2, fastmnmf2-blind, ilrma, mnmf-fixh",
+    ),
     "bad number": (None, [..., "--iterations", "0"], "iterations must be a whole number of at least 1"),
     "no number": (None, [..., "--iterations", "many"], "'many' is not a valid integer"),
     "bad window": (None, [..., "--window", "-1"], "0.001 to 60 seconds"),
@@ -730,7 +734,7 @@ def test_signals_end_the_prior_s_command_too(files, tmp_path, name):
     pid = tmp_path / "pid"
     words = [sys.executable, str(tmp_path / "tool.py"), "{in}", "{out}", str(tmp_path / "unfinished"), str(pid)]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "scratch"), "MNMF_CACHE": str(tmp_path / "cache")}
-    process = start(files, "--prior-command", shlex.join(words), env=environment)
+    process = start(files, "--estimate-command", shlex.join(words), env=environment)
     while not pid.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(getattr(signal, name))

@@ -9,15 +9,14 @@ import sys
 import tempfile
 import threading
 import time
-from functools import partial
 from itertools import permutations
 from pathlib import Path
 
-import mnmf.separate
 import numpy as np
 import pytest
 import soundfile
 
+import mnmf
 from mnmf import cli, estimators
 from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
 from mnmf.estimators import Command, EstimateFolder, _cache, _command, _networks, cached, equivariant
@@ -528,12 +527,11 @@ def test_the_examples_of_the_page_run(take, tmp_path, monkeypatch):
 
     monkeypatch.setattr(estimators, "demucs", fake_demucs)
     monkeypatch.setattr(estimators, "torchscript", lambda path, sample_rate: lambda audio, rate: audio)
-    monkeypatch.setattr(mnmf.separate, "separate", partial(mnmf.separate.separate, iterations=1, components=1))
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     there = {}
     separations = [block for block in blocks if "separate(" in block]
     for block in separations:
-        exec(block, there)
+        exec(block.replace("separate(session", "separate(session, iterations=1, components=1"), there)
         assert there.pop("stems_LN").shape == (2 * RATE, 2)
     assert len(separations) == 3
     assert made == [("htdemucs_ft", {"violin", "cello"}, {"violin": 0, "cello": 1})]
@@ -574,21 +572,36 @@ def stems(folder):
 def test_estimates_change_the_stems_and_are_recorded(session, capsys):
     assert separate(session) == (0, "")
     plain = stems(session)
-    assert separate(session, "--prior-stems", str(session / "network"), "--overwrite")[0] == 0
+    assert separate(session, "--estimates", str(session / "network"), "--overwrite")[0] == 0
     helped = stems(session)
     assert not np.allclose(helped, plain, atol=1e-4)
     manifest = json.loads((session / "stems" / "manifest.json").read_text())
     assert manifest["parameters"]["trust"] == 1.0
-    assert "network" in manifest["parameters"]["prior"]
+    assert "network" in manifest["parameters"]["estimates"]
     assert "../network/flute.wav" in manifest["sha256"]
-    options = ["--prior-stems", str(session / "network"), "--prior-weight", "0", "--overwrite"]
+    options = ["--estimates", str(session / "network"), "--trust", "0", "--overwrite"]
     assert separate(session, *options)[0] == 0
     np.testing.assert_array_equal(stems(session), plain)
 
 
-def test_an_estimate_command(session, capsys, script, monkeypatch):
+def test_the_former_names_of_the_options_still_work(session, capsys):
+    """And the help leaves them out."""
+    folder = str(session / "network")
+    assert separate(session, "--estimates", folder, "--trust", "0.5")[0] == 0
+    helped = stems(session)
+    assert separate(session, "--prior-stems", folder, "--prior-weight", "0.5", "--overwrite")[0] == 0
+    np.testing.assert_array_equal(stems(session), helped)
+    status, said = separate(session, "--prior-stems", folder, "--prior-timeout", "5", capsys=capsys)
+    assert (status, "--estimate-timeout limits --estimate-command" in said) == (2, True)
+    assert cli.run(["separate", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "--estimates DIR" in printed
+    assert "--prior" not in printed
+
+
+def test_estimate_command(session, capsys, script, monkeypatch):
     monkeypatch.setenv("MNMF_CACHE", str(session / "cache"))
-    options = ["--prior-command", f"{script(HALVES)} {{in}} {{out}}", "--overwrite"]
+    options = ["--estimate-command", f"{script(HALVES)} {{in}} {{out}}", "--overwrite"]
     assert separate(session, *options)[0] == 0
     first = stems(session)
     assert len(list((session / "cache").iterdir())) == 1
@@ -597,7 +610,9 @@ def test_an_estimate_command(session, capsys, script, monkeypatch):
         assert separate(session, *options)[0] == 0
     np.testing.assert_array_equal(stems(session), first)
     capsys.readouterr()
-    status, said = separate(session, "--prior-command", f"{PYTHON} -c 1/0 {{in}} {{out}}", "--overwrite", capsys=capsys)
+    status, said = separate(
+        session, "--estimate-command", f"{PYTHON} -c 1/0 {{in}} {{out}}", "--overwrite", capsys=capsys
+    )
     assert status == 2
     assert "ZeroDivisionError" in said
     assert len(said.splitlines()) == 1
@@ -631,7 +646,7 @@ with open("asked", "a") as file:
 def separate_session(folder, toml, command):
     (folder / "session.toml").write_text(toml, encoding="utf-8")
     words = ["separate", str(folder / "session.toml"), "--iterations", "1", "--components", "1", "--window", "0.016"]
-    return cli.run([*words, "--out", str(folder / "stems"), "--prior-command", command])
+    return cli.run([*words, "--out", str(folder / "stems"), "--estimate-command", command])
 
 
 def test_what_a_session_file_says_reaches_the_command_as_one_word(session, script, monkeypatch):
@@ -690,13 +705,13 @@ def test_a_session_file_never_says_what_is_run(session, monkeypatch, capsys, com
 def test_estimates_that_are_refused(session, capsys):
     folder = str(session / "network")
     for options, message in (
-        (["--prior-stems", folder, "--prior-command", "x {in} {out}"], "two ways"),
-        (["--prior-weight", "0.5"], "give one of them"),
-        (["--prior-timeout", "5"], "--prior-timeout"),
-        (["--prior-stems", folder, "--prior-weight", "2"], "--prior-weight must be"),
-        (["--prior-stems", ""], "needs the folder"),
-        (["--prior-stems", folder, "--method", "kamir"], "kamir has no use for estimates"),
-        (["--prior-stems", str(session / "nowhere")], "no such folder"),
+        (["--estimates", folder, "--estimate-command", "x {in} {out}"], "give one of them"),
+        (["--trust", "0.5"], "give one of them"),
+        (["--estimate-timeout", "5"], "--estimate-timeout"),
+        (["--estimates", folder, "--trust", "2"], "--trust must be"),
+        (["--estimates", ""], "needs the folder"),
+        (["--estimates", folder, "--method", "kamir"], "kamir has no use for estimates"),
+        (["--estimates", str(session / "nowhere")], "no such folder"),
     ):
         status, said = separate(session, *options, capsys=capsys)
         assert status == 2, options
@@ -707,15 +722,15 @@ def test_estimates_that_are_refused(session, capsys):
 def test_estimates_are_never_overwritten(session, capsys):
     (session / "network").rename(session / "stems")
     before = stems(session)
-    status, said = separate(session, "--prior-stems", str(session / "stems"), "--overwrite", capsys=capsys)
+    status, said = separate(session, "--estimates", str(session / "stems"), "--overwrite", capsys=capsys)
     assert status == 2
     assert "stems" in said
     np.testing.assert_array_equal(stems(session), before)
 
 
-def test_a_missing_estimate_is_named(session, capsys):
+def test_a_missing_stem_is_named(session, capsys):
     (session / "network" / "cello.wav").unlink()
-    status, said = separate(session, "--prior-stems", str(session / "network"), capsys=capsys)
+    status, said = separate(session, "--estimates", str(session / "network"), capsys=capsys)
     assert status == 0
     assert "no estimate of cello" in said
 
@@ -730,7 +745,7 @@ def test_estimates_of_sources_that_share_a_mic_are_refused(session, capsys):
         "--solos",
         str(session / "solos.txt"),
     ]
-    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--prior-stems", str(session / "network")]
+    words += ["--spot", "flute=1", "--spot", "cello=1", "--ambient", "2", "--estimates", str(session / "network")]
     assert cli.run(words) == 2
     assert "share a mic" in capsys.readouterr().err
 

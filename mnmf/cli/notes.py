@@ -64,8 +64,8 @@ def build(
         with progress("notes") as tell:
 
             def work() -> NoteDictionary:
-                told = {name: value for name, value in given.items() if value not in (None, ())}
-                dictionary = NoteDictionary.build(folder, progress=lambda done: tell("notes", done), **told)
+                options = {name: value for name, value in given.items() if value not in (None, ())}
+                dictionary = NoteDictionary.build(folder, progress=lambda done: tell("notes", done), **options)
                 dictionary.save(place.path(target.name))
                 return dictionary
 

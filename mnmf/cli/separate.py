@@ -130,9 +130,9 @@ def _helpers(session: Session, options: dict[str, Any]) -> Helpers:
     if folder == "":
         raise ArgumentError("--estimates needs the folder that holds them")
     if folder is not None:
-        from mnmf.estimators import StemFolder
+        from mnmf.estimators import EstimateFolder
 
-        found = StemFolder(folder, session.sources)
+        found = EstimateFolder(folder, session.sources)
         return Helpers(dictionary, found, trust, [*files, *found.files.values()], f"files in {folder}")
     if program is not None:
         from mnmf.estimators import TIMEOUT, Command, cached

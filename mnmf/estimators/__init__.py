@@ -19,8 +19,6 @@ from mnmf.estimators._command import TIMEOUT, Command, stop_commands
 from mnmf.estimators._folder import EstimateFolder
 from mnmf.estimators._networks import Channels, demucs, equivariant, onnx, torchscript
 
-StemFolder = EstimateFolder  # its former name
-
 __all__ = [
     "TIMEOUT",
     "Channels",

@@ -1,4 +1,4 @@
-"""Whose is whose: sources that were fitted without knowing the spots, put in the order of the spots."""
+"""Which source is whose: sources that were fitted without knowing the spots, put into the order of the spots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def assign_spots(model: Fitted, X_FTM: Array, spots: Sequence[int | Sequence[int
     Parameters
     ----------
     model : Model
-        A fitted model, such as one started from `priors.circular`.
+        A fitted model, such as one started from `priors.circular`, of no more sources than microphones.
     X_FTM : complex, shape (F, T, M)
         The spectrogram it was fitted to.
     spots : sequence of int, or of sequences of int

@@ -1,4 +1,4 @@
-"""Bands of frequencies of about equal width to the ear, in which a model learns what it cannot learn per frequency."""
+"""Bands of frequencies that the ear hears as about equally wide, for what a model cannot learn per frequency."""
 
 from __future__ import annotations
 

@@ -415,7 +415,7 @@ class Model:
                 "take images(X_FTM), each source at each microphone"
             )
         with one_blas_thread():
-            return self._images(X_FTM, range(self._n_sources()), self.spots_.references, **given)
+            return self._images(X_FTM, range(self._n_sources()), Spots(self.spots_).references, **given)
 
     def _at_mics(self, X_FTM: Array, source: int | None, mics: Sequence[int] | None, **given: Any) -> Array:
         N, M = self._n_sources(), X_FTM.shape[2]

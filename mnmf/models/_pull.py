@@ -1,11 +1,13 @@
-"""How far a demixing matrix is let stray from where its prior put it: a robust empirical-Bayes prior on Q.
+"""How far a demixing matrix may go from where its prior put it: a robust empirical-Bayes prior on Q.
 
-A few seconds of music are hardly enough to learn a filter at every frequency, and what the likelihood alone makes of
-them serves the model rather than the players.  So each row m of ``U = Q Q₀⁻¹``, scaled to 1 at its own place, has
-Student-t distributed deviations u_mj from the identity.  Their variance is not chosen but learned, per pair of rows
+A few seconds of music are hardly enough to learn a filter at every frequency, and the filter of greatest likelihood
+explains the mixture rather than separates the players.  So each row m of ``U = Q Q₀⁻¹``, scaled to 1 at its own place,
+has Student-t distributed deviations u_mj from the identity.  Their variance is not chosen but learned, per pair of rows
 and per band of frequencies, from how far the rows went (expectation-maximisation with the posterior variance of u):
-where the solos predict the take they keep the word, where a player has moved the take has it.  A gain that was changed
-after the solos is no movement: the gains that leave the least to stray are learned as well.
+where the solos predict the take Q stays with them, where a player has moved it follows the take.  A gain that was
+changed after the solos is no movement: the gains that leave the smallest deviations are learned as well.
+
+The update of a row lives in `mnmf.kernels.fastmnmf2`.
 """
 
 from __future__ import annotations
@@ -24,24 +26,24 @@ Array = NDArray[Any]
 
 SPREAD = 0.1  # variance of a deviation to begin with: bleed about 10 dB below the own sound
 LEAST_SPREAD = 1e-6
-DEGREES = 4.0  # of freedom of the t distribution: a few frequencies may stray far
-OVERLAP = 2.0  # frames that count as one, for neighbouring frames share samples
-BEFORE_LEARNING = 3  # iterations until the spread is learned
+DEGREES = 4.0  # of freedom of the t distribution: few, so that single frequencies may go far
+OVERLAP = 2.0  # frames that count as one observation, because neighbouring frames share samples
+BEFORE_LEARNING = 3  # the first iteration after which the variance is learned
 BANDS_PER_OCTAVE = 3
 NARROWEST = 24  # frequencies in a band
-ENOUGH = 1024  # frequencies to learn changes of gain from, or fewer
-MOST_EFFECTS = 2**20  # numbers that say what gains do to deviations, M³ a frequency
+ENOUGH = 1024  # frequencies from which changes of gain are learned, at most
+MOST_EFFECTS = 2**20  # entries of the array of what gains do to deviations, M³ per frequency
 
 
 class Pull:
-    """The prior of the rows of Q around `Q_FMM`, and what is learned of its spread.
+    """The prior of the rows of Q around `Q_FMM`, and its variance, which is learned.
 
     Parameters
     ----------
     Q_FMM : complex128, shape (F, M, M)
         Where the rows are pulled to.
     own : int (M,)
-        For each row the microphone at which its source is to be heard as it is: rows are rescaled to that.
+        For each row the microphone at which its source keeps its level: rows are rescaled to that.
     n_frames : int
         Frames of the mixture T.
 
@@ -74,7 +76,7 @@ class Pull:
         )
 
     def learn(self) -> None:
-        """Learn the spread, and changes of gain, from where the last iteration put the rows."""
+        """Learn the variances, and changes of gain, from where the last iteration put the rows."""
         self._iterations += 1
         if self._iterations < BEFORE_LEARNING:
             return
@@ -90,7 +92,7 @@ class Pull:
         self._learn_gains()
 
     def _learn_gains(self) -> None:
-        """Move Q₀ to the gains at which its rows would have strayed least.
+        """Move Q₀ to the gains at which the deviations would have been smallest.
 
         Microphones whose gains changed by factors 1 + ε_k since Q₀ was learned make ``u_mj = − Σ_k ε_k q_mk a_kj``, to
         first order, with q and a of Q₀ and its inverse: a weighted least-squares problem in as many unknowns as there
@@ -105,7 +107,7 @@ class Pull:
         target = -np.einsum(
             "fmjk,fmj,fmj->k", effect.conj(), weight, self.arrays.deviation_FMM[some], optimize=True
         ).real
-        # All gains together mean nothing; and where Q₀ demixes nothing, no gain shows.
+        # A factor common to all gains has no effect, and where Q₀ demixes nothing no gain has one.
         ridge = 1e-3 * np.trace(normal) / M + self.arrays.n_frames
         change = np.linalg.solve(normal + ridge * np.eye(M), target)
         gains = np.exp(np.clip(change - change.mean(), -0.5, 0.5))

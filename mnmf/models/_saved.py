@@ -32,7 +32,7 @@ def save_arrays(path: str | os.PathLike[str], model: Any, names: Iterable[str]) 
         if value.ndim or value.dtype == object:
             raise ArgumentError(f"{name} must be a number or text to be saved, got {given[name]!r}")
     learned: dict[str, Any] = {name: getattr(model, f"{name}_") for name in names if hasattr(model, f"{name}_")}
-    spots = model.spots_ if model.spots_ is not None else ()
+    spots = () if model.spots_ is None else Spots(model.spots_)
     with open(path, "wb") as file:
         np.savez_compressed(
             file,

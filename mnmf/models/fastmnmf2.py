@@ -138,7 +138,7 @@ class FastMNMF2(Model):
             if self.spots_ is None:
                 level_F = np.einsum("fmm->f", R_NFMM[n]).real / len(g_M)
             else:
-                own = self.spots_.references[n]
+                own = Spots(self.spots_).references[n]
                 level_F = R_NFMM[n, :, own, own].real
             level_F = np.maximum(level_F, np.finfo(float).tiny)
             R_NFMM[n] /= level_F[:, None, None]

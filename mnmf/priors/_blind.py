@@ -37,8 +37,8 @@ def circular(
     X_FTM : complex, shape (F, T, M)
         Spectrogram of the mixture.
     n_sources : int
-        Number of sources N.  If there are more than microphones, the surplus ones start with the same G at all of them,
-        and the model needs bases that are held.
+        Number of sources N.  If there are more than microphones, the surplus ones start with the same G at all of them;
+        the fitted model then has no spots, only images at the microphones.
     n_components : int
         Bases per source, K.
     leak : float

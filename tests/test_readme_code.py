@@ -1,0 +1,63 @@
+"""The Python of README and CONTRIBUTING runs as it stands."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from mnmf import data, markers
+from mnmf.markers import Passage
+
+ROOT = Path(__file__).parent.parent
+RATE = 8000
+
+pytestmark = pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="the pages are not part of this distribution")
+
+
+@pytest.fixture
+def demo(tmp_path, monkeypatch):
+    """A folder such as `mnmf demo` leaves, but with short files: four players, each heard by all mics."""
+    quartet = data.quartet()
+    step = round(quartet.sample_rate / RATE)
+    mixing_MN = 0.2 + 0.8 * np.eye(4)
+    solos_LM = np.concatenate([quartet.solos_LN[: 2 * RATE * step : step, [n]] * mixing_MN[:, n] for n in range(4)])
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    sf.write(folder / "mixture.flac", quartet.stems_LN[: 2 * RATE * step : step] @ mixing_MN.T, RATE)
+    sf.write(folder / "solos.flac", solos_LM, RATE)
+    passages = [Passage(name, 2.0 * n, 2.0 * n + 2.0) for n, name in enumerate(quartet.names)]
+    markers.write_audacity(folder / "solos.txt", passages)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def blocks(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+
+
+def test_the_readme_opens_with_three_lines_that_separate(demo):
+    first, *_ = blocks("README.md")
+    assert len(first.strip().splitlines()) == 3
+    known = {}
+    exec(first, known)
+    assert known["stems_LN"].shape == (2 * RATE, 4)
+
+
+def test_every_block_of_the_readme_runs(demo):
+    known = {}
+    for block in blocks("README.md"):
+        exec(block, known)
+    images_LMN = np.stack([known["separation"].image(n) for n in range(4)], axis=2)
+    np.testing.assert_allclose(images_LMN.sum(axis=2) + known["rest_LM"], known["x_LM"], atol=1e-6)
+    assert known["bleed_L"].tobytes() == images_LMN[:, 0, 2].tobytes()
+    # The layers are those of `separate`, though not from the gains of the preamplifiers, which here have not changed.
+    stem_L = known["separation"].stems_LN[:, 2]
+    assert np.sum((known["viola_LM"][:, 2] - stem_L) ** 2) < 0.1 * np.sum(stem_L**2)
+
+
+def test_the_recipe_that_contributors_are_shown_runs(capsys):
+    (block,) = blocks("CONTRIBUTING.md")
+    exec(block, {})
+    assert capsys.readouterr().out == "(8000, 2)\n"

@@ -1,0 +1,174 @@
+"""A take in memory: what it accepts, what it refuses, and what is taken off it and given back."""
+
+import numpy as np
+import pytest
+
+from mnmf import METHODS, STFT, Take, separate
+from mnmf.errors import ArgumentError, SessionError
+from mnmf.stft import Waveform
+from mnmf.take import Levels
+
+RATE = 8000
+
+
+@pytest.fixture
+def x_LM(rng):
+    """Two seconds of three microphones, each with its own level, offset and rumble."""
+    time_L = np.arange(2 * RATE) / RATE
+    rumble = np.sin(2 * np.pi * 7 * time_L)[:, None] * [0.3, 0.1, 0.2]
+    return (rng.standard_normal((2 * RATE, 3)) * [1.0, 0.2, 0.05] + rumble + [0.1, -0.2, 0.03]).astype(np.float32)
+
+
+def test_a_take_of_an_array_gives_every_mic_a_source(x_LM):
+    take = Take(x_LM, RATE)
+    assert take.sources == take.mic_names == take.instruments == ("1", "2", "3")
+    assert take.spots == ((0,), (1,), (2,))
+    assert (take.n_samples, take.duration) == (2 * RATE, 2.0)
+    assert take.without_solo() == take.sources
+    assert repr(take) == "Take(2.000 s of 3 mics at 8000 Hz: 1 at mic 1, 2 at mic 2, 3 at mic 3)"
+
+
+def test_spots_are_found_from_solos_in_the_take_or_in_another_recording(rng, x_LM):
+    mixing_MN = np.array([[0.1, 1.0], [1.0, 0.2], [0.3, 0.25]])
+    played_LN = rng.standard_normal((2 * RATE, 2)) * (np.arange(2 * RATE)[:, None] // RATE == [0, 1])
+    solos = {"viola": (0.0, 1.0), "cello": [(1.0, 1.4), (1.5, 2.0)]}
+    solo_LM = played_LN @ mixing_MN.T
+    other = Take.of(x_LM, RATE, solos=solos, solo_LM=solo_LM, ambient=[2])
+    same = Take.of(solo_LM, RATE, solos=solos, ambient=["3"])
+    for take in (other, same):
+        assert take.sources == ("viola", "cello")
+        assert take.spots == ((1,), (0,))
+        assert [len(passages) for passages in take.solos] == [1, 2]
+        np.testing.assert_array_equal(take.solos[1][1], solo_LM[12000:])
+    ordered = Take.of(x_LM, RATE, solos=solos, solo_LM=solo_LM, ambient=[2], sources=["cello", "viola"])
+    assert ordered.spots == ((0,), (1,))
+    given = Take.of(x_LM, RATE, sources=["a", "b"], spots={"a": [1, "3"], "b": 0})
+    assert given.spots == ((1, 2), (0,))
+
+
+@pytest.mark.parametrize(
+    ("known", "error", "message"),
+    [
+        ({"solos": {"a": (1.0, 3.0)}}, ArgumentError, "'a' plays alone from 1 to 3 s, but the recording lasts 2.000 s"),
+        ({"solos": {"a": (0.5, 0.5)}}, ArgumentError, "'a' plays alone from 0.5"),
+        (
+            {"solos": {"a": (0, 1)}, "sources": ["b"]},
+            ArgumentError,
+            "solos name 'a', which is not among",
+        ),
+        ({"spots": {"9": 0}}, ArgumentError, "spots name '9', which is not among"),
+        ({"spots": [0, 1]}, ArgumentError, "spots must have one entry for each of 3 sources, got 2"),
+        ({"spots": [0, 1, 3]}, ArgumentError, "mics must be from 0 to 2, or names; got 3"),
+        ({"ambient": ["main"]}, SessionError, "there is no mic 'main'; names are: 1, 2, 3"),
+        ({"sources": ["a", "b"]}, SessionError, "nobody's spot: mic 3"),
+        ({"solos": {"a": (0, 1)}, "solo_LM": np.ones((RATE, 3))}, SessionError, "nobody's spot"),
+    ],
+)
+def test_what_does_not_fit_is_refused(x_LM, known, error, message):
+    with pytest.raises(error, match=message):
+        Take.of(x_LM, RATE, **known)
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        ({"spots": (0, 3)}, "spots name microphone 3, but there are only 3"),
+        ({"sources": ["a"]}, "sources must have one entry for each of 3 spots, got 1"),
+        ({"sources": ["a", "b", "a"]}, "two have the same name"),
+        ({"mic_names": ["a"]}, "mic_names must have one entry for each of 3 microphones, got 1"),
+        ({"solos": [[]]}, "solos must have one entry for each of 3 sources, got 1"),
+        ({"solos": [[np.ones((9, 2))], [], []]}, "solos must be of the 3 microphones"),
+        ({"instruments": ["a"]}, "instruments must have one entry"),
+        ({"sample_rate": 0}, "sample_rate must be a number"),
+        ({"x_LM": np.ones(9)}, "x_LM must be audio"),
+    ],
+)
+def test_a_take_that_contradicts_itself_is_refused(x_LM, known, message):
+    with pytest.raises(ArgumentError, match=message):
+        Take(**({"x_LM": x_LM, "sample_rate": RATE} | known))
+
+
+def test_a_part_keeps_what_is_known(x_LM):
+    take = Take(x_LM, RATE, (2, 0), ("a", "b"), solos=[[x_LM[:100]], []])
+    part = take.part(100, 900)
+    np.testing.assert_array_equal(part.x_LM, x_LM[100:900])
+    assert (part.spots, part.sources) == (take.spots, take.sources)
+    assert part.solos[0][0] is take.solos[0][0]
+    for start, stop in ((-1, 5), (5, 5), (0, 2 * RATE + 1)):
+        with pytest.raises(ArgumentError, match=f"samples {start} to {stop} lie outside the take"):
+            take.part(start, stop)
+
+
+def test_sources_and_mics_go_by_number_and_name(x_LM):
+    take = Take(x_LM, RATE, (2, 0), ("a", "b"), ("left", "middle", "right"))
+    assert [take.source("b"), take.source(0)] == [1, 0]
+    assert [take.mic("right"), take.mic(1)] == [2, 1]
+    with pytest.raises(ArgumentError, match="there is no source 'c', only a, b"):
+        take.source("c")
+    with pytest.raises(ArgumentError, match="source must be from 0 to 1, or a name; got 2"):
+        take.source(2)
+
+
+@pytest.mark.parametrize("analysis", [STFT(1024, 256), Waveform()])
+def test_what_levels_take_off_they_give_back(x_LM, analysis):
+    """If one source is all there is in the model, its images at its own mics are the take."""
+    take = Take(x_LM, RATE, [(1, 0, 2)], ["all"])
+    levels = Levels.of(take, lowest=0.0 if isinstance(analysis, Waveform) else 20.0)
+    low_FTM, X_FTM = levels.into(x_LM, analysis)
+    assert len(low_FTM) == (0 if isinstance(analysis, Waveform) else 3)
+    assert np.abs(X_FTM.mean()) < 0.05
+    power_M = np.mean(np.abs(np.concatenate([low_FTM, X_FTM])) ** 2, axis=(0, 1))
+    np.testing.assert_allclose(power_M, power_M[0], rtol=0.2)  # equally loud, but for the ends
+    back_LM = levels.back(X_FTM, low_FTM, 0, [0, 1, 2], analysis, len(x_LM))
+    assert back_LM.dtype == np.float32
+    np.testing.assert_allclose(back_LM, x_LM, atol=2e-6)
+
+
+def test_what_belongs_to_nobody_goes_to_the_owner_of_the_mic_only(x_LM):
+    """The first of two that share a mic keeps it, and a reference spot counts more than a further one."""
+    take = Take(x_LM, RATE, [(0, 1), (1,), (0,)], "abc")
+    levels = Levels.of(take, 20.0)
+    assert levels.owner_M.tolist() == [0, 1, -1]
+    low_FTM, X_FTM = levels.into(x_LM, STFT(1024, 256))
+    nothing = np.zeros_like(X_FTM)
+
+    def kept(source):
+        return np.abs(levels.back(nothing, low_FTM, source, [0, 1, 2], STFT(1024, 256), len(x_LM))).max(axis=0)
+
+    assert (kept(0) > 0.01).tolist() == [True, False, False]
+    assert (kept(1) > 0.01).tolist() == [False, True, False]
+    assert kept(2).max() == 0.0
+
+
+def test_silent_mics_keep_their_level(x_LM):
+    levels = Levels.of(Take(x_LM * [1, 1, 1e-5], RATE))
+    assert levels.silent_mics == (2,)
+    assert levels.gains_M[2] == 1.0
+    assert Levels.of(Take(np.zeros((100, 2)), RATE)).silent_mics == (0, 1)
+
+
+def test_solos_are_brought_to_the_gains_of_the_take_without_their_own_offset(x_LM):
+    alone = [[x_LM[:3000] + 5.0, x_LM[4000:6000]], [], [x_LM[7000:9000]]]
+    take = Take(x_LM, RATE, solos=alone)
+    stft = STFT(512, 128)
+    levels = Levels.of(take)
+    X_FTM, frames = levels.solos(take, stft)
+    assert [len(slices) for slices in frames] == [2, 0, 1]
+    assert frames[0][1].start == frames[0][0].stop
+    first_LM = x_LM[:3000] - x_LM[:3000].mean(axis=0)
+    wanted = stft.analyse(first_LM * levels.gains_M)[:, stft.frames(0, 3000, 3000)]
+    np.testing.assert_allclose(X_FTM[:, frames[0][0]], wanted, atol=1e-3)
+    assert Levels.of(Take(x_LM, RATE)).solos(Take(x_LM, RATE), stft) is None
+
+
+@pytest.mark.parametrize("method", ["kamir", "ilrma"])
+def test_float64_stays_float64_and_inputs_are_not_changed(x_LM, method):
+    wide_LM = x_LM.astype(np.float64)
+    before = wide_LM.tobytes()
+    assert METHODS[method].name == method
+    wide = separate(wide_LM, RATE, method=method, iterations=2)
+    assert wide.stems_LN.dtype == np.float64
+    assert separate(x_LM, RATE, method=method, iterations=2).stems_LN.dtype == np.float32
+    assert wide_LM.tobytes() == before
+    integers = np.round(x_LM * 1000).astype(np.int16)
+    assert separate(integers, RATE, method=method, iterations=2).stems_LN.dtype == np.float64
