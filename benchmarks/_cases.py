@@ -3,21 +3,25 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from _datasets import complain, free, take_folders
 
-from mnmf import data, markers, simulate
+from mnmf import Take, data, markers, simulate
 from mnmf.datasets._folders import DEPTH, contents
 from mnmf.errors import MarkerError
 
 
-@dataclass
+@dataclass(frozen=True)
 class Case:
-    """A take, the images of its sources at their spots, and passages in which each was alone."""
+    """A take, the images of its sources at their spots, and passages in which each was alone.
+
+    `solos` has, by kind ("solo", "clap"), a recording by the same microphones and for each source the seconds of its
+    passage there.
+    """
 
     name: str
     sample_rate: int
@@ -25,10 +29,31 @@ class Case:
     truth_LN: np.ndarray
     spots: tuple[int, ...]
     names: tuple[str, ...]
-    solos: dict[str, tuple[np.ndarray, list[tuple[float, float]]]]  # 'solo', 'clap': audio, seconds per source
+    solos: dict[str, tuple[np.ndarray, list[tuple[float, float]]]]
+
+    @cached_property
+    def peak(self) -> float:
+        """The largest sample of all recordings, by which a take of it is divided."""
+        return float(max(np.abs(x_LM).max() for x_LM in (self.mixture_LM, *(x_LM for x_LM, _ in self.solos.values()))))
+
+    def take(self, kind: str | None = None) -> Take:
+        """Return what `mnmf.separate` takes, with the passages of one kind if it is given.
+
+        It is what float files of the recordings hold, whose largest sample is at full scale.
+        """
+        solos: list[list[np.ndarray]] = []
+        if kind is not None:
+            x_LM, seconds = self.solos[kind]
+            spans = [slice(round(start * self.sample_rate), round(stop * self.sample_rate)) for start, stop in seconds]
+            solos = [[self._at_full_scale(x_LM[span])] for span in spans]
+        return Take(self._at_full_scale(self.mixture_LM), self.sample_rate, self.spots, self.names, solos=solos)
+
+    def _at_full_scale(self, x_LM: np.ndarray) -> np.ndarray:
+        return (x_LM / self.peak).astype(np.float32)
 
 
 KINDS = ("solo", "clap")
+IMAGES = "images"
 
 
 def simulated(
@@ -44,7 +69,8 @@ def simulated(
 ) -> Case:
     """Render players in a room, and each of them alone: playing (`kinds` "solo") or clapping ("clap").
 
-    `solo_scene` is where they were when alone, if elsewhere; `rng` draws the claps.
+    The kind "images" is the truth: each player alone plays what it plays in the take.  `solo_scene` is where they were
+    when alone, if elsewhere; `rng` draws the claps.
     """
     alone = scene if solo_scene is None else solo_scene
     images_LMN = simulate.render(scene, stems_LN, sample_rate, h_LMN=responses(scene, sample_rate))
@@ -53,7 +79,10 @@ def simulated(
         "solo": lambda: simulate.solo_take(alone, list(solos), sample_rate, h_LMN=h_LMN),
         "clap": lambda: simulate.clap_take(alone, sample_rate, rng, h_LMN=h_LMN),
     }
-    found = {kind: takes[kind]() for kind in kinds}
+    found = {kind: takes[kind]() for kind in kinds if kind in takes}
+    seconds = {kind: (x_LM, [(p.start, p.stop) for p in passages]) for kind, (x_LM, passages) in found.items()}
+    if IMAGES in kinds:
+        seconds[IMAGES] = successive(images_LMN, sample_rate)
     return Case(
         name,
         sample_rate,
@@ -61,8 +90,15 @@ def simulated(
         images_LMN[:, scene.spots, range(len(scene.spots))],
         scene.spots,
         scene.names,
-        {kind: (x_LM, [(p.start, p.stop) for p in passages]) for kind, (x_LM, passages) in found.items()},
+        seconds,
     )
+
+
+def successive(images_LMN: np.ndarray, sample_rate: int) -> tuple[np.ndarray, list[tuple[float, float]]]:
+    """Return the images of all players one after another, and the seconds of each."""
+    length = len(images_LMN) / sample_rate
+    spans = [(n * length, (n + 1) * length) for n in range(images_LMN.shape[2])]
+    return np.concatenate(list(np.moveaxis(images_LMN, 2, 0))), spans
 
 
 @lru_cache(8)
@@ -90,12 +126,7 @@ def case_named(name: str, folder: Path | None, quick: bool = False) -> Case:
     return named_cases(folder, quick)[name]()
 
 
-def quartet_cases(quick: bool = False) -> Iterator[Case]:
-    """The embedded quartet: in a chamber, in the hall of the 2023 paper, and close-miked in a large room."""
-    for name in list(QUARTET_SCENES)[: 1 if quick else None]:
-        yield _quartet_case(name)
-
-
+# In a chamber, in the hall of the 2023 paper, and close-miked in a large room.
 QUARTET_SCENES: dict[str, Callable[[Sequence[str]], simulate.Scene]] = {
     "quartet, chamber": simulate.chamber_scene,
     "quartet, hall": simulate.hall_scene,

@@ -7,72 +7,57 @@ is the method as it is.  Writes benchmarks/results/family_ablation.json.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from _cases import case_named, named_cases
-from _measure import Analysis, analyse, fitted, hurried, scorer
+from _measure import hurried, scorer, separate, with_prior
 from _runner import Cell, Result, arguments, run
 
-from mnmf import KAMIR, METHODS, FullRankMNMF, NoteDictionary, NTFPanning, Prior, priors
+from mnmf import KAMIR, METHODS, Method, NoteDictionary, NTFPanning, Prior, priors
 from mnmf.kernels import beta as nmf_kernels
 from mnmf.kernels import one_blas_thread
+from mnmf.methods import Evidence
 
 SEED = 0
 KEPT = 24  # notes a source, those with most energy
 
 
-def ntf(n_components: int, n_iterations: int, **options: Any) -> NTFPanning:
-    return NTFPanning(n_components, n_iterations, **options)
+def ntf(**options: Any) -> Method:
+    return replace(METHODS["ntf-panning"], model=lambda *sizes: NTFPanning(*sizes, **options))
 
 
-def kamir(_: int, n_iterations: int, **options: Any) -> KAMIR:
-    return KAMIR(n_iterations, **options)
+def kamir(**options: Any) -> Method:
+    return replace(METHODS["kamir"], model=lambda _, n_iterations: KAMIR(n_iterations, **options))
 
 
-def from_solo_bases(take: Analysis, prior: Prior) -> Prior:
-    """Hold bases that were learned on the solos instead of starting from the take."""
-    rng = np.random.default_rng(SEED)
-    bases = priors.solo_bases(*take.evidence.solo, take.evidence.spots, take.recipe.components, rng=rng)
-    return Prior(G=prior.G, held=frozenset("G")) | bases.hold("W")
-
-
-def whole_covariances(take: Analysis, prior: Prior) -> Prior:
+def whole_covariances(prior: Prior, evidence: Evidence) -> Prior:
     """Keep all eigenvalues of the solos' covariances."""
-    return prior | priors.solo_covariances(*take.evidence.solo, take.evidence.spots, exponent=2.0).hold("R")
+    return prior | priors.solo_covariances(*evidence.solo, evidence.spots, exponent=2.0).hold("R")
 
 
-def one_base_a_note(take: Analysis, prior: Prior) -> Prior:
-    return with_brightness(take, prior, (0.0,))
+def tilted(*brightness: float) -> Any:
+    """Return the embedded dictionary with every note in these brightnesses."""
+    notes = NoteDictionary.embedded()
+    return SimpleNamespace(name=notes.name, find=notes.find, prior=partial(notes.prior, brightness=brightness))
 
 
-def three_bases_a_note(take: Analysis, prior: Prior) -> Prior:
-    return with_brightness(take, prior, (-9.0, -3.0, 3.0))
-
-
-def with_brightness(take: Analysis, prior: Prior, brightness: tuple[float, ...]) -> Prior:
-    dictionary, case = NoteDictionary.embedded(), take.case
-    length = take.stft.window_length
-    bases = dictionary.prior(case.names, length, case.sample_rate, take.evidence.spots, brightness=brightness)
-    return prior | bases.hold("W")
-
-
-def from_notes(take: Analysis, prior: Prior) -> Prior:
+def from_notes(prior: Prior, evidence: Evidence) -> Prior:
     """Start W and H of the default method from the notes that explain best what each spot hears best."""
-    dictionary, case, X_FTM = NoteDictionary.embedded(), take.case, take.evidence.X_FTM
-    N = len(case.names)
-    z_FTN = X_FTM @ prior.Q[:, :N].astype(X_FTM.dtype).swapaxes(1, 2)
+    X_FTM, notes_NFK = evidence.X_FTM, evidence.notes(2.0).W
+    z_FTN = X_FTM @ prior.Q[:, : len(notes_NFK)].astype(X_FTM.dtype).swapaxes(1, 2)
     power_FTN = z_FTN.real**2 + z_FTN.imag**2
     total_FT = np.maximum(power_FTN.sum(axis=2), np.finfo(power_FTN.dtype).tiny)
     W_NFK, H_NKT = [], []
-    for n, name in enumerate(case.names):
+    for n, W in enumerate(notes_NFK):
         D_FT = np.ascontiguousarray(power_FTN[..., n] ** 2 / total_FT, np.float32)
         mean = D_FT.mean()
         D_FT /= mean
-        W = dictionary.bases(name, take.stft.window_length, case.sample_rate, exponent=2.0)[-len(D_FT) :]
+        W = W[:, W.any(axis=0)]  # an instrument with fewer notes has columns of zeros
         W = np.ascontiguousarray(np.maximum(W, 1e-9 * W.max(axis=0)) * len(W), np.float32)
         H = np.full((D_FT.shape[1], W.shape[1]), 1 / W.shape[1], np.float32)
         with one_blas_thread():
@@ -91,69 +76,66 @@ def from_notes(take: Analysis, prior: Prior) -> Prior:
 
 @dataclass(frozen=True)
 class Idea:
-    """What differs from a method: its recipe, its prior; and what it is told."""
+    """A variant of a method, and what it is given."""
 
-    method: str
+    recipe: Method
     kind: str | None = "solo"
-    recipe: dict = field(default_factory=dict)
-    prior: Callable[[Analysis, Prior], Prior] = lambda take, prior: prior
-    dictionary: bool = False
+    dictionary: Callable[[], Any] | None = None
 
 
-IS_FIXH = partial(Idea, "mnmf-is-fixh")
-PANNING = partial(Idea, "ntf-panning")
-GAINS = partial(Idea, "kamir")
+DEFAULT, FIXH, IS_FIXH, GAINS, PANNING = (
+    METHODS[name] for name in ("fastmnmf2", "mnmf-fixh", "mnmf-is-fixh", "kamir", "ntf-panning")
+)
+NOTES = with_prior(replace(DEFAULT, bases=True), from_notes)  # for a dictionary to be taken
+once = partial(tilted, 0.0)
 IDEAS = {
     "fastmnmf2, no solos": {
-        "as it is": Idea("fastmnmf2", None),
-        "bases start from the embedded dictionary": Idea("fastmnmf2", None, prior=from_notes),
+        "as it is": Idea(DEFAULT, None),
+        "bases start from the embedded dictionary": Idea(NOTES, None, once),
     },
     "fastmnmf2": {
-        "as it is": Idea("fastmnmf2"),
-        "bases start from the embedded dictionary": Idea("fastmnmf2", prior=from_notes),
+        "as it is": Idea(DEFAULT),
+        "bases start from the embedded dictionary": Idea(NOTES, "solo", once),
     },
     "mnmf-fixh, claps and dictionary": {
-        "as it is: every note in two brightnesses": Idea("mnmf-fixh", "clap", dictionary=True),
-        "every note once, as published": Idea("mnmf-fixh", "clap", prior=one_base_a_note, dictionary=True),
-        "three brightnesses": Idea("mnmf-fixh", "clap", prior=three_bases_a_note, dictionary=True),
+        "as it is: every note in two brightnesses": Idea(FIXH, "clap", NoteDictionary.embedded),
+        "every note once, as published": Idea(FIXH, "clap", once),
+        "three brightnesses": Idea(FIXH, "clap", partial(tilted, -9.0, -3.0, 3.0)),
     },
     "mnmf-is-fixh": {
-        "as it is": IS_FIXH(),
-        "all eigenvalues of the solos' covariances in full": IS_FIXH(prior=whole_covariances),
-        "50 iterations instead of 25": IS_FIXH(recipe={"iterations": 50}),
-        "window 2048, hop a half, instead of 8192 and a quarter": IS_FIXH(
-            recipe={"window": 2048 / 44100, "hops_per_window": 2}
+        "as it is": Idea(IS_FIXH),
+        "all eigenvalues of the solos' covariances in full": Idea(with_prior(IS_FIXH, whole_covariances)),
+        "50 iterations instead of 25": Idea(replace(IS_FIXH, iterations=50)),
+        "window 2048, hop a half, instead of 8192 and a quarter": Idea(
+            replace(IS_FIXH, window=2048 / 44100, hops_per_window=2)
         ),
-        "Euclidean (mnmf-fixh) at this window": Idea(
-            "mnmf-fixh", recipe={"window": 8192 / 44100, "hops_per_window": 4, "model": FullRankMNMF}
-        ),
+        "Euclidean (mnmf-fixh) at this window": Idea(replace(FIXH, window=8192 / 44100, hops_per_window=4)),
     },
     "ntf-panning": {
-        "as it is": PANNING(),
-        "bases of the solos, held; window 2048, 50 iterations, β 1.5": PANNING(
-            recipe={"window": 2048 / 44100, "hops_per_window": 2, "components": 64, "iterations": 50, "model": ntf},
-            prior=from_solo_bases,
+        "as it is": Idea(PANNING),
+        "bases of the solos, held; window 2048, 50 iterations, β 1.5": Idea(
+            replace(METHODS["ntf-panning-notes"], window=2048 / 44100, hops_per_window=2)
         ),
-        "window 4096 instead of 16384": PANNING(recipe={"window": 4096 / 44100}),
-        "window 8192": PANNING(recipe={"window": 8192 / 44100}),
-        "window 32768": PANNING(recipe={"window": 32768 / 44100}),
-        "20 iterations instead of 5": PANNING(recipe={"iterations": 20}),
-        "β 0.5 instead of 1": PANNING(recipe={"model": partial(ntf, beta=0.5)}),
-        "β 1.5": PANNING(recipe={"model": partial(ntf, beta=1.5)}),
-        "panning updated": PANNING(prior=lambda take, prior: prior.release("G")),
-        "bands of a quarter semitone": PANNING(recipe={"model": partial(ntf, beta=1.0, bands_per_octave=48)}),
+        "window 4096 instead of 16384": Idea(replace(PANNING, window=4096 / 44100)),
+        "window 8192": Idea(replace(PANNING, window=8192 / 44100)),
+        "window 32768": Idea(replace(PANNING, window=32768 / 44100)),
+        "20 iterations instead of 5": Idea(replace(PANNING, iterations=20)),
+        "β 0.5 instead of 1": Idea(ntf(beta=0.5)),
+        "β 1.5": Idea(ntf(beta=1.5)),
+        "panning updated": Idea(with_prior(PANNING, lambda prior, _: prior.release("G"))),
+        "bands of a quarter semitone": Idea(ntf(beta=1.0, bands_per_octave=48)),
     },
     "kamir": {
-        "as it is": GAINS(),
-        "window 8192 instead of 32768": GAINS(recipe={"window": 8192 / 44100}),
-        "window 65536": GAINS(recipe={"window": 65536 / 44100}),
-        "exponent 2 instead of 1.5": GAINS(recipe={"model": partial(kamir, exponent=2.0)}),
-        "exponent 1": GAINS(recipe={"model": partial(kamir, exponent=1.0)}),
-        "no kernel": GAINS(recipe={"model": partial(kamir, kernel="none")}),
-        "median over frequency": GAINS(recipe={"model": partial(kamir, kernel="frequency")}),
-        "median over a cross": GAINS(recipe={"model": partial(kamir, kernel="cross")}),
-        "gains updated from those of the solos": GAINS(prior=lambda take, prior: prior.release("R")),
-        "gains not from solos, 50 random projections": GAINS(None, recipe={"model": partial(kamir, n_projections=50)}),
+        "as it is": Idea(GAINS),
+        "window 8192 instead of 32768": Idea(replace(GAINS, window=8192 / 44100)),
+        "window 65536": Idea(replace(GAINS, window=65536 / 44100)),
+        "exponent 2 instead of 1.5": Idea(kamir(exponent=2.0)),
+        "exponent 1": Idea(kamir(exponent=1.0)),
+        "no kernel": Idea(kamir(kernel="none")),
+        "median over frequency": Idea(kamir(kernel="frequency")),
+        "median over a cross": Idea(kamir(kernel="cross")),
+        "gains updated from those of the solos": Idea(with_prior(GAINS, lambda prior, _: prior.release("R"))),
+        "gains not from solos, 50 random projections": Idea(kamir(n_projections=50), None),
     },
 }
 
@@ -161,11 +143,9 @@ IDEAS = {
 def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
     """Return the gains in SDR and SNR, one number a source."""
     case, idea = case_named(cell["case"], data, quick), IDEAS[cell["heading"]][cell["idea"]]
-    recipe = hurried(replace(METHODS[idea.method], **idea.recipe), quick)
-    take = analyse(case, recipe, idea.kind, NoteDictionary.embedded() if idea.dictionary else None)
-    rng = np.random.default_rng(SEED)
-    prior = idea.prior(take, recipe.prior(take.evidence, recipe.components, rng))
-    found = scorer(case)(take.stems(fitted(take, prior, rng)))
+    dictionary = idea.dictionary() if idea.dictionary else None
+    y_LN = separate(case, hurried(idea.recipe, quick), idea.kind, SEED, dictionary=dictionary)
+    found = scorer(case)(y_LN)
     return {key: np.round(found[key], 3) for key in ("delta_sdr", "delta_snr")}
 
 

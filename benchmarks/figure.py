@@ -10,10 +10,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from _cases import case_named
+from _measure import hurried, separate
 from _runner import arguments
-from mnmf.separate import separate
 
-from mnmf import STFT, Session, audio, data, markers, simulate
+from mnmf import METHODS, STFT
+from mnmf.methods import DEFAULT_METHOD
 
 PLAYER = 2
 SHOWN = slice(1.0, 7.0)  # seconds
@@ -28,24 +30,13 @@ def main() -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    quartet = data.quartet()
-    rate = quartet.sample_rate
-    scene = simulate.chamber_scene(quartet.names)
-    images_LMN = simulate.render(scene, quartet.stems_LN, rate)
-    solos_LM, passages = simulate.solo_take(scene, list(quartet.solos_LN.T), rate)
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / name for name in ("take.flac", "solos.flac", "solos.txt")]
-        audio.write(files[0], images_LMN.sum(axis=2), rate)
-        audio.write(files[1], solos_LM, rate)
-        markers.write_audacity(files[2], passages)
-        session = Session.open(files[0], solos=files[2], solo_take=files[1])
-        stems_LN = separate(session, iterations=4 if options.quick else None).stems_LN
-
-    own = images_LMN[:, scene.spots[PLAYER]]
+    case = case_named("quartet, chamber", None)
+    stems_LN = separate(case, hurried(METHODS[DEFAULT_METHOD], options.quick), "solo")
+    rate = case.sample_rate
     panels = {
-        "what the viola's microphone heard": own.sum(axis=1),
+        "what the viola's microphone heard": case.mixture_LM[:, case.spots[PLAYER]],
         "what mnmf makes of it": stems_LN[:, PLAYER],
-        "the viola alone": own[:, PLAYER],
+        "the viola alone": case.truth_LN[:, PLAYER],
     }
     stft = STFT(4096, 512)
     plt.rcParams.update({"font.size": 9, "font.family": "DejaVu Sans"})

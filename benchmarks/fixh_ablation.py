@@ -5,66 +5,57 @@
 DIR holds cases as for solo_priors.py.  Writes benchmarks/results/fixh_ablation.json.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _cases import Case, case_named, named_cases
+from _cases import case_named, named_cases
+from _measure import as_recorded, scorer, separate, with_prior
 from _runner import Cell, Result, arguments, grouped, run
-from mnmf.separate import calibration
 
-from mnmf import STFT, FullRankMNMF, Prior, metrics, priors
+from mnmf import METHODS, Method, Prior, priors
+from mnmf.methods import Evidence
 
 SEEDS = 2
-IDEAS: dict[str, dict] = {
-    "as it is": {},
-    "bases: 30 updates instead of 100": {"base_updates": 30},
-    "bases: 300 updates": {"base_updates": 300},
-    "32 bases a source instead of 64": {"components": 32},
-    "128 bases a source": {"components": 128},
-    "25 updates of H instead of 50": {"iterations": 25},
-    "200 updates of H": {"iterations": 200},
-    "covariances: levels only (diagonal R)": {"diagonal": True},
-    "mics not brought to equal loudness": {"calibrate": False},
-    "window 4096 instead of 2048": {"window": 4096},
-    "window 8192": {"window": 8192},
-    "window 8192, hop a quarter": {"window": 8192, "hop": 2048},
+FIXH = METHODS["mnmf-fixh"]
+
+
+def with_base_updates(n_iterations: int) -> Method:
+    def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+        solo = *evidence.solo, evidence.spots
+        bases = priors.solo_bases(*solo, n_components, n_iterations=n_iterations, rng=rng)
+        return (priors.solo_covariances(*solo) | bases).hold("R", "W")
+
+    return replace(FIXH, prior=prior)
+
+
+def levels_only(prior: Prior, evidence: Evidence) -> Prior:
+    return prior | Prior(R=prior.R * np.eye(evidence.X_FTM.shape[2])).hold("R")
+
+
+UNBALANCED = "mics not brought to equal loudness"
+IDEAS = {
+    "as it is": FIXH,
+    "bases: 30 updates instead of 100": with_base_updates(30),
+    "bases: 300 updates": with_base_updates(300),
+    "32 bases a source instead of 64": replace(FIXH, components=32),
+    "128 bases a source": replace(FIXH, components=128),
+    "25 updates of H instead of 50": replace(FIXH, iterations=25),
+    "200 updates of H": replace(FIXH, iterations=200),
+    "covariances: levels only (diagonal R)": with_prior(FIXH, levels_only),
+    UNBALANCED: FIXH,
+    "window 4096 instead of 2048": replace(FIXH, window=4096 / 44100),
+    "window 8192": replace(FIXH, window=8192 / 44100),
+    "window 8192, hop a quarter": replace(FIXH, window=8192 / 44100, hops_per_window=4),
 }
 
 
-def gain(
-    case: Case,
-    seed: int,
-    base_updates: int = 100,
-    components: int = 64,
-    iterations: int = 50,
-    diagonal: bool = False,
-    calibrate: bool = True,
-    window: int = 2048,
-    hop: int = 0,
-) -> np.ndarray:
-    """Return the gain in SDR of every source."""
-    stft = STFT(window, hop)
-    x_LM = case.mixture_LM.astype(np.float32)
-    gains_M = calibration(x_LM)[0] if calibrate else np.ones(x_LM.shape[1], np.float32)
-    solo_LM, seconds = case.solos["solo"]
-    rate = case.sample_rate
-    passages = [stft.frames(start * rate, stop * rate, len(solo_LM)) for start, stop in seconds]
-    solo = stft.analyse(solo_LM.astype(np.float32) * gains_M), passages, case.spots
-    covariances = priors.solo_covariances(*solo)
-    if diagonal:
-        covariances = covariances | Prior(R=covariances.R * np.eye(x_LM.shape[1]))
-    bases = priors.solo_bases(*solo, components, n_iterations=base_updates, rng=seed)
-    X_FTM = stft.analyse(x_LM * gains_M)
-    model = FullRankMNMF(n_iterations=iterations).fit(X_FTM, (covariances | bases).hold("R", "W"), rng=seed)
-    y_LN = stft.synthesise(model.separate(X_FTM), len(x_LM)) / gains_M[list(case.spots)]
-    before = metrics.bss_eval(case.truth_LN, case.mixture_LM[:, list(case.spots)])
-    return metrics.bss_eval(case.truth_LN, y_LN).sdr - before.sdr
-
-
 def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
-    case = case_named(cell["case"], data, quick)
-    return {"delta_sdr": np.round(gain(case, cell["seed"], **IDEAS[cell["idea"]]), 3)}
+    case, recipe = case_named(cell["case"], data, quick), IDEAS[cell["idea"]]
+    if cell["idea"] == UNBALANCED:
+        recipe = as_recorded(recipe, case.take())
+    return {"delta_sdr": np.round(scorer(case)(separate(case, recipe, "solo", cell["seed"]))["delta_sdr"], 3)}
 
 
 def summarise(cells: list[dict]) -> dict:

@@ -16,24 +16,24 @@ benchmarks/results/initialisations.json and docs/images/initialisations.png.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, responses
+from _cases import IMAGES, Case, simulated
 from _datasets import pieces, quartet
 from _figures import curve, save, subplots
-from _measure import Analysis, analyse, centred, scorer, separate
+from _measure import scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from scipy.signal import resample_poly
 
-from mnmf import METHODS, FastMNMF2, Prior, priors, simulate
+from mnmf import METHODS, Method, Prior, priors, simulate
 from mnmf.datasets import Piece
-from mnmf.methods import Method
-from mnmf.models import assign_spots
+from mnmf.methods import Evidence
 from mnmf.priors._nmf import nmf
 from mnmf.priors._spot import demixing_start
+from mnmf.spots import Spots
+from mnmf.take import Levels
 
 RATE = 16000
 SECONDS = 8.0
@@ -54,24 +54,31 @@ QUICK_CHECKPOINTS = {"published": (0, 4), "ours": (0, 2)}
 
 @dataclass(frozen=True)
 class Known:
-    """A take as the starts see it: what is recorded, what is told, and, for some, the truth."""
+    """A take as the starts see it: what is recorded, what is known, and, for some, the truth.
 
-    take: Analysis
+    The estimates among the evidence are the truth, and so are the solos of starts from the truth: what each player
+    plays in the take.
+    """
+
+    evidence: Evidence
+    components: int
     rng: np.random.Generator
-    S_NFT: np.ndarray  # each player at its own spot
-    images_NFTM: np.ndarray
+    window_length: int
+    gains_M: np.ndarray
 
     @property
     def X_FTM(self) -> np.ndarray:
-        return self.take.evidence.X_FTM
+        return self.evidence.X_FTM
 
     @property
-    def spots(self) -> list[tuple[int, ...]]:
-        return self.take.evidence.spots
+    def spots(self) -> Spots:
+        return self.evidence.spots
 
     @property
-    def components(self) -> int:
-        return self.take.recipe.components
+    def S_NFT(self) -> np.ndarray:
+        """Each player at its own spot."""
+        assert self.evidence.estimates is not None
+        return np.moveaxis(self.evidence.estimates, 2, 0)
 
     def blind(self) -> Prior:
         """Random W and H; Q the identity, and G deals the sources out to the microphones in turn."""
@@ -85,22 +92,22 @@ class Known:
         return Prior(Q=demixing_start(self.spots, F, M) if Q_FMM is None else Q_FMM, G=G_NM, spots=self.spots)
 
     def geometry(self) -> Prior:
-        scene, stft = simulate.studio_scene(), self.take.stft
+        scene = simulate.studio_scene()
         found = priors.geometry(
             [mic.position_m for mic in scene.microphones],
             [player.position_m for player in scene.players],
             RATE,
-            stft.window_length,
+            self.window_length,
             spots=self.spots,
             patterns=[mic.pattern for mic in scene.microphones],
             aims_M3=[mic.aim_m for mic in scene.microphones],
-            gains_M=self.take.gains_M,
+            gains_M=self.gains_M,
         )
         return self.at(found.Q[-len(self.X_FTM) :])
 
     def dictionary(self, W_of: Prior) -> Prior:
         """Bases from solos, of the level of those in `W_of`."""
-        W_NFK = self.take.evidence.bases(self.components, self.rng, 2.0).W
+        W_NFK = self.evidence.bases(self.components, self.rng, 2.0).W
         return Prior(W=W_NFK * (W_of.W.mean() / W_NFK.mean()), spots=self.spots)
 
     def activations(self, prior: Prior) -> Prior:
@@ -109,10 +116,8 @@ class Known:
         return prior | priors.activations(np.abs(estimate_NFT) ** 2, prior.W)
 
     def true_mixing(self) -> Prior:
-        frames = self.images_NFTM.shape[2]
-        alone_FTM = np.concatenate(list(self.images_NFTM), axis=1)
-        passages = [slice(n * frames, (n + 1) * frames) for n in range(PLAYERS)]
-        return self.at(priors.solo(alone_FTM, passages, self.spots).Q)
+        assert self.evidence.solo is not None
+        return self.at(priors.solo(*self.evidence.solo, self.spots).Q)
 
     def true_powers(self) -> Prior:
         powers = (np.abs(S_FT) ** 2 for S_FT in self.S_NFT)
@@ -133,12 +138,12 @@ def degraded(S_NFT: np.ndarray, sdr_db: float, rng: np.random.Generator) -> np.n
 
 def dictionary_start(known: Known, *, own: bool, held: bool, estimate: bool, geometry: bool = False) -> Prior:
     start = known.blind()
-    told = known.dictionary(start)
+    known_W = known.dictionary(start)
     if estimate:
-        told = known.activations(told)
+        known_W = known.activations(known_W)
     if held:
-        told = told.hold("W")
-    return start | told | (known.geometry() if geometry else known.at() if own else Prior())
+        known_W = known_W.hold("W")
+    return start | known_W | (known.geometry() if geometry else known.at() if own else Prior())
 
 
 BLIND = "blind, circular"
@@ -155,7 +160,9 @@ STARTS: dict[str, Callable[[Known], Prior]] = {
     "Q, H and W": partial(dictionary_start, own=True, held=False, estimate=True, geometry=True),
     "Q, H and W, held": partial(dictionary_start, own=True, held=True, estimate=True, geometry=True),
     OUR_SPOTS: lambda known: priors.spot(known.X_FTM, known.spots, None, known.components, rng=known.rng),
-    OUR_SOLOS: lambda known: METHODS["fastmnmf2"].prior(known.take.evidence, known.components, known.rng),
+    OUR_SOLOS: lambda known: METHODS["fastmnmf2"].prior(
+        replace(known.evidence, estimates=None), known.components, known.rng
+    ),
     "truth: Q": lambda known: known.blind() | known.true_mixing(),
     "truth: W and H": lambda known: known.true_powers() | known.at(),
     TRUTH: lambda known: known.true_powers() | known.true_mixing(),
@@ -196,8 +203,8 @@ def trios(data: Path | None, seconds: float, offset: float) -> list[tuple[Piece,
 
 
 @lru_cache(1)  # the cells of a seed follow one another
-def trio(data: Path | None, seed: int, seconds: float) -> tuple[Case, np.ndarray]:
-    """Return a take of the studio and the images (L, M, N) of its players."""
+def trio(data: Path | None, seed: int, seconds: float) -> Case:
+    """Return a take of the studio."""
     rng = np.random.default_rng(seed)
     offset = round(float(rng.uniform(0.0, 30.0 if data else 5.0)), 1)
     choices = trios(data, seconds, offset)
@@ -208,15 +215,10 @@ def trio(data: Path | None, seed: int, seconds: float) -> tuple[Case, np.ndarray
     last = first + round(seconds * piece.sample_rate)
     stems_LN = resampled(piece.stems_LN[first:last, chosen], piece.sample_rate)
     solos_LN = resampled(piece.solos_LN[: round(seconds * piece.sample_rate), chosen], piece.sample_rate)
-    scene = simulate.studio_scene()
-    h_LMN = responses(scene, RATE)
-    images_LMN = simulate.render(scene, stems_LN, RATE, h_LMN=h_LMN)
-    solo_LM, passages = simulate.solo_take(scene, list(solos_LN.T), RATE, h_LMN=h_LMN)
-    solos = {"solo": (solo_LM, [(p.start, p.stop) for p in passages])}
-    truth_LN = images_LMN[:, scene.spots, range(PLAYERS)]
-    name = f"{piece.name}: {', '.join(piece.names[n] for n in chosen)}"
     names = tuple(piece.names[n] for n in chosen)
-    return Case(name, RATE, images_LMN.sum(axis=2), truth_LN, scene.spots, names, solos), images_LMN
+    name = f"{piece.name}: {', '.join(names)}"
+    case = simulated(name, simulate.studio_scene(), stems_LN, list(solos_LN.T), RATE, kinds=("solo", IMAGES))
+    return replace(case, names=names)
 
 
 def resampled(x_LN: np.ndarray, rate: int) -> np.ndarray:
@@ -226,7 +228,7 @@ def resampled(x_LN: np.ndarray, rate: int) -> np.ndarray:
 
 def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
     """Return the gains over the raw figures of eight, one a player, after some numbers of iterations."""
-    case, images_LMN = trio(data, cell["seed"], QUICK_SECONDS if quick else SECONDS)
+    case = trio(data, cell["seed"], QUICK_SECONDS if quick else SECONDS)
     gains = scorer(case)
     if cell["start"] in SLOWER:
         recipe = METHODS["mnmf-is"]
@@ -238,7 +240,7 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
         if quick:
             recipe = replace(recipe, window=min(recipe.window, QUICK_WINDOW))
         checkpoints = (QUICK_CHECKPOINTS if quick else CHECKPOINTS)[cell["settings"]]
-        stems = fits(cell, case, images_LMN, recipe, checkpoints)
+        stems = {done: fit(case, recipe, cell["start"], done, cell["seed"]) for done in checkpoints}
     scores = {done: gains(y_LN) for done, y_LN in stems.items()}
     *_, last = scores.values()
     return {
@@ -250,39 +252,18 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
     }
 
 
-def fits(
-    cell: Cell, case: Case, images_LMN: np.ndarray, recipe: Method, checkpoints: tuple[int, ...]
-) -> dict[int, np.ndarray]:
-    """Return the stems after each number of iterations."""
-    take = analyse(case, recipe, "solo")
-    X_FTM = take.evidence.X_FTM
-    images_NFTM = np.stack(
-        [take.stft.analyse(centred(images_LMN[..., n]) * take.gains_M)[-len(X_FTM) :] for n in range(PLAYERS)]
-    )
-    S_NFT = np.stack([images_NFTM[n, ..., m] for n, m in enumerate(case.spots)])
-    known = Known(take, np.random.default_rng(cell["seed"]), S_NFT, images_NFTM)
-    start = STARTS[cell["start"]](known)
-    stems = {}
-    for done, model in after(X_FTM, start, checkpoints):
-        if cell["start"] in ASSIGNED:
-            model = assign_spots(model, X_FTM, case.spots)
-        stems[done] = take.stems(model)
-    return stems
+def fit(case: Case, recipe: Method, start: str, iterations: int, seed: int) -> np.ndarray:
+    """Return the stems after some iterations; after none, of the start itself."""
+    kind = IMAGES if start.startswith("truth") else "solo"
+    window_length, gains_M = recipe.analysis(RATE).window_length, Levels.of(case.take()).gains_M
 
+    def prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+        begun = STARTS[start](Known(evidence, n_components, rng, window_length, gains_M))
+        return begun if iterations else begun.hold("W", "H", "G", "Q")
 
-def after(X_FTM: np.ndarray, start: Prior, checkpoints: tuple[int, ...]) -> Any:
-    """Yield the model after each number of iterations; the first number is 0, the start itself."""
-    K = start.W.shape[2]
-    model = FastMNMF2(K, 1).fit(X_FTM, start.hold("W", "H", "G", "Q"))
-    yield checkpoints[0], model
-    for before, done in pairwise(checkpoints):
-        if start.pulled:  # towards the start, wherever the last fit ended
-            prior, updates = start, done
-        else:
-            learned = Prior(W=model.W_, H=model.H_, G=model.G_, Q=model.Q_, spots=model.spots_)
-            prior, updates = learned.hold(*start.held), done - before
-        model = FastMNMF2(K, updates).fit(X_FTM, prior)
-        yield done, model
+    recipe = replace(recipe, prior=prior, assigned=start in ASSIGNED, iterations=max(1, iterations))
+    truth = dict(zip(case.names, case.truth_LN.T / case.peak))
+    return separate(case, recipe, kind, seed, estimator=lambda x_LM, rate: truth)
 
 
 def summarise(cells: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -356,7 +337,7 @@ def sign(values: list[float]) -> int:
 
 def told(values: list[float], above: str, below: str) -> str:
     """Write a difference and what it says."""
-    unclear = f"the seeds do not tell, {sum(value > 0 for value in values)} of {len(values)} above 0"
+    unclear = f"no significant difference, {sum(value > 0 for value in values)} of {len(values)} above 0"
     return f"{written(both(values))} dB ({(unclear, above, below)[sign(values)]})"
 
 
@@ -369,7 +350,7 @@ def words(document: dict[str, Any]) -> str:
         beyond = {start: differences(document, settings, start, BLIND) for start in (*GUIDED, OUR_SPOTS, OUR_SOLOS)}
         singles = (f"“{start}” {told(beyond[start], 'above', 'below')}" for start in SINGLE)
         lines.append(f"    - The three that the paper tried: {'; '.join(singles)}.")
-        for heading, wanted in (("above", 1), ("below", -1), ("not told apart by the seeds", 0)):
+        for heading, wanted in (("above", 1), ("below", -1), ("without a significant difference", 0)):
             found = {
                 start: values for start, values in beyond.items() if start not in SINGLE and sign(values) == wanted
             }

@@ -1,78 +1,69 @@
-"""Every method as `mnmf separate` runs it, with whatever it can be told.
+"""Every method as `mnmf.separate` runs it, with whatever it can be given.
 
     python benchmarks/methods.py [--data DIR] [--quick] [--jobs N]
 
-A method is told solos, or three claps a player, or nothing; and, if it takes its bases from elsewhere and claps are all
-there is, the embedded dictionary of notes.  DIR holds cases as in solo_priors.py.  Prints gains over the raw spots and
-the seconds of work, which are comparable only if it ran with --jobs 1; writes benchmarks/results/methods.json.
+A method is given solos, or three claps a player, or nothing; and, if it takes its bases from elsewhere and there are
+only claps, the embedded dictionary of notes.  DIR holds cases as in solo_priors.py.  Prints gains over the raw spots
+and the seconds of work, which are comparable only if it ran with --jobs 1; writes benchmarks/results/methods.json.
 """
 
-import tempfile
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from _cases import Case, case_named, named_cases
-from _measure import hurried, scorer
+from _cases import case_named, named_cases
+from _measure import hurried, scorer, stems_of
 from _runner import Cell, Result, arguments, run
-from mnmf.separate import separate
 
-from mnmf import METHODS, NoteDictionary, Session, audio, markers
-from mnmf.markers import Passage
+from mnmf import METHODS, Method, MnmfError, NoteDictionary, Take, separate
+from mnmf.methods import find_method
 
-
-def told(method: str, kinds: list[str]) -> Iterator[tuple[str, str | None, bool]]:
-    """Yield what a method can be told of a take: a name for it, the kind of its solos, and whether a dictionary."""
-    recipe = METHODS[method]
-    if recipe.bases or not recipe.assigned:
-        if "solo" in kinds:
-            yield "solos", "solo", False
-        if "clap" in kinds and not recipe.bases:
-            yield "claps", "clap", False
-        if "clap" in kinds and recipe.needs_solos and recipe.takes_notes:
-            yield "claps, dictionary", "clap", True
-    if not recipe.needs_solos:
-        yield ("dictionary", None, True) if recipe.bases else ("nothing", None, False)
+# Names for what a method can be given: the kind of solos, and whether there is a dictionary; the most first.
+GIVEN = {
+    "solos": ("solo", False),
+    "claps": ("clap", False),
+    "claps, dictionary": ("clap", True),
+    "dictionary": (None, True),
+    "nothing": (None, False),
+}
 
 
-def write_case(case: Case, folder: Path) -> None:
-    """Write the take and its solos, at the level they have together, and markers of each kind."""
-    peak = max(np.abs(case.mixture_LM).max(), *(np.abs(x_LM).max() for x_LM, _ in case.solos.values()))
-    audio.write(folder / "take.wav", case.mixture_LM / peak, case.sample_rate, "FLOAT")
-    for kind, (x_LM, seconds) in case.solos.items():
-        audio.write(folder / f"{kind}.wav", x_LM / peak, case.sample_rate, "FLOAT")
-        passages = [Passage(name, start, stop) for name, (start, stop) in zip(case.names, seconds)]
-        markers.write_audacity(folder / f"{kind}.txt", passages)
+def ways(method: str, takes: dict[str | None, Take]) -> Iterator[tuple[str, Method, Take, bool]]:
+    """Yield all that a method can be given of a case: a name for it, the method, the take, and whether a dictionary."""
+    for name, (kind, notes) in GIVEN.items():
+        recipe = find_method(method, dictionary=notes)
+        if kind in takes and fits(recipe, takes[kind], notes) and (kind is None or hears(recipe, kind, notes)):
+            yield name, recipe, takes[kind], notes
 
 
-def session(case: Case, folder: Path, kind: str | None) -> Session:
-    spots = {name: m + 1 for name, m in zip(case.names, case.spots)}
-    solos = {"solos": folder / f"{kind}.txt", "solo_take": folder / f"{kind}.wav"} if kind else {}
-    return Session.open(folder / "take.wav", sources=case.names, spots=spots, **solos)
+def fits(recipe: Method, take: Take, notes: bool) -> bool:
+    try:
+        recipe.check(take, dictionary=notes)
+    except MnmfError:
+        return False
+    return True
+
+
+def hears(recipe: Method, kind: str, notes: bool) -> bool:
+    """Return whether solos or claps make a difference; claps say nothing of what an instrument sounds like."""
+    if recipe.bases and not notes:
+        return kind == "solo"
+    return recipe.solos != "unused"
 
 
 def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
-    """Return the gains of one method over the raw spots, one number a source, and its seconds, for all it is told."""
+    """Return the gains of one method over the raw spots, one a source, and its seconds, for all it can be given."""
     case = case_named(cell["case"], data, quick)
     gains = scorer(case)
     figures: Result = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_case(case, folder)
-        level = np.abs(audio.Recording.open(folder / "take.wav").read()).max() / np.abs(case.mixture_LM).max()
-        for what, kind, notes in told(cell["method"], list(case.solos)):
-            done = separate(
-                session(case, folder, kind),
-                cell["method"],
-                seed=cell["seed"],
-                # Not given, as the dictionary may come with a number of its own.
-                iterations=hurried(METHODS[cell["method"]], quick).iterations if quick else None,
-                dictionary=dictionary() if notes else None,
-            )
-            gained = gains(done.stems_LN.astype(float) / level)
-            row = {key: np.round(values, 3) for key, values in gained.items()}
-            figures[what] = row | {"seconds": round(sum(done.seconds.values()), 2)}
+    takes = {kind: case.take(kind) for kind in (None, *case.solos)}
+    for what, recipe, take, notes in ways(cell["method"], takes):
+        done = separate(
+            take, method=hurried(recipe, quick), seed=cell["seed"], dictionary=dictionary() if notes else None
+        )
+        row = {key: np.round(values, 3) for key, values in gains(stems_of(case, done)).items()}
+        figures[what] = row | {"seconds": round(sum(done.seconds.values()), 2)}
     return figures
 
 
@@ -83,7 +74,7 @@ def dictionary() -> NoteDictionary:
 
 def show(cells: list[dict]) -> None:
     print("mean over sources, dB")
-    print(f"{'case':18} {'method':18} {'told':18} {'ΔSDR':>6} {'ΔSIR':>6} {'SAR':>6} {'ΔSNR':>6} {'s':>6}")
+    print(f"{'case':18} {'method':18} {'given':18} {'ΔSDR':>6} {'ΔSIR':>6} {'SAR':>6} {'ΔSNR':>6} {'s':>6}")
     for each in cells:
         for what, row in each["result"].items():
             means = " ".join(f"{np.mean(row[key]):6.2f}" for key in ("delta_sdr", "delta_sir", "sar", "delta_snr"))

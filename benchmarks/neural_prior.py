@@ -5,13 +5,13 @@
 In the place of a network stands the truth, spoilt to a given ratio of signal to error, so that its quality is known.
 The error is half the other players, by random gains that change with time and frequency, as of a network that lets
 others through, and half the player's own spectrum with random phases, as of one that garbles (`degraded`).  Estimates
-go through `priors.estimate` to the default method as those of `mnmf separate --prior-stems` do.  Takes are the embedded
+go to the default method as those of `mnmf separate --estimates` do.  Takes are the embedded
 quartet in a chamber, and with DIR its ready takes, and two pieces in the hall of Cabañas-Molero et al. 2023.  A seed
 draws the errors, and the random starts.  Writes benchmarks/results/neural_prior.json and docs/images/neural_prior.png.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ import numpy as np
 from _cases import Case, folder_cases, simulated
 from _datasets import free, nothing_found, pieces, quartet, take_folders
 from _figures import COLOURS, curve, save, subplots
-from _measure import Analysis, analyse, centred, fitted, scorer
+from _measure import scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 
-from mnmf import METHODS, STFT, Prior, priors, simulate
+from mnmf import METHODS, STFT, FastMNMF2, Method, Prior, priors, simulate
 from mnmf.datasets import Piece, recognise
-from mnmf.priors import estimate
+from mnmf.methods import Evidence
 
 SECONDS, SOLO_SECONDS, PLAYERS = 10, 8, 4
 QUALITIES = (0, 3, 6, 9, 12)
@@ -40,56 +40,57 @@ PLACES = {READY: "recorded players", PLAYED: "simulated pieces"}
 # --- the ways to start: what is made of the estimates, to be compared with what the library makes of them
 
 
-def as_the_library(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
-    return take.recipe.prior(replace(take.evidence, estimates=E_FTN), take.recipe.components, rng)
-
-
-def believed_blindly(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
+def believed_blindly(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """As the library, but without judging how good the estimates are."""
-    X_FTM, spots = take.evidence.X_FTM, take.evidence.spots
-    shares_NFT = priors.estimate_shares(X_FTM, E_FTN, spots)
-    return priors.spot(X_FTM, spots, None, take.recipe.components, shares_NFT=shares_NFT, trust=1.0, rng=rng)
+    X_FTM, spots = evidence.X_FTM, evidence.spots
+    shares_NFT = priors.estimate_shares(X_FTM, evidence.estimates, spots)
+    return priors.spot(X_FTM, spots, None, n_components, shares_NFT=shares_NFT, trust=1.0, rng=rng)
 
 
-def spectra_themselves(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator, exponent: float = 2.0) -> Prior:
+def spectra_themselves(evidence: Evidence, n_components: int, rng: np.random.Generator, exponent: float = 2.0) -> Prior:
     """W and H factorise the powers of the estimates themselves, not their share of the spots."""
-    spots = take.evidence.spots
-    shown_FTM = np.zeros_like(take.evidence.X_FTM)
-    for n, (own, *_) in enumerate(spots):
-        shown_FTM[..., own] = np.abs(E_FTN[..., n]) ** (exponent / 2)
+    spots = evidence.spots
+    shown_FTM = np.zeros_like(evidence.X_FTM)
+    shown_FTM[..., spots.references] = np.abs(evidence.estimates) ** (exponent / 2)
     whole_NFT = np.ones((len(spots), *shown_FTM.shape[:2]), np.float32)
-    return priors.spot(shown_FTM, spots, None, take.recipe.components, shares_NFT=whole_NFT, trust=1.0, rng=rng)
+    return priors.spot(shown_FTM, spots, None, n_components, shares_NFT=whole_NFT, trust=1.0, rng=rng)
 
 
-def at_any_level(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
+def at_any_level(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """The same of a tool that brings every stem to another level, up to 20 dB off."""
-    return spectra_themselves(take, E_FTN * 10 ** rng.uniform(-1, 1, E_FTN.shape[2]), rng)
+    levels_N = 10 ** rng.uniform(-1, 1, len(evidence.spots))
+    return spectra_themselves(replace(evidence, estimates=evidence.estimates * levels_N), n_components, rng)
 
 
-def magnitudes_for_powers(take: Analysis, E_FTN: np.ndarray, rng: np.random.Generator) -> Prior:
-    """The same with magnitudes where the model wants powers."""
-    return spectra_themselves(take, E_FTN, rng, exponent=1.0)
+# The same with magnitudes where the model wants powers.
+magnitudes_for_powers = partial(spectra_themselves, exponent=1.0)
 
 
-STARTS: dict[str, Callable[[Analysis, np.ndarray, np.random.Generator], Prior]] = {
-    HELPED: as_the_library,
-    "believed blindly": believed_blindly,
-    "their spectra themselves": spectra_themselves,
-    "their spectra, levels lost": at_any_level,
-    "magnitudes for powers": magnitudes_for_powers,
-    "space first, W and H held": as_the_library,
-    "spectra first, Q and G held": as_the_library,
+@dataclass(frozen=True)
+class InTwoHalves:
+    """FastMNMF2 that holds the values called `waiting` in the first half of its iterations; then all are free."""
+
+    n_components: int
+    n_iterations: int
+    waiting: tuple[str, ...]
+
+    def fit(self, X_FTM: np.ndarray, prior: Prior, **options: Any) -> FastMNMF2:
+        half = FastMNMF2(self.n_components, self.n_iterations // 2)
+        half.fit(X_FTM, prior.hold(*self.waiting), **options)
+        found = Prior(G=half.G_, Q=half.Q_).pull("Q") if "W" in self.waiting else Prior(W=half.W_, H=half.H_)
+        return half.fit(X_FTM, prior | found, **options)
+
+
+# How a method is changed.
+STARTS: dict[str, Callable[[Method], Method]] = {
+    HELPED: lambda recipe: recipe,
+    "believed blindly": partial(replace, prior=believed_blindly),
+    "their spectra themselves": partial(replace, prior=spectra_themselves),
+    "their spectra, levels lost": partial(replace, prior=at_any_level),
+    "magnitudes for powers": partial(replace, prior=magnitudes_for_powers),
+    "space first, W and H held": partial(replace, model=partial(InTwoHalves, waiting=("W", "H"))),
+    "spectra first, Q and G held": partial(replace, model=partial(InTwoHalves, waiting=("Q", "G"))),
 }
-# Which values stay for the first half of the iterations; then all are free.
-WAITING = {"space first, W and H held": ("W", "H"), "spectra first, Q and G held": ("Q", "G")}
-
-
-def in_two_halves(take: Analysis, prior: Prior, waiting: tuple[str, ...], rng: np.random.Generator) -> Any:
-    """Return a model of which some values did not change in the first half of the iterations."""
-    half = replace(take, recipe=replace(take.recipe, iterations=take.recipe.iterations // 2))
-    model = fitted(half, prior.hold(*waiting), rng)
-    found = Prior(G=model.G_, Q=model.Q_).pull("Q") if "W" in waiting else Prior(W=model.W_, H=model.H_)
-    return fitted(half, prior | found, rng)
 
 
 def grid(quick: bool, data: Path | None = None) -> list[Cell]:
@@ -210,26 +211,15 @@ def measure(cell: Cell, data: Path | None = None) -> Result:
     if quick:
         recipe = replace(recipe, window=8192 / 44100, components=8, iterations=3)
     gains = scorer(case)
-    take = analyse(case, recipe, "solo" if cell["solos"] else None)
-    rng = np.random.default_rng(cell["seed"])
     result: Result = {}
-    if cell["sdr"] is None:
-        prior = recipe.prior(take.evidence, recipe.components, rng)
-    else:
+    options: dict[str, Any] = {}
+    if cell["sdr"] is not None:
         wanted = degraded(case.truth_LN, cell["sdr"], cell["errors"], np.random.default_rng((cell["seed"], 1)))
-        guessed_LN, _ = estimate(
-            lambda audio_LM, rate: dict(zip(case.names, wanted.T)),
-            case.mixture_LM,
-            case.sample_rate,
-            case.names,
-            case.spots,
-        )
-        result["of_estimate"] = np.round(gains(guessed_LN.astype(float))["delta_sdr"], 3)
-        E_FTN = take.stft.analyse(centred(guessed_LN) * take.gains_M[take.own])
-        prior = STARTS[cell["start"]](take, E_FTN[len(E_FTN) - len(take.evidence.X_FTM) :], rng)
-    waiting = WAITING.get(cell["start"])
-    model = in_two_halves(take, prior, waiting, rng) if waiting else fitted(take, prior, rng)
-    found = gains(take.stems(model))
+        result["of_estimate"] = np.round(gains(wanted)["delta_sdr"], 3)
+        estimates = dict(zip(case.names, wanted.T / case.peak))
+        recipe = STARTS[cell["start"]](recipe)
+        options["estimator"] = lambda x_LM, rate: estimates
+    found = gains(separate(case, recipe, "solo" if cell["solos"] else None, cell["seed"], **options))
     return result | {key: np.round(values, 3) for key, values in found.items()}
 
 

@@ -27,17 +27,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cases import Case, folder_cases, simulated
+from _cases import Case, folder_cases, simulated, successive
 from _datasets import free, quartet
 from _figures import COLOURS, save, subplots
-from _measure import centred, scorer, separate
+from _measure import scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
-from mnmf.separate import Evidence, Method, calibration
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import resample_poly
 
 from mnmf import METHODS, STFT, metrics, simulate
 from mnmf.stft import window_samples
+from mnmf.take import Levels
 
 RATE = 16000
 SECONDS, QUICK_SECONDS = 6.0, 1.5
@@ -160,7 +160,7 @@ PEERS = {
 }
 LIBRARIES = tuple(dict.fromkeys(name.split()[0] for name in PEERS))
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}
-# Of ours the method and the kind of solos it is told.
+# Of ours the method and the kind of solos it is given.
 OURS = {
     "fastmnmf2": ("fastmnmf2", None),
     "fastmnmf2, solos": ("fastmnmf2", "solo"),
@@ -195,8 +195,8 @@ def grid(quick: bool, data: Path | None = None) -> list[Cell]:
 
 
 def windows(method: str, quick: bool) -> tuple[str | None, ...]:
-    waveform = method in OURS and METHODS[OURS[method][0]].waveform
-    chosen = (() if waveform else OUR_WINDOWS) if method in OURS else PEERS[method].windows
+    on_waveforms = method in OURS and not METHODS[OURS[method][0]].window
+    chosen = (() if on_waveforms else OUR_WINDOWS) if method in OURS else PEERS[method].windows
     return (chosen[:1] if quick else chosen) or (None,)
 
 
@@ -233,12 +233,8 @@ def prepared(data: Path | None, take: str, seconds: float) -> Case:
         return simulated(take, SCENES[take](piece.names), stems_LN, list(solos_LN.T), RATE, kinds=("solo",))
     players = len(piece.names)
     mixing_MN = np.where(np.eye(players, dtype=bool), 1.0, BLEED)
-    solo_LM = np.concatenate([solos_LN[:, [n]] * mixing_MN[:, n] for n in range(players)])
-    length = len(solos_LN) / RATE
-    times = [(n * length, (n + 1) * length) for n in range(players)]
-    return Case(
-        take, RATE, stems_LN @ mixing_MN.T, stems_LN, tuple(range(players)), piece.names, {"solo": (solo_LM, times)}
-    )
+    solos = {"solo": successive(solos_LN[:, None] * mixing_MN, RATE)}
+    return Case(take, RATE, stems_LN @ mixing_MN.T, stems_LN, tuple(range(players)), piece.names, solos)
 
 
 def resampled(x_LN: np.ndarray, rate: int) -> np.ndarray:
@@ -262,13 +258,14 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
         peer = PEERS[method]
         iterations = 1 if quick and peer.windows else peer.iterations
         about = {"version": version(DISTRIBUTIONS.get(peer.package, peer.package))}
-        own = list(case.spots)
+        own, take = list(case.spots), case.take()
+        x_LM = Levels.of(take).centred(take.x_LM).astype(float)
         start = time.perf_counter()
         try:
-            images_LJM = peer.unmix(centred(case.mixture_LM).astype(float), window, iterations, cell["seed"])
+            images_LJM = peer.unmix(x_LM, window, iterations, cell["seed"])
             if not np.isfinite(images_LJM).all():
                 raise np.linalg.LinAlgError("Not finite")
-            y_LN = matched(case.truth_LN, images_LJM[:, :, own])
+            y_LN = matched(case.truth_LN, case.peak * images_LJM[:, :, own])
         except np.linalg.LinAlgError as error:  # it counts as if it had left the spots alone
             about["failed"] = str(error)
             y_LN = case.mixture_LM[:, own]
@@ -284,27 +281,8 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
 
 def by_ours(case: Case, method: str, window: float, seed: int) -> np.ndarray:
     name, kind = OURS[method]
-    if METHODS[name].waveform:
-        return unmixed(case, METHODS[name], kind)
-    return separate(case, replace(METHODS[name], window=window), kind, seed)
-
-
-def unmixed(case: Case, recipe: Method, kind: str | None) -> np.ndarray:
-    """Separate by a method of the waveform, which takes it for a spectrogram of one frequency."""
-    x_LM = centred(case.mixture_LM)
-    gains_M, _ = calibration(x_LM)
-    solo = None
-    if kind is not None:
-        solo_LM, times = case.solos[kind]
-        passages = [[slice(round(first * case.sample_rate), round(last * case.sample_rate))] for first, last in times]
-        solo = (centred(solo_LM) * gains_M)[None].astype(np.complex64), passages
-    x_LM = x_LM * gains_M
-    evidence = Evidence(x_LM[None].astype(np.complex64), [(m,) for m in case.spots], solo)
-    rng = np.random.default_rng(0)
-    model = recipe.model(recipe.components, recipe.iterations)
-    model.fit(x_LM, recipe.prior(evidence, recipe.components, rng), rng=rng)
-    own = list(case.spots)
-    return model.separate(x_LM) / gains_M[own] + case.mixture_LM.mean(axis=0)[own]
+    recipe = METHODS[name]
+    return separate(case, replace(recipe, window=window) if recipe.window else recipe, kind, seed)
 
 
 @cache
@@ -401,7 +379,7 @@ def extremes(document: dict[str, Any]) -> str:
             ends = {ordered[-1]: "the longest", ordered[0]: "the shortest"} if len(ordered) > 1 else {}
             place = ends.get(found["window"], "between" if ends else "the only one")
             others = ", ".join(name.removesuffix(" ms") for name in ordered if name != found["window"])
-            where[place].append(f"{method} ({found['window']}{f' beside {others}' if others else ''})")
+            where[place].append(f"{method} ({found['window']}{f'; also run: {others}' if others else ''})")
         told = "; ".join(f"{place} for {', '.join(names)}" for place, names in where.items() if names)
         lines.append(f"- {heading} the best of the windows that a method was run with is {told or 'not measured'}.")
     lines.append("- Where that is the shortest or the longest, windows that were not tried may be better still.")

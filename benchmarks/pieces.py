@@ -20,9 +20,8 @@ from _datasets import pieces as read_pieces
 from _datasets import quartet
 from _measure import hurried, scorer, separate
 from _runner import Cell, Result, arguments, grouped, run
-from mnmf.separate import METHODS
 
-from mnmf import simulate
+from mnmf import METHODS, simulate
 from mnmf.datasets import Piece
 
 START, SECONDS, QUICK_SECONDS = 5.0, 12.0, 2.0

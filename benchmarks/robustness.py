@@ -447,11 +447,11 @@ def sign(figure: list[Any] | None) -> int:
 
 
 def verdicts(document: dict[str, Any]) -> str:
-    """Say of every axis where solos help, where they harm, and where the seeds do not tell."""
+    """Say of every axis where solos help, where they harm, and where the difference is not significant."""
     lines = []
     for axis, described in AXES.items():
         parts = []
-        for wanted, words in ((1, "help at"), (-1, "harm at"), (0, "no telling at")):
+        for wanted, words in ((1, "help at"), (-1, "harm at"), (0, "no significant difference at")):
             rows = [row for row in of_axis(document, axis) if row["solos_add"] and sign(row["solos_add"]) == wanted]
             if rows:
                 parts.append(f"{words} " + ", ".join(f"{row['value']} ({shown(row['solos_add'])})" for row in rows))
@@ -471,13 +471,13 @@ def full_rank(document: dict[str, Any]) -> str:
     least, most = (each(figures.values(), key=lambda figure: figure[0]) for each in (min, max))
     return (
         f"Of {len(figures)} conditions in which both were measured with solos, `mnmf-is` gains more than `fastmnmf2` "
-        f"in {better} and less in {worse}; in {len(figures) - better - worse} the seeds do not tell. "
+        f"in {better} and less in {worse}; in {len(figures) - better - worse} there is no significant difference. "
         f"The difference is between {shown(least)} and {shown(most)} dB."
     )
 
 
 def windows(document: dict[str, Any]) -> str:
-    """Say which window gains most, and in how many it is told from the default one."""
+    """Say which window gains most, and by how much more than the default one."""
     default = min(WINDOWS, key=lambda window: abs(window - METHODS["fastmnmf2"].window))
     lines = []
     for axis in ("window, close", "window, hall"):
@@ -490,8 +490,8 @@ def windows(document: dict[str, Any]) -> str:
             if default in values and best != default:
                 a, b = found.of(axis, best, method), found.of(axis, default, method)
                 figure = rounded([x - y for x, y in zip(a, b, strict=True)])
-                told = "" if sign(figure) else ", which the seeds do not tell from none"
-                said += f", {shown(figure)} dB beside the default's {default} s{told}"
+                told = "" if sign(figure) else ", which is not significant"
+                said += f", {shown(figure)} dB compared with the default's {default} s{told}"
             elif best == default:
                 said += ", the default"
             lines.append(said + ".")

@@ -26,9 +26,8 @@ from _measure import median_snr, scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 from scipy.signal import resample_poly
 
-from mnmf import simulate
+from mnmf import METHODS, simulate
 from mnmf.datasets import Piece
-from mnmf.methods import METHODS
 from mnmf.simulate import LAYOUTS, ROOMS, Room
 
 N = 4
@@ -325,7 +324,7 @@ def players_in_words(document: dict[str, Any]) -> str:
     lines = [f"- {said}." for name in SHOWN if (said := against_theirs(document, name))]
     if not lines:
         return "No player is in both."
-    return "\n".join(["Mean over the players that both have, and with whom the pieces tell them apart:", "", *lines])
+    return "\n".join(["Mean over the players that both have, and with whom the difference is significant:", "", *lines])
 
 
 def against_theirs(document: dict[str, Any], name: str) -> str:
@@ -334,12 +333,12 @@ def against_theirs(document: dict[str, Any], name: str) -> str:
     if not gains:
         return ""
     method, comma, told = split(name)
-    places: dict[str, list[str]] = {"ahead": [], "behind": [], "no telling": []}
+    places: dict[str, list[str]] = {"ahead": [], "behind": [], "no significant difference": []}
     for player, found in gains_of_players(document, name).items():
         if player in THEIR_PLAYERS:
             mean, margin = mean_and_margin([gain - THEIR_PLAYERS[player][1] for gain in found])
             clear = abs(mean) > margin
-            places["no telling" if not clear else "ahead" if mean > 0 else "behind"].append(player)
+            places["no significant difference" if not clear else "ahead" if mean > 0 else "behind"].append(player)
     said = "; ".join(f"{place} with {', '.join(players)}" for place, players in places.items() if players)
     return (
         f"`{method}`{comma}{told}: {signed(gains)} dB over {len(gains)} pieces, theirs {theirs:+.1f}, which is "

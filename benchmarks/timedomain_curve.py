@@ -51,14 +51,14 @@ def measure(truth: float, gammas: np.ndarray) -> dict:
     x_LM = rng.standard_normal((SAMPLES, N)) @ mixing_MN.T
     curve: dict = {"mean": [], "least": [], "largest": [], "cost": []}
     for gamma1 in gammas:
-        model = TimeDomain(gamma1=float(gamma1)).fit(x_LM)
+        model = TimeDomain(gamma1=float(gamma1)).fit(x_LM[None])
         found = model.A_[OFF]
         for name, value in zip(curve, (found.mean(), found.min(), found.max(), model.cost_[-1])):
             curve[name].append(float(value))
     solos_LM = np.concatenate([rng.standard_normal((2000, 1)) * mixing_MN[:, n] for n in range(N)])
     passages = [slice(2000 * n, 2000 * (n + 1)) for n in range(N)]
     prior = priors.solo_panning(solos_LM[None] + 0j, passages, range(N)).hold("G")
-    curve["solos"] = float(TimeDomain().fit(x_LM, prior).A_[OFF].mean())
+    curve["solos"] = float(TimeDomain().fit(x_LM[None], prior).A_[OFF].mean())
     return curve
 
 

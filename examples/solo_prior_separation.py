@@ -4,7 +4,9 @@ Cabañas-Molero et al. 2023.  Each player's solo passage teaches how the player 
 the instrument sounds like (W).  The three variants of full-rank MNMF differ only in what they make of it.
 """
 
-from mnmf import STFT, FullRankMNMF, data, metrics, priors, simulate
+import numpy as np
+
+from mnmf import Take, data, metrics, separate, simulate
 
 # A string quartet in a room; each spot hears its own player and, more faintly, the other three.
 quartet = data.quartet()
@@ -12,28 +14,18 @@ scene = simulate.chamber_scene(quartet.names)
 images_LMN = simulate.render(scene, quartet.stems_LN, quartet.sample_rate)
 mixture_LM = images_LMN.sum(axis=2)
 truth_LN = images_LMN[:, scene.spots, range(len(scene.spots))]  # each player at its own spot
-solos_LM, passages = simulate.solo_take(scene, list(quartet.solos_LN.T), quartet.sample_rate)
+solo_LM, passages = simulate.solo_take(scene, list(quartet.solos_LN.T), quartet.sample_rate)
 
-# Spectrograms, and the frames in which each player is alone.
-stft = STFT(window_length=2048)
-X_FTM = stft.analyse(mixture_LM)
-X_solo_FTM = stft.analyse(solos_LM)
-rate = quartet.sample_rate
-alone = [stft.frames(p.start * rate, p.stop * rate, len(solos_LM)) for p in passages]
-
-# What the solos teach, and what each variant holds of it.
-covariances = priors.solo_covariances(X_solo_FTM, alone, scene.spots)
-bases = priors.solo_bases(X_solo_FTM, alone, scene.spots, n_components=64, rng=0)
-variants = {
-    "fixH": (covariances | bases).hold("R", "W"),
-    "updtH": (covariances | bases).hold("W"),
-    "blind": bases.hold("W"),
-}
+# What is known of the take: where in another recording by the same microphones each player is alone.
+take = Take.of(
+    mixture_LM.astype(np.float32),
+    quartet.sample_rate,
+    solos={p.source: (p.start, p.stop) for p in passages},
+    solo_LM=solo_LM.astype(np.float32),
+)
 
 before = metrics.bss_eval(truth_LN, mixture_LM[:, scene.spots])
-print(f"{'ΔSDR in dB':12}" + "".join(f"{name:>10}" for name in (*quartet.names, "mean")))
-for name, prior in variants.items():
-    model = FullRankMNMF(n_iterations=50).fit(X_FTM, prior, rng=0)
-    estimate_LN = stft.synthesise(model.separate(X_FTM), len(mixture_LM))
-    gain = metrics.bss_eval(truth_LN, estimate_LN).sdr - before.sdr
+print(f"{'ΔSDR in dB':12}" + "".join(f"{name:>10}" for name in (*take.sources, "mean")))
+for name, method in {"fixH": "mnmf-fixh", "updtH": "mnmf-updth", "blind": "mnmf-blind"}.items():
+    gain = metrics.bss_eval(truth_LN, separate(take, method=method).stems_LN).sdr - before.sdr
     print(f"{name:12}" + "".join(f"{value:10.1f}" for value in (*gain, gain.mean())))

@@ -131,14 +131,14 @@ def test_ready_takes_keep_all_their_microphones(load, tmp_path, monkeypatch):
     assert {cell["mics"] for cell in cells} == {5}
     heard = []
 
-    def told(case, *_):
-        heard.append((case.mixture_LM.shape[1], case.spots))
+    def separate(take, **_):
+        heard.append((len(take.mic_names), take.spots))
         raise InterruptedError
 
-    monkeypatch.setattr(script, "told", told)
+    monkeypatch.setattr(script, "separate", separate)
     with pytest.raises(InterruptedError):
         script.measure(cells[0], tmp_path, quick=True)
-    assert heard == [(5, (0, 1, 2, 3, 4))]
+    assert heard == [(5, ((0,), (1,), (2,), (3,), (4,)))]
     cell = next(cell for cell in cells if (cell["method"], cell["told"]) == ("ntf-panning", "solo"))
     document = {"cells": [{"cell": cell, "result": {"mask": {"delta_sdr": [1.0, 2.0]}}}]}
     assert script.by_take(document, script.READY, script.N, ("ntf-panning", "solo")) == {"quintet": 1.5}

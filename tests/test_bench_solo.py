@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from mnmf import FastMNMF2
+from mnmf.spots import Spots
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the benchmarks are not part of this distribution")
 
 N, F, T = 2, 3, 5
-SPOTS = ((0,), (1,))
+SPOTS = Spots([0, 1])
 
 
 @pytest.fixture(scope="module")
