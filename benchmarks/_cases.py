@@ -69,8 +69,8 @@ def simulated(
 ) -> Case:
     """Render players in a room, and each of them alone: playing (`kinds` "solo") or clapping ("clap").
 
-    The kind "images" is the truth: each player alone plays what it plays in the take.  `solo_scene` is where they were
-    when alone, if elsewhere; `rng` draws the claps.
+    The kind "images" is the truth: each player alone plays what it plays in the take, a second of silence around it.
+    `solo_scene` is where they were when alone, if elsewhere; `rng` draws the claps.
     """
     alone = scene if solo_scene is None else solo_scene
     images_LMN = simulate.render(scene, stems_LN, sample_rate, h_LMN=responses(scene, sample_rate))
@@ -82,7 +82,8 @@ def simulated(
     found = {kind: takes[kind]() for kind in kinds if kind in takes}
     seconds = {kind: (x_LM, [(p.start, p.stop) for p in passages]) for kind, (x_LM, passages) in found.items()}
     if IMAGES in kinds:
-        seconds[IMAGES] = successive(images_LMN, sample_rate)
+        silence = (sample_rate, sample_rate)  # for every sample to be in as many windows as any other
+        seconds[IMAGES] = successive(np.pad(images_LMN, (silence, (0, 0), (0, 0))), sample_rate)
     return Case(
         name,
         sample_rate,
