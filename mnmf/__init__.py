@@ -89,12 +89,14 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    if name in __all__:
-        return import_module(f"mnmf.{name}")
-    raise AttributeError(f"module 'mnmf' has no attribute {name!r}")
+if not TYPE_CHECKING:  # else mypy would find any name here
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            return getattr(import_module(_HOME[name]), name)
+        if name in __all__:
+            return import_module(f"mnmf.{name}")
+        raise AttributeError(f"module 'mnmf' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -107,7 +107,9 @@ def check_spectrogram(X_FTM: Any, name: str = "X_FTM") -> NDArray[Any]:
     if not np.iscomplexobj(array):
         raise ArgumentError(f"{name} must be complex, got {array.dtype}; pass the STFT itself, not its magnitude")
     # A single frequency, as the time-domain model takes it, may have more microphones than that.
-    if array.shape[0] > 1 and _mics_come_first(array.shape[0], array.shape[2]):
+    first, middle, last = array.shape
+    by_mics = _mics_come_first(first, last) or (first <= MOST_MICS < middle and 4 * first < last)
+    if first > 1 and by_mics:
         raise ArgumentError(
             f"{name} must be a spectrogram of shape (frequencies, frames, mics), got {_described(array)}; "
             f"if it is (mics, frequencies, frames), transpose it: np.transpose({name}, (1, 2, 0))"

@@ -1,7 +1,7 @@
 """What a run leaves behind: stems in the format of their spots, and the manifest that says how they were made.
 
-Writer and reader of ``manifest.json`` live here together.  Folders that appear whole or not at all are `mnmf.output`'s
-affair, sample formats are `mnmf.audio`'s.
+Writer and reader of ``manifest.json`` live here together.  `mnmf.output` makes folders that appear whole or not at all,
+`mnmf.audio` knows sample formats.
 """
 
 from __future__ import annotations

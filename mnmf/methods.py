@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf import priors
-from mnmf.errors import ArgumentError, SessionError, check_choice, check_count
+from mnmf.errors import ArgumentError, SessionError, check_choice, check_count, check_number
 from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain, assign_spots, changed_gains, match_gains
 from mnmf.priors import Prior
 from mnmf.spots import Spots
-from mnmf.stft import STFT, Analysis, Waveform, window_samples
+from mnmf.stft import LONGEST, STFT, Analysis, Waveform, window_samples
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method", "find_method"]
 
@@ -53,6 +53,15 @@ class Evidence:
         Spectrograms of estimates of the sources at their own spots.
     trust : float
         How far the estimates count compared with what the spots hear.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import METHODS
+    >>> from mnmf.methods import Evidence
+    >>> evidence = Evidence(np.ones((5, 8, 2), complex), spots=(0, 1))
+    >>> METHODS["fastmnmf2"].prior(evidence, 3, np.random.default_rng(0)).W.shape
+    (2, 5, 3)
     """
 
     X_FTM: Array
@@ -150,6 +159,13 @@ class Method:
         Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}
         "sources" if it needs exactly as many microphones as sources.
+    with_dictionary : str, optional
+        The method that takes its place when there is a dictionary of notes.
+
+    Raises
+    ------
+    ArgumentError
+        A setting is out of range or unknown.
 
     Examples
     --------
@@ -174,6 +190,21 @@ class Method:
     assigned: bool = False
     shared: bool = True
     n_mics: Literal["any", "sources"] = "any"
+    with_dictionary: str | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("solos", self.solos, ("needed", "useful", "unused"))
+        check_choice("n_mics", self.n_mics, ("any", "sources"))
+        check_count("iterations", self.iterations)
+        check_count("components", self.components, 0)
+        check_count("hops_per_window", self.hops_per_window)
+        check_number("window", self.window, 0.0, LONGEST, " s")
+        check_number("lowest", self.lowest, 0.0, np.inf, " Hz")
+
+    @property
+    def takes_dictionary(self) -> bool:
+        """Whether a dictionary of notes is of use to it, or to the method that then takes its place."""
+        return self.bases or self.with_dictionary is not None
 
     @property
     def needs(self) -> str:
@@ -182,7 +213,7 @@ class Method:
         if self.bases:
             return f"a solo of every source, or {'claps and ' if needed else ''}a dictionary"
         if needed:
-            notes = "; takes a dictionary" if self.name in WITH_NOTES else ""
+            notes = "; takes a dictionary" if self.takes_dictionary else ""
             return f"a solo or claps of every source{notes}"
         mics = "as many mics as sources" if self.n_mics == "sources" else "a spot for every source"
         return mics + ("; solos or claps help" if self.solos == "useful" else "")
@@ -210,16 +241,18 @@ class Method:
             them apart.
         """
         if dictionary and not self.bases:
-            takers = ", ".join(name for name, other in METHODS.items() if other.bases or name in WITH_NOTES)
-            raise ArgumentError(f"{self.name} has no use for a dictionary; methods that have: {takers}")
+            raise ArgumentError(
+                f"{self.name} has no use for a dictionary; methods that have: {_those('takes_dictionary')}"
+            )
         if estimates and not self.estimates:
-            plain = next((name for name, other in WITH_NOTES.items() if other == self.name), None)
-            if plain is not None:
+            plain = [name for name, other in METHODS.items() if other.with_dictionary == self.name]
+            if plain and dictionary:
                 raise ArgumentError(
-                    f"with a dictionary {plain} has no use for estimates of the sources; leave one of them out"
+                    f"with a dictionary {plain[0]} has no use for estimates of the sources; leave one of them out"
                 )
-            takers = ", ".join(name for name, other in METHODS.items() if other.estimates)
-            raise ArgumentError(f"{self.name} has no use for estimates of the sources; methods that have: {takers}")
+            raise ArgumentError(
+                f"{self.name} has no use for estimates of the sources; methods that have: {_those('estimates')}"
+            )
         if estimates and known.spots.shared:
             raise SessionError("two sources share a mic, where estimates cannot tell them apart; leave them out")
         needed = self.solos == "needed"
@@ -230,8 +263,7 @@ class Method:
                 "label one with --solos"
             )
         if known.spots.shared and not self.shared:
-            takers = ", ".join(name for name, other in METHODS.items() if other.shared)
-            raise SessionError(f"two sources share a mic; {self.name} needs one for each, these do not: {takers}")
+            raise SessionError(f"two sources share a mic, but {self.name} needs one for each; use {_those('shared')}")
         if known.spots.shared and self.solos == "useful" and known.without_solo():
             raise SessionError("two sources share a mic; only a solo of every source can tell them apart: give --solos")
         if self.n_mics == "sources" and len(known.mic_names) != len(known.sources):
@@ -301,11 +333,21 @@ def find_method(method: str | Method, *, dictionary: bool = False) -> Method:
     ------
     ArgumentError
         There is none of that name.
+
+    Examples
+    --------
+    >>> from mnmf.methods import find_method
+    >>> find_method("ntf-panning", dictionary=True).name
+    'ntf-panning-notes'
     """
-    if isinstance(method, Method):
-        return method
-    check_choice("method", method, tuple(METHODS))
-    return METHODS[WITH_NOTES.get(method, method) if dictionary else method]
+    if not isinstance(method, Method):
+        check_choice("method", method, tuple(METHODS))
+        method = METHODS[method]
+    return METHODS[method.with_dictionary] if dictionary and method.with_dictionary is not None else method
+
+
+def _those(feature: str) -> str:
+    return ", ".join(name for name, method in METHODS.items() if getattr(method, feature))
 
 
 FIRST_UPDATES = 30  # of FastMNMF2, as its own method has
@@ -325,8 +367,8 @@ def _spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
 def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Start from what FastMNMF2 makes of the take, its covariances mixed with those of the solos.
 
-    Those of the solos are the better ones where nobody has moved since, and little of the others is enough for the
-    updates to find back where somebody has.
+    The solos' covariances are better if nobody has moved; a small share of the fitted ones lets the updates recover if
+    somebody has.
     """
     solo, spots = evidence.solo, evidence.spots
     if spots.shared:
@@ -523,6 +565,7 @@ _RECIPES = (
         iterations=5,
         solos="needed",
         estimates=True,
+        with_dictionary="ntf-panning-notes",
     ),
     Method(
         name="ntf-panning-notes",
@@ -575,4 +618,3 @@ _RECIPES = (
 )
 METHODS = {method.name: method for method in _RECIPES}
 DEFAULT_METHOD = "fastmnmf2"
-WITH_NOTES = {"ntf-panning": "ntf-panning-notes"}  # what a method becomes when it is given a dictionary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_count, check_number
 from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, find_method
+from mnmf.models import Model
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
 from mnmf.stft import STFT, Analysis
@@ -85,7 +87,7 @@ class Separation:
     take: Take
     stems_LN: Array
     method: Method
-    model: Any
+    model: Model
     analysis: Analysis
     levels: Levels
     parameters: dict[str, Any]
@@ -208,6 +210,8 @@ def separate(
     sizes = recipe.sizes(components, iterations, dictionary=dictionary is not None)
     instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
     analysis = recipe.analysis(given.sample_rate, window)
+    if estimator is not None and not callable(estimator):
+        raise ArgumentError(f"estimator must be a function of audio and sample rate, got {estimator!r}")
     clock = _Clock(progress)
     clock.start("read")
     heard = given if isinstance(given, Take) else given.take()
@@ -223,6 +227,8 @@ def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
             extra = "sample_rate" if sample_rate is not None else next(iter(known))
             raise ArgumentError(f"{extra} is for arrays; a Take or Session has its own, so leave it out")
         return take
+    if isinstance(take, str | os.PathLike):
+        raise ArgumentError(f"{os.fspath(take)!r} is a file: open it with Session.open, and separate that")
     if isinstance(sample_rate, str) or sample_rate is None:
         raise ArgumentError("an array needs its sample rate in hertz: separate(x_LM, sample_rate, method=…)")
     return Take.of(take, sample_rate, **known)

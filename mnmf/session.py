@@ -1,8 +1,8 @@
 """Sessions: who played, which files hold what, which microphone is whose spot, and where each player was alone.
 
 A `Session` is complete and checked when it exists; every refusal names the file, microphone or source at fault.  It
-knows files and names.  Reading audio is `mnmf.audio`'s affair, marker files are `mnmf.markers`', and finding spots from
-solos is `mnmf.whose`'s; `take` brings everything into memory as a `mnmf.take.Take`.
+knows files and names: `mnmf.audio` reads audio, `mnmf.markers` marker files, and `mnmf.whose` finds spots from solos.
+`Session.take` brings everything into memory as a `mnmf.take.Take`.
 """
 
 from __future__ import annotations

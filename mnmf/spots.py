@@ -47,8 +47,10 @@ class Spots(tuple[tuple[int, ...], ...]):
     def __new__(cls, spots: Iterable[int | Sequence[int]]) -> Self:
         """Check `spots` and bring them to one form."""
         checked = []
+        if not isinstance(spots, Iterable):
+            raise ArgumentError(f"spots must be a sequence of microphones by source, got {spots!r}")
         for n, spot in enumerate(spots):
-            mics = (spot,) if isinstance(spot, int | np.integer) else tuple(spot)
+            mics = (spot,) if isinstance(spot, int | np.integer) else tuple(spot) if isinstance(spot, Iterable) else ()
             if not mics or not all(isinstance(m, int | np.integer) and m >= 0 for m in mics):
                 raise ArgumentError(
                     f"spots: source {n} needs one microphone number or several, from 0 on, got {spot!r}"

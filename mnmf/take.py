@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf import whose
-from mnmf.errors import ArgumentError, SessionError, check_audio, check_number
+from mnmf.errors import ArgumentError, SessionError, check_audio, check_count, check_number
 from mnmf.spots import Spots
 from mnmf.stft import Analysis
 
@@ -86,10 +86,10 @@ class Take:
     sample_rate: int
     # Spots, tuples and strings once the take is made; the constructor takes any sequences that make them.
     spots: Any = ()
-    sources: Any = ()
-    mic_names: Any = ()
-    solos: Any = ()
-    instruments: Any = ()
+    sources: Sequence[str] = ()
+    mic_names: Sequence[str] = ()
+    solos: Sequence[Sequence[Array]] = ()
+    instruments: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         x_LM = check_audio(self.x_LM)
@@ -97,7 +97,7 @@ class Take:
         M = x_LM.shape[1]
         mics = tuple(map(str, self.mic_names)) or tuple(str(m + 1) for m in range(M))
         _check_length("mic_names", mics, M, "microphones")
-        spots = Spots(range(M) if self.spots is None or not len(self.spots) else self.spots).check(M)
+        spots = Spots(range(M) if self.spots is None or self.spots == () else self.spots).check(M)
         sources = tuple(map(str, self.sources)) or tuple(mics[m] for m in spots.references)
         _check_length("sources", sources, len(spots), "spots")
         solos = tuple(tuple(check_audio(alone, "solos") for alone in passages) for passages in self.solos)
@@ -169,7 +169,7 @@ class Take:
         free = [m for m in range(len(mics)) if m not in aside]
         names = list(sources or solos or [mics[m] for m in free])
         given = _given(spots, names, mics)
-        alone = _cut(solos or {}, names, x_LM if solo_LM is None else check_audio(solo_LM, "solo_LM"), sample_rate)
+        alone = _cut(solos, names, _solo_recording(solo_LM, x_LM, solos), sample_rate)
         found = whose.find_spots(
             names,
             mics,
@@ -196,7 +196,9 @@ class Take:
 
         The solos stay whole: how a player reaches the microphones is known for every part.
         """
-        if not 0 <= start < stop <= self.n_samples:
+        check_count("start", start, 0)
+        check_count("stop", stop, 0)
+        if not start < stop <= self.n_samples:
             raise ArgumentError(f"samples {start} to {stop} lie outside the take, which has {self.n_samples} samples")
         return replace(self, x_LM=self.x_LM[start:stop])
 
@@ -404,18 +406,36 @@ def _given(spots: Any, names: Sequence[str], mic_names: Sequence[str]) -> dict[s
     return {name: tuple(_numbered(mic, mic_names) for mic in mics) for name, mics in several.items()}
 
 
-def _cut(solos: Mapping[str, Any], names: Sequence[str], x_LM: Array, sample_rate: float) -> dict[str, list[Array]]:
+def _solo_recording(solo_LM: Array | None, x_LM: Array, solos: Any) -> Array:
+    """Return the recording that the solos are in."""
+    if solo_LM is None:
+        return x_LM
+    if solos is None:
+        raise ArgumentError("solo_LM needs solos: say where in it each source plays alone")
+    solo_LM = check_audio(solo_LM, "solo_LM")
+    if solo_LM.shape[1] != x_LM.shape[1]:
+        raise ArgumentError(f"solo_LM must have the {x_LM.shape[1]} microphones of the take, got {solo_LM.shape[1]}")
+    return solo_LM
+
+
+def _cut(solos: Any, names: Sequence[str], x_LM: Array, sample_rate: float) -> dict[str, list[Array]]:
     """Return the solo passages of each source, cut out of a recording."""
     passages: dict[str, list[Array]] = {name: [] for name in names}
-    for name, spans in solos.items():
+    if not isinstance(solos or {}, Mapping):
+        raise ArgumentError("solos must map each source to (start, stop) in seconds, or to several of them")
+    for name, spans in (solos or {}).items():
         if name not in passages:
             raise ArgumentError(f"solos name {name!r}, which is not among the sources: {', '.join(names)}")
-        for start, stop in [spans] if np.ndim(spans) == 1 else spans:
-            first, last = round(start * sample_rate), round(stop * sample_rate)
+        try:
+            spans_P2 = np.asarray(spans, np.float64).reshape(-1, 2)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"solos: {name!r} needs (start, stop) in seconds, or several of them") from error
+        for start, stop in spans_P2.tolist():
+            first, last = (round(seconds * sample_rate) if np.isfinite(seconds) else -1 for seconds in (start, stop))
             if not 0 <= first < last <= len(x_LM):
-                seconds = len(x_LM) / sample_rate
                 raise ArgumentError(
-                    f"solos: {name!r} plays alone from {start:g} to {stop:g} s, but the recording lasts {seconds:.3f} s"
+                    f"solos: {name!r} plays alone from {start:g} to {stop:g} s, but the recording lasts "
+                    f"{len(x_LM) / sample_rate:.3f} s"
                 )
             passages[name].append(x_LM[first:last])
     return passages

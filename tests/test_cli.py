@@ -432,7 +432,7 @@ def test_stems_of_a_blind_start_follow_the_spots_whatever_their_order(tmp_path):
 def test_a_blind_start_needs_a_mic_for_every_source(files, tmp_path, capsys):
     told = ["--spot", "violin=1", "--spot", "viola=1", "--spot", "cello=2", "--ambient", "3"]
     assert cli.run(["separate", *files, *told, "--method", "fastmnmf2-blind"]) == 2
-    assert "two sources share a mic; fastmnmf2-blind needs one for each" in capsys.readouterr().err
+    assert "two sources share a mic, but fastmnmf2-blind needs one for each" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from mnmf import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, Prior, TimeDomain, priors
+from mnmf import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, Prior, TimeDomain, models, priors
 from mnmf.errors import ArgumentError, NotFittedError
 from mnmf.models import Model, Updates
 from mnmf.models._bands import bands
 from mnmf.spots import Spots
 
-CLASSES = [FastMNMF2, FullRankMNMF, KAMIR, NTFPanning, TimeDomain]
+PUBLIC = [getattr(models, name) for name in models.__all__]
+CLASSES = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, Model) and kind is not Model]
 
 
 @pytest.fixture

@@ -345,7 +345,7 @@ def test_the_methods_start_as_they_say(evidence):
     assert METHODS["ntf-panning-blind"].needs == "a solo of every source, or a dictionary"
     take = Take(np.ones((9, 3)), RATE, (0, 0, 2), "abc", solos=[[np.ones((9, 3))]] * 3)
     METHODS["ntf-panning"].check(take)
-    with pytest.raises(SessionError, match="two sources share a mic; ntf-panning-blind needs one for each"):
+    with pytest.raises(SessionError, match="two sources share a mic, but ntf-panning-blind needs one for each"):
         METHODS["ntf-panning-blind"].check(take)
     for name in ("ntf-panning", "ntf-panning-blind"):
         with pytest.raises(SessionError, match="needs a solo of every source"):

@@ -56,6 +56,12 @@ def test_spots_are_found_from_solos_in_the_take_or_in_another_recording(rng, x_L
             ArgumentError,
             "solos name 'a', which is not among",
         ),
+        ({"solos": [(0, 1)]}, ArgumentError, "solos must map each source"),
+        ({"solos": {"a": (0, 1, 2)}}, ArgumentError, "'a' needs .start, stop. in seconds"),
+        ({"solos": {"a": None}}, ArgumentError, "'a' needs"),
+        ({"solos": {"a": (0, float("nan"))}}, ArgumentError, "'a' plays alone from 0 to nan s"),
+        ({"solos": {"a": (0, 1)}, "solo_LM": np.ones((RATE, 2))}, ArgumentError, "must have the 3 microphones"),
+        ({"solo_LM": np.ones((RATE, 3))}, ArgumentError, "solo_LM needs solos"),
         ({"spots": {"9": 0}}, ArgumentError, "spots name '9', which is not among"),
         ({"spots": [0, 1]}, ArgumentError, "spots must have one entry for each of 3 sources, got 2"),
         ({"spots": [0, 1, 3]}, ArgumentError, "mics must be from 0 to 2, or names; got 3"),
@@ -72,6 +78,8 @@ def test_what_does_not_fit_is_refused(x_LM, known, error, message):
 @pytest.mark.parametrize(
     ("known", "message"),
     [
+        ({"spots": 3}, "spots must be a sequence"),
+        ({"spots": [1.0]}, "source 0 needs one microphone number"),
         ({"spots": (0, 3)}, "spots name microphone 3, but there are only 3"),
         ({"sources": ["a"]}, "sources must have one entry for each of 3 spots, got 1"),
         ({"sources": ["a", "b", "a"]}, "two have the same name"),
@@ -94,8 +102,11 @@ def test_a_part_keeps_what_is_known(x_LM):
     np.testing.assert_array_equal(part.x_LM, x_LM[100:900])
     assert (part.spots, part.sources) == (take.spots, take.sources)
     assert part.solos[0][0] is take.solos[0][0]
-    for start, stop in ((-1, 5), (5, 5), (0, 2 * RATE + 1)):
+    for start, stop in ((6, 5), (5, 5), (0, 2 * RATE + 1)):
         with pytest.raises(ArgumentError, match=f"samples {start} to {stop} lie outside the take"):
+            take.part(start, stop)
+    for start, stop, name in ((-1, 5, "start"), (0, 0.5, "stop")):
+        with pytest.raises(ArgumentError, match=f"{name} must be a whole number of at least 0"):
             take.part(start, stop)
 
 

@@ -249,6 +249,8 @@ class Model:
 
     def _begun(self, X_FTM: Array, prior: Prior | None, rng: np.random.Generator | int | None, **given: Any) -> Updates:
         check_count("n_iterations", self.n_iterations)
+        if not (prior is None or isinstance(prior, Prior)):
+            raise ArgumentError(f"prior must be a Prior, got {type(prior).__name__}; make one with mnmf.priors")
         X_FTM = self._check_data(X_FTM)
         updates = self._begin(X_FTM, prior or Prior(), check_rng(rng), **given)
         updates.n_mics = X_FTM.shape[2]
@@ -294,7 +296,7 @@ class Model:
                 costs.append(cost)
             else:
                 if costs and not changed:
-                    costs[-1] = cost  # the same number by another sum, and the one that `fit` keeps
+                    costs[-1] = cost  # the same cost, summed in another order; `fit` reports this one
                 costs.append(last)
             for name, value in learned.items():  # copies, so that a change in place is seen
                 setattr(self, f"{name}_", value.copy() if isinstance(value, np.ndarray) else value)
@@ -346,7 +348,7 @@ class Model:
         self,
         X_FTM: Array,
         source: int | None = None,
-        mics: Sequence[int] | None = None,
+        mics: int | Sequence[int] | None = None,
         *,
         H: Array | None = None,
     ) -> Array:
@@ -358,7 +360,7 @@ class Model:
             The spectrogram that was fitted, or another one of the same frequencies and microphones.
         source : int, optional
             Which source; all of them by default.
-        mics : sequence of int, optional
+        mics : int or sequence of int, optional
             Which microphones; all of them by default.
         H : float, shape (N, K, T), optional
             Activations, as `activations` gives them; by default those that were fitted or, if there are as many frames
@@ -428,12 +430,13 @@ class Model:
         with one_blas_thread():
             return self._images(X_FTM, range(self._n_sources()), Spots(self.spots_).references, **given)
 
-    def _at_mics(self, X_FTM: Array, source: int | None, mics: Sequence[int] | None, **given: Any) -> Array:
+    def _at_mics(self, X_FTM: Array, source: int | None, mics: int | Sequence[int] | None, **given: Any) -> Array:
         N, M = self._n_sources(), X_FTM.shape[2]
-        if source is not None and not 0 <= source < N:
+        if source is not None and not 0 <= check_count("source", source, 0) < N:
             raise ArgumentError(f"source must be from 0 to {N - 1}, got {source}")
-        chosen = list(range(M) if mics is None else mics)
-        if not all(0 <= m < M for m in chosen):
+        several: Any = range(M) if mics is None else [mics] if isinstance(mics, int | np.integer) else mics
+        chosen = list(several)
+        if not all(0 <= check_count("mics", m, 0) < M for m in chosen):
             raise ArgumentError(f"mics must be from 0 to {M - 1}, got {chosen}")
         sources = range(N) if source is None else [source]
         pairs = [(n, m) for m in chosen for n in sources]

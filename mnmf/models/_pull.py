@@ -32,7 +32,7 @@ BEFORE_LEARNING = 3  # the first iteration after which the variance is learned
 BANDS_PER_OCTAVE = 3
 NARROWEST = 24  # frequencies in a band
 ENOUGH = 1024  # frequencies from which changes of gain are learned, at most
-MOST_EFFECTS = 2**20  # entries of the array of what gains do to deviations, M³ per frequency
+MOST_EFFECTS = 2**20  # limit on the size of the Jacobian of the deviations by gain, (F, M, M, M)
 
 
 class Pull:

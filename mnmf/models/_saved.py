@@ -77,6 +77,6 @@ def load_arrays(
         ends = np.cumsum(saved["spots_per_source"])[:-1]
         spots = [mics.tolist() for mics in np.split(saved["spots"], ends)] if len(saved["spots_per_source"]) else None
         model.spots_ = None if spots is None else Spots(spots)
-    except Exception as error:  # whatever numpy makes of arrays of other kinds and shapes
+    except Exception as error:  # numpy raises various errors on malformed arrays
         raise ArgumentError(f"{path} holds a damaged {kind.__name__}; save it anew") from error
     return cast(Kind, model)

@@ -29,7 +29,7 @@ __all__ = ["FastMNMF2"]
 Array = NDArray[Any]
 Floats = NDArray[np.floating[Any]]
 
-FLOOR = 1e-10  # of the mean power of the mixture: what the model expects where it expects nothing
+FLOOR = 1e-10  # of the mean power of the mixture: lower bound of the modelled power
 SINGULAR = 1e6  # condition number of a demixing matrix
 
 

@@ -121,6 +121,7 @@ class FullRankMNMF(Model):
     def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> Updates:
         check_choice("divergence", self.divergence, DIVERGENCES)
         check_orientation(prior, X_FTM)
+        prior = _with_covariances(prior)
         F, T, M = X_FTM.shape
         N, K, spots = sizes_and_spots(prior, X_FTM.shape, self.n_sources, self.n_components, "WHR")
         W = rng.uniform(0.5, 1.5, (N, F, K)) if prior.W is None else prior.W
@@ -159,7 +160,7 @@ class FullRankMNMF(Model):
         )
         for i, m in enumerate(mics):
             if not X_FTM[..., m].any():
-                image_FTI[..., i] = 0  # what a dead microphone would have heard is nobody's
+                image_FTI[..., i] = 0  # a silent microphone has no images
         return image_FTI
 
 
@@ -244,6 +245,15 @@ class _LogDet(Updates):
             update and "H" not in self.held,
         )
         return float(cost - self.shift), over, under
+
+
+def _with_covariances(prior: Prior) -> Prior:
+    """Return a prior with the covariances that its G and Q describe, if it gives those instead: the blind starts do."""
+    if prior.R is not None or prior.G is None or prior.Q is None or {"G", "Q"} & (prior.held | prior.pulled):
+        return prior
+    mixing_FMM = np.linalg.inv(prior.Q)
+    R_NFMM = np.einsum("fij,nj,fkj->nfik", mixing_FMM, prior.G, mixing_FMM.conj(), optimize=True)
+    return prior | Prior(R=R_NFMM)
 
 
 def _expected_powers(W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> Array:

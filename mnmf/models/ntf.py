@@ -30,7 +30,7 @@ __all__ = ["NTFPanning"]
 Array = NDArray[Any]
 Floats = NDArray[np.floating[Any]]
 
-FLOOR = 1e-10  # of the mean power of the mixture, as a power: what the model expects where it expects nothing
+FLOOR = 1e-10  # of the mean power of the mixture, as a power: lower bound of the modelled power
 
 
 class NTFPanning(Model):
