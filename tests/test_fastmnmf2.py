@@ -52,6 +52,7 @@ def wide(rng, n_frequencies=19, n_frames=2 * kernels.FRAMES + 3):
     return X, Prior(W=W, H=H, G=rng.uniform(0.1, 1, (2, 3)), Q=Q)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("size", ["small", "wide"])
 def test_every_update_is_its_equation(rng, X_FTM, start, size):
     if size == "wide":
@@ -70,6 +71,7 @@ def test_every_update_is_its_equation(rng, X_FTM, start, size):
     np.testing.assert_allclose(start.G * np.sqrt(over / under), naive.update_g(X_FTM, *parts(start), FLOOR), rtol=1e-9)
 
 
+@pytest.mark.kernel
 def test_one_pass_updates_q_then_w_then_h_each_from_the_state_before_it(X_FTM, start):
     cost, over, under, W, Q = run_pass(X_FTM, start, update_w=True, update_q=True, gather_h=True)
     assert cost == pytest.approx(run_pass(X_FTM, start)[0], rel=1e-12)
@@ -138,6 +140,7 @@ def test_normalisation(X_FTM, start):
     assert not np.allclose(np.einsum("fij,fij->f", free.Q_, free.Q_.conj()).real, X_FTM.shape[2])
 
 
+@pytest.mark.kernel
 def test_images(X_FTM, start):
     model = FastMNMF2(n_iterations=3).fit(X_FTM, start)
     learned = (model.W_, model.H_, model.G_, model.Q_)

@@ -25,6 +25,7 @@ def R_NFMM(rng):
     return level[..., None] * np.eye(3)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("exponent", [2.0, 1.5, 1.0, 0.7])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_iterations_are_those_of_the_paper(X_FTM, R_NFMM, exponent, kernel):
@@ -46,6 +47,7 @@ def test_iterations_are_those_of_the_paper(X_FTM, R_NFMM, exponent, kernel):
             )
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("kernel", KERNELS[1:])
 @pytest.mark.parametrize("size", [1, 5, 9])
 def test_median_is_that_of_loops(rng, kernel, size):

@@ -1,4 +1,4 @@
-"""Each kernel against plain loops.  This file is also run with the JIT off."""
+"""Each kernel compared with plain loops; also run with the JIT off."""
 
 import threading
 import time
@@ -17,6 +17,8 @@ from mnmf.kernels.scm import quadratic_forms, weighted_covariances
 from tests.reference import fastmnmf2 as naive_fast
 from tests.reference import fullrank as naive
 from tests.reference import nmf as naive_nmf
+
+pytestmark = pytest.mark.kernel
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (64, 3, 5), (65, 7, 2), (200, 10, 30)])

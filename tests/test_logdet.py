@@ -44,6 +44,7 @@ def a_start(rng, F, T, M, N, K):
 SIZES = [(3, 5, 3, 2, 4), (2, 3, 1, 2, 1), (2, 4, 2, 3, 2), (1, 2, 9, 1, 2), (18, 2, 2, 2, 1), (1, 140, 2, 2, 2)]
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("size", SIZES)
 def test_sweep_is_the_updates_of_the_paper(rng, size):
     X, prior = a_start(rng, *size)
@@ -63,6 +64,7 @@ def test_sweep_is_the_updates_of_the_paper(rng, size):
     np.testing.assert_allclose(R, naive.log_det_update_r(*now), rtol=1e-5, atol=1e-4)  # the loops lose digits
 
 
+@pytest.mark.kernel
 def test_a_sweep_takes_the_blocks_in_turn(rng):
     X, prior = a_start(rng, 3, 4, 2, 2, 2)
     floor_F = np.full(3, 1e-3)
@@ -75,6 +77,7 @@ def test_a_sweep_takes_the_blocks_in_turn(rng):
     np.testing.assert_allclose(prior.H * np.sqrt(over / under), H, rtol=1e-6)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("M", [1, 2, 4, 9])
 @pytest.mark.parametrize("rank", [None, 1])
 def test_riccati(rng, M, rank):
@@ -169,6 +172,7 @@ def test_one_and_two_threads_give_the_same_bytes(rng):
     assert result() == one
 
 
+@pytest.mark.kernel
 def test_images_are_those_of_the_multichannel_wiener_filter(X_FTM, start):
     model = fit(X_FTM, start)
     level = np.einsum("nfk,nkt,nfmm->ft", model.W_, model.H_, model.R_).real.mean(axis=1) / 3

@@ -39,6 +39,7 @@ def update(block, V_FTM, W, H, G, beta):
     return new.swapaxes(1, 2) if block == "H" else new, cost + kernels.constant_of(V_MFT, beta, FLOOR)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("beta", [*BETAS, 0.7, 1.2, 2.5])
 @pytest.mark.parametrize("block", ["W", "H", "G"])
 def test_each_update_is_the_papers_and_lowers_the_cost(rng, block, beta):

@@ -42,6 +42,7 @@ def solo_prior(rng, mixing_MN, stft=None):
     return np.concatenate(pieces, axis=1), passages, range(N)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("n_sources", [4, 3])
 @pytest.mark.parametrize("eta", [1e-9, 1e-2])
 def test_iterations_are_those_of_the_paper(rng, n_sources, eta):
@@ -57,6 +58,7 @@ def test_iterations_are_those_of_the_paper(rng, n_sources, eta):
     np.testing.assert_allclose(stems(model, x_LM, m_L=m_L), S.T, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("eta", [0.0, 0.1, 3.0])
 def test_each_step_minimises_its_own_cost(rng, eta):
     X, m = rng.standard_normal((4, 30)), rng.standard_normal(30)
@@ -71,6 +73,7 @@ def test_each_step_minimises_its_own_cost(rng, eta):
         assert cost(new) <= min(cost(new + 1e-3 * rng.standard_normal(new.shape)) for _ in range(20))
 
 
+@pytest.mark.kernel
 def test_projection(rng):
     for _ in range(20):
         A = rng.normal(size=(5, 3))

@@ -1,43 +1,57 @@
-"""Numerical kernels: self-free functions, arrays in and arrays out.
+"""Numerical kernels: functions without state, arrays in and arrays out.
 
-Why they stand apart: a model reads like its paper only if the loops that make it fast are elsewhere, and a loop can be
-compared with a naive reference only if it is a function of arrays.  So nothing in this package validates, draws random
-numbers, keeps state or knows about files; callers hand over checked, contiguous arrays.
+Why they are a package of their own: a model reads like its paper only if the loops that make it fast are elsewhere, and
+a loop can be compared with a plain one only if it is a function of arrays.  So nothing here validates, draws random
+numbers, keeps state or knows about files; callers hand over checked, contiguous arrays.  ``tests/reference`` holds the
+same equations as plain loops, under the same names.
 
-Two rules give the same bytes on any number of threads.  Work is split along an axis without reduction, into blocks
-whose size never depends on the thread count; and BLAS, which splits its own sums as it likes, runs on one thread while
-our blocks run in parallel (`one_blas_thread`).
+One file holds the updates of one model, or one kind of small problem:
+
+================  ===================================================================================================
+file              what it computes
+================  ===================================================================================================
+``fastmnmf2``     FastMNMF2 (Sekiguchi et al. 2020): eq. 13, 14 and 16 in `frequency_pass`, eq. 15 in `weight_pass`
+``fullrank``      Euclidean full-rank MNMF (Cabañas-Molero et al. 2023): eq. 3 in `rooted`, eq. 5 in `update_h` and
+                  `update_w`, eq. 6 in `update_r`
+``logdet``        log-determinant full-rank MNMF (Sawada et al. 2013, section III-D): `sweep`, `images`
+``ntf``           NTF panning (Carabias-Orti et al. 2013): `update_w`, `update_h`, `update_g`
+``kamir``         kernel additive modelling (Prätzlich et al. 2015)
+``timedomain``    time-domain unmixing (Rajesh R 2023, algorithm 1)
+``beta``          single-channel NMF under the β-divergence (Févotte and Idier 2011)
+``nnls``          non-negative least squares (Lawson and Hanson 1974)
+``scm``           sums of spatial covariances, and quadratic forms
+``hermitian``     the nearest positive semidefinite matrix; the Riccati equation of `logdet`
+``wiener``        the multichannel Wiener filter of jointly diagonalised models
+``matmul``        matrix products
+================  ===================================================================================================
+
+Below these lie the parts that they share: `_blocks` (how the time-frequency plane is cut up, and sums over the parts),
+`_rows` (algebra of M×M matrices and the rows of Q), `_planes` (Hermitian matrices of many frames at once), `_threads`
+and `_cache`.
+
+Two rules give the same bytes on any number of threads.  Work is divided along an axis without reduction, into blocks
+whose size never depends on the number of threads; and BLAS, which divides its own sums as it likes, runs on one thread
+while our blocks run in parallel (`one_blas_thread`).
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+from mnmf.kernels import _cache
+
 __all__ = ["one_blas_thread"]
 
-# Threads that wait for each other by spinning slow everything down tenfold as soon as another program wants a core.
-# OpenMP reads this once, when numba first loads it; a choice of the user's stands.
+# OpenMP threads that wait by spinning slow everything down tenfold as soon as another program wants a core.  OpenMP
+# reads this once, when numba first loads it; a value set by the user stands.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-
-def _cache_somewhere() -> None:
-    """Let numba keep compiled kernels in the temporary folder where neither the package nor the home can be written."""
-    if "NUMBA_CACHE_DIR" in os.environ:
-        return
-    home = os.path.expanduser("~")
-    places = [os.path.dirname(__file__), home, os.environ.get("XDG_CACHE_HOME", home)]
-    if not any(os.access(place, os.W_OK) for place in places):
-        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-        os.environ["NUMBA_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), f"mnmf-kernels-{user}")
-
-
-_cache_somewhere()
+_cache.prepare()
 
 
 @cache
@@ -49,6 +63,14 @@ def _controller() -> ThreadpoolController:
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Return a context manager inside which every BLAS runs on one thread."""
+    """Return a context manager inside which every BLAS runs on one thread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with one_blas_thread():
+    ...     np.ones((2, 3)) @ np.ones(3)
+    array([3., 3.])
+    """
     limiter: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
     return limiter

@@ -1,11 +1,19 @@
 """Updates of Euclidean full-rank multichannel NMF (Cabañas-Molero et al. 2023, eq. 3 to 6; Sawada et al. 2013).
 
-With X = x̃x̃ᴴ the cost ``Σ_ft ‖X_ft − Σ_n λ_nft R_nf‖²`` is quadratic in each block of W, H and R.  Two facts keep it
-cheap.  ``tr(X_ft R_nf) = x̃ᴴRx̃`` is a number per time-frequency point, and ``tr(R_nf R_rf)`` one per frequency; so for H
-(and W) the problem is a non-negative least squares whose Gram matrix is small: K·N by K·N for all frames together.
-And for R only ``Σ_t λ_n X`` and ``Σ_t λ_n λ_r`` are needed, a matrix and a few numbers per frequency.
+With X = x̃x̃ᴴ the cost ``Σ_ft ‖X_ft − Σ_n λ_nft R_nf‖²`` is quadratic in each of W, H and R.  Two facts keep it cheap.
+``tr(X_ft R_nf) = x̃ᴴRx̃`` is one number per time-frequency point, and ``tr(R_nf R_rf)`` one per frequency; so for H (and
+W) the problem is a non-negative least squares whose Gram matrix is small: K·N by K·N for all frames together.  And for
+R only ``Σ_t λ_n X`` and ``Σ_t λ_n λ_r`` are needed, a matrix and a few numbers per frequency.
 
-Every update returns the cost without the constant ``Σ_ft ‖X_ft‖²`` beside its result.  R is Hermitian throughout.
+Every update returns its result and the cost after it, without the constant ``Σ_ft ‖X_ft‖²``.  R is Hermitian
+throughout.  In all functions:
+
+=========  ==============  =======================  ============================
+X_FTM      (F, T, M)       complex64 or complex128  the mixture after `rooted`
+W_NFK      (N, F, K)       float64                  bases
+H_NKT      (N, K, T)       float64                  activations
+R_NFMM     (N, F, M, M)    complex128               spatial covariances
+=========  ==============  =======================  ============================
 """
 
 from __future__ import annotations
@@ -24,11 +32,18 @@ __all__ = ["TINY", "activation_problem", "rooted", "update_h", "update_r", "upda
 Array = NDArray[Any]
 
 TINY = 1e-30
-HALVINGS = 6  # of the step towards eq. 6's R before a frequency keeps its old one
+HALVINGS = 6  # how often the step towards the R of eq. 6 is halved before a frequency keeps its old R
 
 
 def rooted(X_FTM: Array) -> Array:
-    """Return x̃ = x·|x|^(−1/2), whose outer product is the observed covariance of eq. 3."""
+    """Return x̃ = x·|x|^(−1/2), whose outer product is the observed covariance of eq. 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rooted(np.array([[[4.0 + 0j, 9j]]]))
+    array([[[2.+0.j, 0.+3.j]]])
+    """
     magnitude = np.abs(X_FTM)
     return np.asarray(X_FTM / np.sqrt(np.maximum(magnitude, np.finfo(magnitude.dtype).tiny)))
 
@@ -36,7 +51,18 @@ def rooted(X_FTM: Array) -> Array:
 def activation_problem(X_FTM: Array, W_NFK: Array, R_NFMM: Array) -> tuple[Array, Array]:
     """Return the numerators of eq. 5, (N·K, T), and the Gram matrix of its denominators, (N·K, N·K).
 
-    `X_FTM` is `rooted`.  Both stay the same as long as W and R do.
+    Both stay the same as long as W and R do, so several updates of H may use them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rooted(rng.standard_normal((3, 4, 2)) + 1j * rng.standard_normal((3, 4, 2)))
+    >>> W_NFK, H_NKT = rng.random((2, 3, 2)), rng.random((2, 2, 4))
+    >>> R_NFMM = np.tile(np.eye(2, dtype=complex), (2, 3, 1, 1))
+    >>> numerators, gram = activation_problem(X_FTM, W_NFK, R_NFMM)
+    >>> numerators.shape, gram.shape
+    ((4, 4), (4, 4))
     """
     N, _, K = W_NFK.shape
     numerators = np.empty((N * K, X_FTM.shape[1]))
@@ -55,20 +81,57 @@ def activation_problem(X_FTM: Array, W_NFK: Array, R_NFMM: Array) -> tuple[Array
 
 
 def update_h(H_NKT: Array, numerators: Array, gram: Array) -> tuple[Array, float]:
-    """Return H after the multiplicative update of eq. 5, and the cost.  W and R enter through `activation_problem`."""
+    """Return H after the multiplicative update of eq. 5, and the cost.
+
+    `numerators` and `gram` are those of `activation_problem`, through which W and R enter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rooted(rng.standard_normal((3, 4, 2)) + 1j * rng.standard_normal((3, 4, 2)))
+    >>> W_NFK, H_NKT = rng.random((2, 3, 2)), rng.random((2, 2, 4))
+    >>> R_NFMM = np.tile(np.eye(2, dtype=complex), (2, 3, 1, 1))
+    >>> problem = activation_problem(X_FTM, W_NFK, R_NFMM)
+    >>> new_NKT, cost = update_h(H_NKT, *problem)
+    >>> cost < activation_cost(H_NKT, *problem)
+    True
+    """
     H = H_NKT.reshape(numerators.shape)
     H = H * (numerators / np.maximum(matmul(gram, H), TINY))
     return H.reshape(H_NKT.shape), activation_cost(H, numerators, gram)
 
 
 def activation_cost(H: Array, numerators: Array, gram: Array) -> float:
-    """Return the cost of activations `H`, given as (N·K, T) or (N, K, T)."""
+    """Return the cost of activations of shape (N·K, T) or (N, K, T).
+
+    `numerators` and `gram` are those of `activation_problem`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> activation_cost(np.full((1, 1), 3.0), np.full((1, 1), 2.0), np.eye(1))  # 3 (3 − 2 · 2)
+    -3.0
+    """
     H = H.reshape(numerators.shape)
     return float(np.sum(H * (matmul(gram, H) - 2.0 * numerators)))
 
 
 def update_w(X_FTM: Array, W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> tuple[Array, float]:
-    """Return W after its multiplicative update (eq. 5 with the roles of f and t exchanged), and the cost."""
+    """Return W after its multiplicative update (eq. 5 with the roles of f and t exchanged), and the cost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rooted(rng.standard_normal((3, 4, 2)) + 1j * rng.standard_normal((3, 4, 2)))
+    >>> W_NFK, H_NKT = rng.random((2, 3, 2)), rng.random((2, 2, 4))
+    >>> R_NFMM = np.tile(np.eye(2, dtype=complex), (2, 3, 1, 1))
+    >>> before = activation_cost(H_NKT, *activation_problem(X_FTM, W_NFK, R_NFMM))
+    >>> new_NFK, cost = update_w(X_FTM, W_NFK, H_NKT, R_NFMM)
+    >>> cost < before
+    True
+    """
     N = len(W_NFK)
     overlaps_NNF = _overlaps(R_NFMM)
     H_TK = [np.ascontiguousarray(H_NKT[n].T) for n in range(N)]
@@ -87,15 +150,27 @@ def update_w(X_FTM: Array, W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> tuple[A
 
 
 def update_r(X_FTM: Array, W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> tuple[Array, float]:
-    """Return R after eq. 6, made positive semidefinite, where that lowers the cost, and the cost.
+    """Return R after eq. 6, made positive semidefinite, and the cost.
 
-    Eq. 6 followed by the clipping of negative eigenvalues is not a descent step by itself.  So each frequency goes
-    only as far from its old R towards the new one as the cost falls: all the way, else a half, a quarter, ...
+    Eq. 6 followed by the clipping of negative eigenvalues may raise the cost.  So each frequency takes the longest of
+    these steps from its old R towards the new one that does not: all the way, a half, a quarter, ..., none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rooted(rng.standard_normal((3, 4, 2)) + 1j * rng.standard_normal((3, 4, 2)))
+    >>> W_NFK, H_NKT = rng.random((2, 3, 2)), rng.random((2, 2, 4))
+    >>> R_NFMM = np.tile(np.eye(2, dtype=complex), (2, 3, 1, 1))
+    >>> before = activation_cost(H_NKT, *activation_problem(X_FTM, W_NFK, R_NFMM))
+    >>> new_NFMM, cost = update_r(X_FTM, W_NFK, H_NKT, R_NFMM)
+    >>> cost < before
+    True
     """
     N = len(W_NFK)
     H_TK = [np.ascontiguousarray(H_NKT[n].T) for n in range(N)]
     observed = np.stack([weighted_covariances(X_FTM, matmul(W_NFK[n], H_NKT[n])) for n in range(N)])
-    products_NNF = np.empty((N, N, W_NFK.shape[1]))  # Σ_t λ_nft λ_rft, by way of K×K matrices
+    products_NNF = np.empty((N, N, W_NFK.shape[1]))  # Σ_t λ_nft λ_rft, through K×K matrices
     for n in range(N):
         for r in range(n + 1):
             gram_KK = matmul(H_NKT[n], H_TK[r])
@@ -106,7 +181,7 @@ def update_r(X_FTM: Array, W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> tuple[A
         return np.asarray(np.einsum("nrf,nrf->f", products_NNF, _overlaps(R_NFMM)) - 2.0 * linear)
 
     modelled = np.einsum("nrf,rfij->nfij", products_NNF, R_NFMM)
-    # The model is singular where sources are silent; a floor relative to its trace keeps the solve finite.
+    # Where sources are silent the model is singular; a floor relative to its trace keeps the solution finite.
     trace = np.einsum("nfii->nf", modelled).real
     floor = (1e-9 * trace + TINY)[..., None, None] * np.eye(R_NFMM.shape[-1])
     target = nearest_psd(R_NFMM @ np.linalg.solve(modelled + floor, observed))
@@ -126,7 +201,7 @@ def update_r(X_FTM: Array, W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> tuple[A
 
 
 def _overlaps(R_NFMM: Array) -> Array:
-    """Return tr(R_nf R_rf), real, non-negative, (N, N, F)."""
+    """Return tr(R_nf R_rf), which is real and non-negative, as (N, N, F)."""
     N, F, M, _ = R_NFMM.shape
     flat = R_NFMM.reshape(N, F, M * M)
     # For Hermitian matrices tr(R_n R_r) is the inner product of their entries.

@@ -8,19 +8,37 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mnmf.kernels._rows import multiply
+
 __all__ = ["nearest_psd", "solve_riccati"]
 
-ROTATIONS = 30  # through all pairs of rows, at most; a handful suffices
+SWEEPS = 30  # most rounds of rotations over all pairs of rows; about five suffice
 
 
 def nearest_psd(R: NDArray[Any]) -> NDArray[Any]:
     """Return the positive semidefinite Hermitian matrix nearest to each of `R` in the Frobenius norm.
 
-    The Hermitian part, its negative eigenvalues set to zero (Sawada et al. 2013, section III-C).
+    That is the Hermitian part with its negative eigenvalues set to zero (Sawada et al. 2013, section III-C).
+
+    Parameters
+    ----------
+    R : complex128, shape (..., M, M)
+
+    Returns
+    -------
+    complex128, shape (..., M, M)
+        Exactly Hermitian.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> nearest_psd(np.diag([2.0, -1.0]))
+    array([[2., 0.],
+           [0., 0.]])
     """
     values, vectors = np.linalg.eigh((R + np.conj(np.swapaxes(R, -1, -2))) / 2)
     clipped = (vectors * np.maximum(values, 0.0)[..., None, :]) @ np.conj(np.swapaxes(vectors, -1, -2))
-    # The product is Hermitian but for rounding; later sums of |R|² rely on it exactly.
+    # Rounding leaves the product not quite Hermitian, and later sums of |R|² rely on it being exactly so.
     return np.asarray((clipped + np.conj(np.swapaxes(clipped, -1, -2))) / 2)
 
 
@@ -28,10 +46,10 @@ def nearest_psd(R: NDArray[Any]) -> NDArray[Any]:
 def _rotate(E_MM, U_MM):  # type: ignore[no-untyped-def]
     """Make a Hermitian matrix diagonal by Jacobi's rotations, in place, and apply them to the columns of `U_MM`.
 
-    Tiny matrices are quicker this way than by LAPACK, and small eigenvalues are more precise.
+    For matrices this small that is quicker than LAPACK, and small eigenvalues come out more precise.
     """
     M = len(E_MM)
-    for _ in range(ROTATIONS):
+    for _ in range(SWEEPS):
         outside = 0.0
         inside = 0.0
         for i in range(M):
@@ -70,10 +88,25 @@ def _rotate(E_MM, U_MM):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def solve_riccati(A_MM, B_MM, R_MM):  # type: ignore[no-untyped-def]
-    """Replace R', what `R_MM` holds, by the positive semidefinite R with ``R A R = R' B R'``; destroys `A_MM`.
+    """Replace R' by the positive semidefinite R with ``R A R = R' B R'`` (Sawada et al. 2013, section III-D).
 
-    The geometric mean of A⁻¹ and R'BR': with ``A = L Lᴴ`` it is ``L⁻ᴴ (Lᴴ R'BR' L)^(1/2) L⁻¹``.  R stays where A is
-    not positive.
+    R is the geometric mean of A⁻¹ and R'BR': with ``A = L Lᴴ`` it is ``L⁻ᴴ (Lᴴ R'BR' L)^(1/2) L⁻¹``.
+
+    Parameters
+    ----------
+    A_MM, B_MM : complex128, shape (M, M)
+        Hermitian, positive semidefinite.  `A_MM` is destroyed.
+    R_MM : complex128, shape (M, M)
+        R', replaced by R; left as it is if A has no positive trace.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> R_MM = np.eye(2, dtype=complex)
+    >>> solve_riccati(4 * np.eye(2, dtype=complex), np.eye(2, dtype=complex), R_MM)
+    >>> np.round(R_MM.real, 6)
+    array([[0.5, 0. ],
+           [0. , 0.5]])
     """
     M = len(A_MM)
     trace = 0.0
@@ -97,11 +130,8 @@ def solve_riccati(A_MM, B_MM, R_MM):  # type: ignore[no-untyped-def]
         for j in range(M):
             for k in range(j, M):
                 V_MM[i, j] += R_MM[i, k] * A_MM[k, j]
-    BV_MM = np.zeros((M, M), np.complex128)
-    for i in range(M):
-        for j in range(M):
-            for k in range(M):
-                BV_MM[i, j] += B_MM[i, k] * V_MM[k, j]
+    BV_MM = np.empty((M, M), np.complex128)
+    multiply(B_MM, V_MM, False, BV_MM)
     E_MM = np.zeros((M, M), np.complex128)
     for i in range(M):
         for j in range(i + 1):
@@ -109,7 +139,7 @@ def solve_riccati(A_MM, B_MM, R_MM):  # type: ignore[no-untyped-def]
                 E_MM[i, j] += np.conj(V_MM[k, i]) * BV_MM[k, j]
             E_MM[j, i] = np.conj(E_MM[i, j])
         E_MM[i, i] = E_MM[i, i].real
-    # L⁻ᴴ first, for the rotations act on columns.
+    # Let V be L⁻ᴴ, so that the rotations turn its columns into L⁻ᴴ times the eigenvectors.
     V_MM[:] = 0.0
     for j in range(M):
         V_MM[j, j] = 1.0 / A_MM[j, j].real

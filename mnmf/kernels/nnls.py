@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit, prange
+from numba import njit
+from numpy.typing import NDArray
+
+from mnmf.kernels._threads import share_out
 
 __all__ = ["solve"]
 
-GRADIENT = 1e-10  # of the largest right-hand side: a base that pulls no harder than this stays out
-DEPENDENT = 1e-12  # a base is in the span of those in use if less of its square is left over
-COLUMNS = 16  # handled by one thread in turn
+Array = NDArray[Any]
+
+GRADIENT = 1e-10  # times the largest entry of b: a base stays out of use unless the cost falls faster than this
+DEPENDENT = 1e-12  # a base depends on those in use if less than this part of its squared length is outside their span
+ROWS = 16  # problems that one thread handles at a time
 
 
 @njit(cache=True)
 def _append(A_KK, L_KK, chosen_K, size, j):  # type: ignore[no-untyped-def]
-    """Extend the Cholesky factor of the chosen rows and columns by base `j`; return whether it is independent."""
+    """Extend the Cholesky factor of the chosen rows and columns by base `j`; return False if it depends on them."""
     left = A_KK[j, j]
     for i in range(size):
         value = A_KK[j, chosen_K[i]]
@@ -47,9 +54,9 @@ def _least_squares(L_KK, b_K, chosen_K, size, z_K):  # type: ignore[no-untyped-d
 
 @njit(cache=True)
 def _solve_one(A_KK, b_K, x_K, z_K, state_K, chosen_K, L_KK):  # type: ignore[no-untyped-def]
-    """Write the solution of one problem to `x_K`; the other arrays are room to work in.
+    """Write the solution of one problem to `x_K`; the arrays after it are room to work in.
 
-    `state_K` is 1 for a base in use, 2 for one that was of no use in the present round, else 0.
+    `state_K` is 1 for a base in use, 2 for one that was tried in vain since the solution last changed, else 0.
     """
     n = len(b_K)
     tolerance = 0.0
@@ -59,7 +66,7 @@ def _solve_one(A_KK, b_K, x_K, z_K, state_K, chosen_K, L_KK):  # type: ignore[no
         tolerance = max(tolerance, b_K[k])
     tolerance *= GRADIENT
     size = 0
-    for _ in range(5 * n + 5):  # each round lowers the cost; the limit only guards against rounding
+    for _ in range(5 * n + 5):  # each round lowers the cost, but rounding could make them go on for ever
         best, j = tolerance, -1
         for k in range(n):
             if state_K[k] == 0:
@@ -74,13 +81,13 @@ def _solve_one(A_KK, b_K, x_K, z_K, state_K, chosen_K, L_KK):  # type: ignore[no
             state_K[j] = 2
             continue
         _least_squares(L_KK, b_K, chosen_K, size + 1, z_K)
-        if not z_K[size] > 0.0:  # only rounding can say so
+        if not z_K[size] > 0.0:  # the cost falls towards this base, so only rounding can make its solution negative
             state_K[j] = 2
             continue
         state_K[j] = 1
         size += 1
         while True:
-            # Go towards the unconstrained solution until the first base reaches zero; that one leaves.
+            # Go towards the unconstrained solution until a base reaches zero, and take that one out of use.
             step, leaves = 1.0, -1
             for i in range(size):
                 if z_K[i] <= 0.0:
@@ -92,7 +99,7 @@ def _solve_one(A_KK, b_K, x_K, z_K, state_K, chosen_K, L_KK):  # type: ignore[no
             for i in range(size):
                 x_K[chosen_K[i]] += step * (z_K[i] - x_K[chosen_K[i]])
             x_K[chosen_K[leaves]] = 0.0
-            kept = -1  # rows of the factor before the first base that leaves stay as they are
+            kept = -1  # rows of the factor before the first base taken out stay valid
             for i in range(size):
                 k = chosen_K[i]
                 stays = i != leaves and (x_K[k] > 0.0 or k == j)
@@ -114,22 +121,47 @@ def _solve_one(A_KK, b_K, x_K, z_K, state_K, chosen_K, L_KK):  # type: ignore[no
                 state_K[k] = 0
 
 
-@njit(parallel=True, cache=True)
-def solve(A_KK, B_TK):  # type: ignore[no-untyped-def]
-    """Return ``X_TK ≥ 0`` whose rows minimise ``xᵀAx/2 − bᵀx``: with ``A = WᵀW``, ``b = Wᵀv`` that is ‖v − Wx‖².
+@njit(cache=True, nogil=True)
+def _solve(A_KK, B_TK, first, last, X_TK):  # type: ignore[no-untyped-def]
+    """Do the work of `solve` for some of the problems."""
+    n_bases = len(A_KK)
+    z_K = np.empty(n_bases)
+    state_K = np.empty(n_bases, np.int64)
+    chosen_K = np.empty(n_bases, np.int64)
+    L_KK = np.empty((n_bases, n_bases))
+    for t in range(first, last):
+        _solve_one(A_KK, B_TK[t], X_TK[t], z_K, state_K, chosen_K, L_KK)
 
-    Bases in use leave a gradient of zero, all others one that is not negative (the conditions of Karush, Kuhn and
-    Tucker), within rounding.  Of bases that depend on each other the first suffices.  `A_KK` is symmetric and positive
-    semidefinite; columns of W should be about equally long.  float64, C-contiguous.  Rows are solved apart, so the
-    number of threads changes no bit.
+
+def solve(A_KK: Array, B_TK: Array) -> Array:
+    """Return the non-negative rows x_t that minimise ``xᵀAx/2 − b_tᵀx``.
+
+    With ``A = WᵀW`` and ``b = Wᵀv`` that is the non-negative least-squares fit of ``Wx`` to v.
+
+    Parameters
+    ----------
+    A_KK : float64, shape (K, K)
+        Symmetric and positive semidefinite, C-contiguous.  The columns of W should be of about the same length.
+    B_TK : float64, shape (T, K)
+        One problem a row, C-contiguous.
+
+    Returns
+    -------
+    X_TK : float64, shape (T, K)
+        Within rounding, the gradient of the cost is zero for a base in use and not negative for any other (the
+        conditions of Karush, Kuhn and Tucker).  Of bases that depend on each other the first are used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> solve(np.eye(2), np.array([[1.0, -1.0]]))
+    array([[1., 0.]])
     """
-    n_frames, n_bases = B_TK.shape
-    X_TK = np.empty((n_frames, n_bases))
-    for block in prange((n_frames + COLUMNS - 1) // COLUMNS):
-        z_K = np.empty(n_bases)
-        state_K = np.empty(n_bases, np.int64)
-        chosen_K = np.empty(n_bases, np.int64)
-        L_KK = np.empty((n_bases, n_bases))
-        for t in range(block * COLUMNS, min((block + 1) * COLUMNS, n_frames)):
-            _solve_one(A_KK, B_TK[t], X_TK[t], z_K, state_K, chosen_K, L_KK)
+    n_frames = len(B_TK)
+    X_TK = np.empty(B_TK.shape)
+
+    def work(block: int) -> None:
+        _solve(A_KK, B_TK, block * ROWS, min((block + 1) * ROWS, n_frames), X_TK)
+
+    share_out(work, -(-n_frames // ROWS))
     return X_TK

@@ -1,15 +1,15 @@
 """Multiplicative updates of NTF panning under the β-divergence (Carabias-Orti et al. 2013; Févotte and Idier 2011).
 
 The data are modelled as ``y_mft = Σ_n g_nm λ_nft + floor`` with ``λ_n = W_n H_n``.  The floor is a constant of the
-model, so every rule still descends.
+model, so every update still lowers the divergence.
 
-Each update is shared out over tiles of what it updates: frequencies for W, frames for H; for G, whose sums run over
-both, tiles of frequencies whose sums are then added in order.  Within a tile the model and its weights ``v y^(β−2)``
-and ``y^(β−1)`` stay in the cache, so nothing of the size of the spectrogram is made; all sums are matrix products, and
-what lies between them are loops over flat arrays, which become vector instructions.  H has time before bases, `H_NTK`,
-that its tiles are contiguous.
+Each update is divided into tiles of what it updates, and threads share the tiles: frequencies for W, frames for H.  The
+sums of G run over both, so they are taken for tiles of frequencies and then added in a fixed order.  The model of a
+tile and its weights ``v y^(β−2)`` and ``y^(β−1)`` stay in the processor's caches until all sums are taken, so no array
+of the size of the spectrogram is made.  Sums are matrix products, and what lies between them are loops over flat
+arrays, which become vector instructions.  H has time before bases, `H_NTK`, so that its tiles are contiguous.
 
-Axes: B frequencies and S frames of a tile, X of both; P tiles.
+Axes: B frequencies and S frames of a tile, X = B S points; P tiles.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mnmf.kernels._blocks import FAST, product
 from mnmf.kernels._threads import share_out
 from mnmf.kernels.beta import weigh
 
@@ -28,16 +29,9 @@ __all__ = ["constant_of", "cost", "exponent_of", "update_g", "update_h", "update
 
 Array = NDArray[Any]
 
-TINY = 1e-30  # below it single precision loses its speed
-FREQUENCIES = 64  # of a tile, when H is updated the number that is summed at a time
-FRAMES = 128  # the same for frames
-
-FAST = {"contract", "reassoc", "nsz"}  # no assumption that there is no NaN
-
-
-@njit(cache=True)
-def _product(A, B, out):  # type: ignore[no-untyped-def]
-    np.dot(A, B, out)
+TINY = 1e-30  # smaller results become zero: sums of denormal single-precision numbers would be many times slower
+FREQUENCIES = 64  # frequencies of a tile of W or G; the update of H sums over as many at a time
+FRAMES = 128  # frames of a tile of H; the updates of W and G sum over as many at a time
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
@@ -48,16 +42,16 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def _log_sum(y):  # type: ignore[no-untyped-def]
-    """Return Σ log y of a flat array; the logarithm of a product spares seven."""
+    """Return Σ log y of a flat array, with one logarithm for every eight values."""
     eighth = len(y) // 8
     total = 0.0
     for i in range(eighth):
-        product = 1.0
+        eight = 1.0
         for part in range(8):
-            product *= np.float64(y[part * eighth + i])
-        total += np.log(product)
+            eight *= np.float64(y[part * eighth + i])
+        total += np.log(eight)
     for i in range(8 * eighth, len(y)):
         total += np.log(np.float64(y[i]))
     return total
@@ -65,7 +59,7 @@ def _log_sum(y):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def _cost(v, y, over, under, beta):  # type: ignore[no-untyped-def]
-    """Return the part of the divergence of flat arrays that the model decides."""
+    """Return the part of the divergence of flat arrays that depends on the model."""
     total = 0.0
     if beta == 0.0:
         return _log_sum(y) + _dot(v, under)
@@ -84,7 +78,7 @@ def _space(N, M, B, S, kind):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _weights(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, t0, B, S, with_cost, space):  # type: ignore[no-untyped-def]
-    """Return λ (N, BS) and the weights (M, BS) of a tile, and the tile's cost if wanted."""
+    """Return λ (N, BS) and the weights (M, BS) of a tile, and the tile's cost, or zero without `with_cost`."""
     N, M = G_NM.shape
     X = B * S
     P_NX = space[0][0, : N * X].reshape((N, X))
@@ -93,8 +87,8 @@ def _weights(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, t0, B, S, with_cost, sp
     over_MX = space[1][2, : M * X].reshape((M, X))
     under_MX = space[1][3, : M * X].reshape((M, X))
     for n in range(N):
-        _product(W_NFK[n, f0 : f0 + B], H_NTK[n, t0 : t0 + S].T, P_NX[n].reshape((B, S)))
-    _product(G_NM.T, P_NX, y_MX)
+        product(W_NFK[n, f0 : f0 + B], H_NTK[n, t0 : t0 + S].T, P_NX[n].reshape((B, S)))
+    product(G_NM.T, P_NX, y_MX)
     for m in range(M):
         for b in range(B):
             for t in range(S):
@@ -117,7 +111,7 @@ def _exponent(beta):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _rescale(old_IK, over_IK, under_IK, gamma, new_IK):  # type: ignore[no-untyped-def]
-    """Write ``old · (over / under)^γ``; what the data say nothing of stays."""
+    """Write ``old · (over / under)^γ``; where there are no data, the old value."""
     for i in range(old_IK.shape[0]):
         for k in range(old_IK.shape[1]):
             step = over_IK[i, k] / under_IK[i, k] if under_IK[i, k] > 0.0 else 1.0
@@ -145,9 +139,9 @@ def _w_tile(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, new_NFK, with_cost, cost
         total += cost
         for weight_MX, sum_NBK in ((over_MX, over_NBK), (under_MX, under_NBK)):
             weight_NX = space[0][1, : N * B * S].reshape((N, B * S))
-            _product(G_NM, weight_MX, weight_NX)
+            product(G_NM, weight_MX, weight_NX)
             for n in range(N):
-                _product(weight_NX[n].reshape((B, S)), H_NTK[n, t0 : t0 + S], part_BK)
+                product(weight_NX[n].reshape((B, S)), H_NTK[n, t0 : t0 + S], part_BK)
                 sum_NBK[n] += part_BK
     for n in range(N):
         _rescale(W_NFK[n, f0 : f0 + B], over_NBK[n], under_NBK[n], _exponent(beta), new_NFK[n, f0 : f0 + B])
@@ -170,9 +164,9 @@ def _h_tile(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, t0, new_NTK, with_cost, cost
         total += cost
         for weight_MX, sum_NSK in ((over_MX, over_NSK), (under_MX, under_NSK)):
             weight_NX = space[0][1, : N * B * S].reshape((N, B * S))
-            _product(G_NM, weight_MX, weight_NX)
+            product(G_NM, weight_MX, weight_NX)
             for n in range(N):
-                _product(weight_NX[n].reshape((B, S)).T, W_NFK[n, f0 : f0 + B], part_SK)
+                product(weight_NX[n].reshape((B, S)).T, W_NFK[n, f0 : f0 + B], part_SK)
                 sum_NSK[n] += part_SK
     for n in range(N):
         _rescale(H_NTK[n, t0 : t0 + S], over_NSK[n], under_NSK[n], _exponent(beta), new_NTK[n, t0 : t0 + S])
@@ -194,18 +188,39 @@ def _g_tile(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, over_PNM, under_PNM, wit
         P_NX, over_MX, under_MX, cost = _weights(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, t0, B, S, with_cost, space)
         total += cost
         for weight_MX, sum_PNM in ((over_MX, over_PNM), (under_MX, under_PNM)):
-            _product(P_NX, weight_MX.T, part_NM)
+            product(P_NX, weight_MX.T, part_NM)
             sum_PNM[tile] += part_NM
     cost_P[tile] = total
 
 
 def exponent_of(beta: float) -> float:
-    """Return the power of each step that makes a rule descend for sure: 1 for β from 1 to 2, 1/2 for β = 0."""
+    """Return γ, the power of each step with which an update is proved never to raise the β-divergence.
+
+    1/(2−β) below β = 1, 1 from 1 to 2, 1/(β−1) above (Févotte and Idier 2011).
+
+    Examples
+    --------
+    >>> exponent_of(0), exponent_of(1), exponent_of(3)
+    (0.5, 1.0, 0.5)
+    """
     return float(_exponent(float(beta)))
 
 
 def constant_of(V_MFT: Array, beta: float, floor: float) -> float:
-    """Return the part of the divergence that the model does not change; for β = 0 of data not below the floor."""
+    """Return the part of the divergence that does not depend on the model.
+
+    Parameters
+    ----------
+    V_MFT : float32 or float64, shape (M, F, T)
+        The data; for β = 0 values below the floor count as the floor.
+    beta, floor : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> constant_of(np.full((1, 1, 1), 4.0), 2.0, 1e-6)
+    8.0
+    """
     total = 0.0
     for V_FT in V_MFT:
         V = np.asarray(V_FT, np.float64)
@@ -219,6 +234,7 @@ def constant_of(V_MFT: Array, beta: float, floor: float) -> float:
 
 
 def _share(kernel: Callable[..., None], data: tuple[Any, ...], size: int, length: int, *out: Any) -> float:
+    """Run a kernel on all tiles and return the sum of their costs."""
     V_MFT, W_NFK, H_NTK, G_NM, beta, floor = data
     n_tiles = -(-length // size)
     cost_P = np.zeros(n_tiles)
@@ -230,10 +246,35 @@ def _share(kernel: Callable[..., None], data: tuple[Any, ...], size: int, length
 def update_w(
     V_MFT: Array, W_NFK: Array, H_NTK: Array, G_NM: Array, beta: float, floor: float, with_cost: bool = True
 ) -> tuple[Array, float]:
-    """Return the update of W that cannot raise the divergence, and what `cost` was before it, or 0 if not wanted.
+    """Return the update of W, which cannot raise the divergence.
 
-    ``w_nfk ← w_nfk (Σ_mt g_nm h_nkt v_mft y_mft^(β−2) / Σ_mt g_nm h_nkt y_mft^(β−1))^γ``.  All arrays C-contiguous and
-    of one real type.
+    ``w_nfk ← w_nfk (Σ_mt g_nm h_nkt v_mft y_mft^(β−2) / Σ_mt g_nm h_nkt y_mft^(β−1))^γ`` with γ of `exponent_of`.
+
+    Parameters
+    ----------
+    V_MFT, W_NFK, H_NTK, G_NM : float32 or float64, shapes (M, F, T), (N, F, K), (N, T, K), (N, M)
+        Data, bases, activations and panning; C-contiguous and of one type.
+    beta : float
+        Which β-divergence.
+    floor : float
+        Added to the model.
+    with_cost : bool
+        Whether the cost is needed.
+
+    Returns
+    -------
+    W_NFK : of the type of the data
+    cost : float
+        What `cost` was before the update; zero without `with_cost`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> V_MFT, W_NFK, H_NTK, G_NM = (rng.random(shape) for shape in [(2, 5, 6), (3, 5, 4), (3, 6, 4), (3, 2)])
+    >>> new_NFK, before = update_w(V_MFT, W_NFK, H_NTK, G_NM, 1.5, 1e-6)
+    >>> cost(V_MFT, new_NFK, H_NTK, G_NM, 1.5, 1e-6) < before
+    True
     """
     new = np.empty_like(W_NFK)
     data = V_MFT, W_NFK, H_NTK, G_NM, beta, floor
@@ -243,7 +284,19 @@ def update_w(
 def update_h(
     V_MFT: Array, W_NFK: Array, H_NTK: Array, G_NM: Array, beta: float, floor: float, with_cost: bool = True
 ) -> tuple[Array, float]:
-    """Return the update of H, and the cost before it; as `update_w`, with sums over m and f and the weights g and w."""
+    """Return the update of H, which cannot raise the divergence, and the cost before it.
+
+    As `update_w`, with sums over m and f of g_nm w_nfk.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> V_MFT, W_NFK, H_NTK, G_NM = (rng.random(shape) for shape in [(2, 5, 6), (3, 5, 4), (3, 6, 4), (3, 2)])
+    >>> new_NTK, before = update_h(V_MFT, W_NFK, H_NTK, G_NM, 1.5, 1e-6)
+    >>> cost(V_MFT, W_NFK, new_NTK, G_NM, 1.5, 1e-6) < before
+    True
+    """
     new = np.empty_like(H_NTK)
     data = V_MFT, W_NFK, H_NTK, G_NM, beta, floor
     return new, _share(_h_tile, data, FRAMES, H_NTK.shape[1], new, with_cost)
@@ -252,7 +305,19 @@ def update_h(
 def update_g(
     V_MFT: Array, W_NFK: Array, H_NTK: Array, G_NM: Array, beta: float, floor: float, with_cost: bool = True
 ) -> tuple[Array, float]:
-    """Return the update of G, and the cost before it; as `update_w`, with sums over f and t and the weights λ."""
+    """Return the update of G, which cannot raise the divergence, and the cost before it.
+
+    As `update_w`, with sums over f and t of λ_nft.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> V_MFT, W_NFK, H_NTK, G_NM = (rng.random(shape) for shape in [(2, 5, 6), (3, 5, 4), (3, 6, 4), (3, 2)])
+    >>> new_NM, before = update_g(V_MFT, W_NFK, H_NTK, G_NM, 1.5, 1e-6)
+    >>> cost(V_MFT, W_NFK, H_NTK, new_NM, 1.5, 1e-6) < before
+    True
+    """
     data = V_MFT, W_NFK, H_NTK, G_NM, beta, floor
     over_PNM = np.zeros((-(-W_NFK.shape[1] // FREQUENCIES), *G_NM.shape))
     under_PNM = np.zeros_like(over_PNM)
@@ -263,5 +328,14 @@ def update_g(
 
 
 def cost(V_MFT: Array, W_NFK: Array, H_NTK: Array, G_NM: Array, beta: float, floor: float) -> float:
-    """Return the β-divergence of the data from the model, less `constant_of`."""
+    """Return the β-divergence of the data from the model, less `constant_of`; the arguments are those of `update_w`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> V_MFT = np.full((1, 1, 1), 4.0)
+    >>> one = np.ones((1, 1, 1))
+    >>> round(cost(V_MFT, one, one, np.ones((1, 1)), 2.0, 0.0) + constant_of(V_MFT, 2.0, 0.0), 6)  # (4 − 1)² / 2
+    4.5
+    """
     return update_g(V_MFT, W_NFK, H_NTK, G_NM, beta, floor)[1]

@@ -13,9 +13,25 @@ __all__ = ["quadratic_forms", "weighted_covariances"]
 
 @njit(parallel=True, cache=True)
 def quadratic_forms(X_FTM, R_FMM):  # type: ignore[no-untyped-def]
-    """Return ``x_ftᴴ R_f x_ft``, float64 (F, T), for Hermitian positive semidefinite `R_FMM`.
+    """Return ``x_ftᴴ R_f x_ft``: the power that signals have in the direction of a covariance.
 
-    Only the lower triangle of `R_FMM` is read; a result below zero can only be rounding and becomes zero.
+    Parameters
+    ----------
+    X_FTM : complex64 or complex128, shape (F, T, M)
+    R_FMM : complex128, shape (F, M, M)
+        Hermitian, positive semidefinite; only the lower triangle is read.
+
+    Returns
+    -------
+    B_FT : float64, shape (F, T)
+        Never negative: what rounding leaves below zero becomes zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X_FTM = np.array([[[3.0, 4.0j]]])
+    >>> quadratic_forms(X_FTM, np.eye(2, dtype=complex)[None])
+    array([[25.]])
     """
     n_frequencies, n_frames, n_mics = X_FTM.shape
     B_FT = np.empty((n_frequencies, n_frames))
@@ -37,7 +53,26 @@ def quadratic_forms(X_FTM, R_FMM):  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True)
 def weighted_covariances(X_FTM, P_FT):  # type: ignore[no-untyped-def]
-    """Return ``Σ_t p_ft x_ft x_ftᴴ``, complex128 (F, M, M), exactly Hermitian, for real weights `P_FT`."""
+    """Return ``Σ_t p_ft x_ft x_ftᴴ``.
+
+    Parameters
+    ----------
+    X_FTM : complex64 or complex128, shape (F, T, M)
+    P_FT : float64, shape (F, T)
+        Weights.
+
+    Returns
+    -------
+    R_FMM : complex128, shape (F, M, M)
+        Exactly Hermitian.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X_FTM = np.array([[[1.0, 1.0j]]])
+    >>> weighted_covariances(X_FTM, np.array([[2.0]]))[0, 1]
+    array([0.+2.j, 2.+0.j])
+    """
     n_frequencies, n_frames, n_mics = X_FTM.shape
     R_FMM = np.empty((n_frequencies, n_mics, n_mics), np.complex128)
     for f in prange(n_frequencies):

@@ -1,8 +1,8 @@
 """Steps of the time-domain optimisation, each in closed form.
 
 X (M, L) are the microphones, m (L,) the main mix, S (N, L) the sources, A (M, N) the mixing matrix Λ and b (N,) the
-weights of the sources in the mix.  They see the samples only through products over time, so any X and m with the same
-products do as well: `compressed` gives the shortest.
+weights of the sources in the mix; all are float64.  The steps depend on the samples only through products over time, so
+any X and m with the same products give the same result: `compressed` finds the shortest.
 """
 
 from __future__ import annotations
@@ -16,14 +16,34 @@ __all__ = ["compressed", "cost", "project", "update_mix", "update_mixing", "upda
 
 Array = NDArray[Any]
 
-BLOCK = 65536  # samples taken at once
-SINGULAR = 1e-10  # of the largest eigenvalue: below this sources reach all microphones alike, and share what they hear
+BLOCK = 65536  # samples handled at a time
+SINGULAR = 1e-10  # times the largest eigenvalue: smaller ones mean sources that no microphone can tell apart
 
 
 def compressed(X_LM: Array, m_L: Array | None) -> tuple[Array, Array]:
-    """Return X (M, M+1) and m (M+1,) with the same inner products as a recording and its mix (None: the sum of mics).
+    """Return the shortest X and m with the same inner products as a recording and its mix.
 
-    They are the triangular factor of the recording, found block by block.
+    They are the triangular factor of a QR decomposition, updated block by block.
+
+    Parameters
+    ----------
+    X_LM : float, shape (L, M)
+        Samples of the microphones.
+    m_L : float, shape (L,), optional
+        The mix; the sum of the microphones if None.
+
+    Returns
+    -------
+    X : float64, shape (M, M + 1)
+    m : float64, shape (M + 1,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X_LM = np.random.default_rng(0).standard_normal((100, 2))
+    >>> X, m = compressed(X_LM, None)
+    >>> np.allclose(X @ X.T, X_LM.T @ X_LM), np.allclose(X @ m, X_LM.T @ X_LM.sum(axis=1))
+    (True, True)
     """
     M = X_LM.shape[1]
     factor = np.zeros((0, M + 1))
@@ -37,29 +57,75 @@ def compressed(X_LM: Array, m_L: Array | None) -> tuple[Array, Array]:
 
 
 def cost(X: Array, m: Array, A: Array, S: Array, b: Array) -> float:
-    """Return ``‖X − ΛS‖² + ‖m − bᵀS‖²``."""
+    """Return ``‖X − ΛS‖² + ‖m − bᵀS‖²``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.eye(2)
+    >>> cost(one, np.ones(2), one, one, np.zeros(2))
+    2.0
+    """
     return float(np.sum((X - A @ S) ** 2) + np.sum((m - b @ S) ** 2))
 
 
 def update_mixing(X: Array, S: Array, ridge: float) -> Array:
-    """Return ``(XSᵀ)(SSᵀ + ηI)⁻¹``, the minimum of ``‖X − ΛS‖² + η‖Λ‖²``."""
+    """Return ``(XSᵀ)(SSᵀ + ηI)⁻¹``, the Λ that minimises ``‖X − ΛS‖² + η‖Λ‖²``; η is `ridge`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> update_mixing(np.array([[2.0]]), np.array([[1.0]]), 1.0).round(6)
+    array([[1.]])
+    """
     return np.asarray((X @ S.T) @ _inverse(S @ S.T + ridge * np.eye(len(S))))
 
 
 def update_sources(X: Array, m: Array, A: Array, b: Array) -> Array:
-    """Return ``(ΛᵀΛ + bbᵀ)⁻¹(bm + ΛᵀX)``, the minimum of the cost over S."""
+    """Return ``(ΛᵀΛ + bbᵀ)⁻¹(bm + ΛᵀX)``, the S that minimises the cost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 1))
+    >>> update_sources(4 * one, np.array([2.0]), one, np.array([1.0])).round(6)
+    array([[3.]])
+    """
     return np.asarray(_inverse(A.T @ A + np.outer(b, b)) @ (np.outer(b, m) + A.T @ X))
 
 
 def update_mix(m: Array, S: Array, ridge: float) -> Array:
-    """Return ``(SSᵀ + ηI)⁻¹ Smᵀ``, the minimum of ``‖m − bᵀS‖² + η‖b‖²``."""
+    """Return ``(SSᵀ + ηI)⁻¹ Smᵀ``, the b that minimises ``‖m − bᵀS‖² + η‖b‖²``; η is `ridge`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> update_mix(np.array([2.0]), np.array([[1.0]]), 1.0).round(6)
+    array([1.])
+    """
     return np.asarray(_inverse(S @ S.T + ridge * np.eye(len(S))) @ (S @ m))
 
 
 def project(A: Array, own: NDArray[np.int64], low: float, high: float) -> Array:
-    """Return Λ with what every spot hears of the others within `low` to `high`, and of its own player no less.
+    """Return Λ within its bounds.
 
-    `own` is the reference spot of each source.  What is nobody's reference spot hears no less than nothing.
+    At a reference spot the gains of other players are kept from `low` to `high`, and that of its own player is at least
+    the largest of them.  All gains of a microphone that is nobody's reference spot are at least 0.
+
+    Parameters
+    ----------
+    A : float64, shape (M, N)
+        Λ.
+    own : int64, shape (N,)
+        The reference spot of each source.
+    low, high : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> project(np.array([[1.0, -1.0], [0.9, 0.2]]), np.array([0, 1]), 0.0, 0.5)
+    array([[1. , 0. ],
+           [0.5, 0.5]])
     """
     M, N = A.shape
     foreign = np.zeros((M, N), np.bool_)
@@ -68,7 +134,7 @@ def project(A: Array, own: NDArray[np.int64], low: float, high: float) -> Array:
     new = np.where(foreign, np.clip(A, low, high), np.maximum(A, 0.0))
     loudest = np.where(foreign, new, 0.0).max(axis=1)[own]
     new[own, range(N)] = np.maximum(new[own, range(N)], loudest)
-    # A spot that hears nobody at all would leave its player without a level.
+    # Without any gain at its reference spot a source would have no level.
     new[own, range(N)] = np.where(new[own, range(N)] > 0, new[own, range(N)], 1.0)
     return new
 

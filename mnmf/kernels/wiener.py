@@ -1,6 +1,7 @@
 """Multichannel Wiener reconstruction for jointly diagonalised models.
 
-All in double precision, whatever the data are in, for the inverse of a demixing matrix may magnify what was rounded.
+Everything is computed in double precision, whatever the type of the data, because the inverse of a demixing matrix may
+magnify rounding errors.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ __all__ = ["diagonal_images"]
 Array = NDArray[Any]
 
 TINY = 1e-30
-FREQUENCIES = 16  # whose models are one matrix product
-FAST = {"contract"}  # a product and a sum may be one instruction
+FREQUENCIES = 16  # that one thread handles at a time
+FAST = {"contract"}  # the compiler may join a product and a sum into one instruction
 
 
 @njit(cache=True, error_model="numpy")
@@ -47,7 +48,7 @@ def _add_product(z, re_T, im_T, weight_T, out_RT):  # type: ignore[no-untyped-de
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def _invert(P_NBT, b, G_NM, m, out_T):  # type: ignore[no-untyped-def]
-    """Write one over what the model expects of all sources in row m."""
+    """Write 1/y of row m, where ``y = Σ_n g_nm λ_n``."""
     out_T[:] = TINY
     for n in range(len(P_NBT)):
         g = np.float64(G_NM[n, m])
@@ -60,7 +61,7 @@ def _invert(P_NBT, b, G_NM, m, out_T):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def _share(P_T, g, least, inverse_T, out_T):  # type: ignore[no-untyped-def]
-    """Write the share of one source in a row."""
+    """Write the share of one source in a row, ``(g λ + least) / y``."""
     for t in range(len(out_T)):
         out_T[t] = (g * P_T[t] + least) * inverse_T[t]
 
@@ -108,9 +109,34 @@ def diagonal_images(
     sources: NDArray[np.int64],
     mics: NDArray[np.int64],
 ) -> Array:
-    """Return the image of ``sources[i]`` at ``mics[i]``, (F, T, I): row of ``Q⁻¹ diag(λ_n g_n / Σ_r λ_r g_r) Q x``.
+    """Return images of sources at microphones: rows of ``Q⁻¹ diag(λ_n g_n / Σ_r λ_r g_r) Q x``.
 
-    `P_FMM` is the inverse of `Q_FMM`.  Where the model expects nothing of anyone, each source gets the same share.
+    Where the model of every source is zero they get equal shares, so all images sum to the mixture.
+
+    Parameters
+    ----------
+    X_FTM : complex64 or complex128, shape (F, T, M)
+    W_NFK, H_NKT, G_NM : float32 or float64, shapes (N, F, K), (N, K, T), (N, M)
+        Bases, activations and weights; W and H of one type.
+    Q_FMM, P_FMM : complex128, shape (F, M, M)
+        Demixing matrices, row m being q_mᴴ, and their inverses.
+    sources, mics : int64, shape (I,)
+        Image i is that of ``sources[i]`` at ``mics[i]``.
+
+    Returns
+    -------
+    S_FTI : of the type of `X_FTM`, shape (F, T, I)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((3, 4, 2)) + 1j * rng.standard_normal((3, 4, 2))
+    >>> W_NFK, H_NKT, G_NM = rng.random((2, 3, 2)), rng.random((2, 2, 4)), rng.random((2, 2))
+    >>> one_FMM = np.tile(np.eye(2, dtype=complex), (3, 1, 1))
+    >>> S_FTI = diagonal_images(X_FTM, W_NFK, H_NKT, G_NM, one_FMM, one_FMM, np.array([0, 1]), np.array([0, 0]))
+    >>> np.allclose(S_FTI.sum(axis=2), X_FTM[..., 0])
+    True
     """
     S_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
 

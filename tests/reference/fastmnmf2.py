@@ -1,4 +1,4 @@
-"""FastMNMF2 straight from its equations, in plain einsum and loops."""
+"""FastMNMF2 (Sekiguchi et al. 2020) straight from its equations, in plain einsum and loops."""
 
 import numpy as np
 
@@ -9,33 +9,33 @@ def powers(X_FTM, Q_FMM):
 
 
 def variances(W_NFK, H_NKT, G_NM, floor):
-    """y_ftm = Σ_n λ_nft g_nm."""
+    """y_ftm = Σ_n λ_nft g_nm + floor."""
     return np.einsum("nfk,nkt,nm->ftm", W_NFK, H_NKT, G_NM) + floor
 
 
 def cost(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
-    """Negative log-likelihood without constants."""
+    """Negative log-likelihood, without its constants."""
     x, y = powers(X_FTM, Q_FMM), variances(W_NFK, H_NKT, G_NM, floor)
     determinants = np.log(np.abs(np.linalg.det(Q_FMM)) ** 2)
     return np.sum(x / y + np.log(y)) - X_FTM.shape[1] * np.sum(determinants)
 
 
 def update_w(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
-    """Eq. 13, with its square root."""
+    """Eq. 13, with the square root."""
     x, y = powers(X_FTM, Q_FMM), variances(W_NFK, H_NKT, G_NM, floor)
     over = np.einsum("nkt,nm,ftm->nfk", H_NKT, G_NM, x / y**2)
     return W_NFK * np.sqrt(over / np.einsum("nkt,nm,ftm->nfk", H_NKT, G_NM, 1 / y))
 
 
 def update_h(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
-    """Eq. 14, with its square root."""
+    """Eq. 14, with the square root."""
     x, y = powers(X_FTM, Q_FMM), variances(W_NFK, H_NKT, G_NM, floor)
     over = np.einsum("nfk,nm,ftm->nkt", W_NFK, G_NM, x / y**2)
     return H_NKT * np.sqrt(over / np.einsum("nfk,nm,ftm->nkt", W_NFK, G_NM, 1 / y))
 
 
 def update_g(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
-    """Eq. 15, with its square root."""
+    """Eq. 15, with the square root."""
     x, y = powers(X_FTM, Q_FMM), variances(W_NFK, H_NKT, G_NM, floor)
     over = np.einsum("nfk,nkt,ftm->nm", W_NFK, H_NKT, x / y**2)
     return G_NM * np.sqrt(over / np.einsum("nfk,nkt,ftm->nm", W_NFK, H_NKT, 1 / y))
@@ -55,9 +55,9 @@ def update_q(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, floor):
 
 
 def pull_rows(Q_MM, V_MMM, base_MM, precision_MM, n_frames):
-    """Minimise the pulled cost over each row of Q in turn, and say how far the rows are and how sure that is.
+    """Minimise `pulled_cost` over each row of Q in turn; return Q, the deviations of its rows and their variances.
 
-    u_mj is q_mᴴ a_j with a_j column j of the inverse of the base, so its penalty is one of q_m itself.
+    With a_j column j of the inverse of the base, u_mj = q_mᴴ a_j, so the penalty is a quadratic form in q_m.
     """
     A_MM = np.linalg.inv(base_MM)
     Q_MM = Q_MM.copy()
@@ -79,7 +79,7 @@ def pull_rows(Q_MM, V_MMM, base_MM, precision_MM, n_frames):
 
 
 def pulled_cost(Q_MM, V_MMM, base_MM, precision_MM, n_frames, own_M):
-    """n (Σ_m q_mᴴ V_m q_m − log |det Q|²) + Σ_mj p_mj |u_mj|² / own_m over j ≠ m, with U = Q base⁻¹."""
+    """n (Σ_m q_mᴴ V_m q_m − log |det Q|²) + Σ_m Σ_{j≠m} p_mj |u_mj|² / own_m, with U = Q base⁻¹."""
     U_MM = Q_MM @ np.linalg.inv(base_MM)
     total = -n_frames * np.log(np.abs(np.linalg.det(Q_MM)) ** 2)
     for m in range(len(Q_MM)):
@@ -106,7 +106,7 @@ def full_rank_model(W_NFK, H_NKT, R_NFMM, f, t):
 
 
 def full_rank_cost(X_FTM, W_NFK, H_NKT, R_NFMM):
-    """Negative log-likelihood without constants of any such mixture: Σ xᴴ X̂⁻¹ x + log det X̂."""
+    """Negative log-likelihood of such a mixture, without its constants: Σ xᴴ X̂⁻¹ x + log det X̂."""
     total = 0.0
     for f, t in np.ndindex(X_FTM.shape[:2]):
         model = full_rank_model(W_NFK, H_NKT, R_NFMM, f, t)

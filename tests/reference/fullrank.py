@@ -1,4 +1,4 @@
-"""Full-rank MNMF straight from Cabañas-Molero et al. 2023 and Sawada et al. 2013: plain loops, a matrix a point."""
+"""Full-rank MNMF straight from Cabañas-Molero et al. 2023 and Sawada et al. 2013: loops over all points and sources."""
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def r_candidate(X_FTM, W_NFK, H_NKT, R_NFMM):
 
 
 def solo_covariance(x_TM, spot, n_iterations=50):
-    """Eq. 8 iterated at one frequency, from the identity."""
+    """Eq. 8 at one frequency, iterated from the identity."""
     M = x_TM.shape[1]
     R = np.eye(M, dtype=complex)
     for _ in range(n_iterations):
@@ -105,7 +105,7 @@ def spot_mask(W_NFK, H_NKT, R_NFMM, source, mic):
     return mask
 
 
-# Log-determinant divergence (Sawada et al. 2013, section III-D), the model with a constant floor ε_f I.
+# Log-determinant divergence (Sawada et al. 2013, section III-D) with a constant floor ε_f I in the model.
 
 
 def log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t):
@@ -113,7 +113,7 @@ def log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t):
 
 
 def log_det_cost(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
-    """tr(X X̂⁻¹) + log det X̂ at all points."""
+    """Σ tr(X X̂⁻¹) + log det X̂ over all points."""
     total = 0.0
     for f, t in np.ndindex(X_FTM.shape[:2]):
         expected = log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t)
@@ -146,7 +146,7 @@ def log_det_update_h(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
 
 
 def log_det_update_r(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
-    """R A R = R' B R' by way of the stable subspace of a matrix twice the size."""
+    """R A R = R' B R', solved through the stable subspace of a matrix twice the size."""
     F, T, M = X_FTM.shape
     new = np.zeros_like(R_NFMM)
     for n in range(len(W_NFK)):
@@ -165,7 +165,7 @@ def log_det_update_r(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
 
 
 def log_det_image(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F, source):
-    """Multichannel Wiener filter, the floor shared by all sources."""
+    """Multichannel Wiener filter; each source has an equal part of the floor."""
     image = np.zeros_like(X_FTM)
     for f, t in np.ndindex(X_FTM.shape[:2]):
         own = np.dot(W_NFK[source, f], H_NKT[source, :, t]) * R_NFMM[source, f]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# G_NFM is λ of the paper, P_NFT what each source plays; `floor` is a faint noise that every microphone hears.
+# G_NFM is λ of the paper, P_NFT the powers of the sources; `floor` is a faint noise at every microphone.
 
 
 def expected(P_NFT, G_NFM, f, t, m):
@@ -25,7 +25,7 @@ def source_powers(X_FTM, P_NFT, G_NFM, spots, exponent, floor):
 
 
 def median(P_NFT, kernel, size):
-    """The median over the neighbours of each point; beyond an edge is the edge."""
+    """The median over the neighbours of each point; beyond an edge the value at the edge counts."""
     N, F, T = P_NFT.shape
     new = np.zeros_like(P_NFT)
     for n in range(N):
@@ -42,7 +42,7 @@ def median(P_NFT, kernel, size):
 
 
 def update_gains(V_FTM, P_NFT, G_NFM, spots, floor, least):
-    """Multiplicative update under the Itakura-Saito divergence, square root; 1 stays at the reference spot."""
+    """Multiplicative update under the Itakura-Saito divergence, square root; a reference spot keeps its gain."""
     new = G_NFM.copy()
     N, F, M = G_NFM.shape
     for n in range(N):

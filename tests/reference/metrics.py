@@ -1,4 +1,4 @@
-"""BSS_eval as defined: a matrix of delayed references, least squares, and the parts as signals."""
+"""BSS Eval by its definition: least squares on a matrix of delayed references, and the parts as signals."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def delayed(reference_LN, taps):
-    """All references at delays 0 … taps - 1, one a column: (L + taps - 1, N taps)."""
+    """Each reference delayed by 0 to taps - 1 samples, one delay a column: (L + taps - 1, N taps)."""
     length, n_sources = reference_LN.shape
     matrix = np.zeros((length + taps - 1, n_sources * taps))
     for n in range(n_sources):

@@ -1,4 +1,4 @@
-"""Single-channel NMF under the β-divergence (Févotte and Idier 2011, eq. for the multiplicative rules), plain loops."""
+"""Single-channel NMF under the β-divergence: the multiplicative updates of Févotte and Idier 2011 as plain loops."""
 
 import numpy as np
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def model(W_NFK, H_NKT, G_NM, floor):
-    """y_ftm = Σ_n g_nm Σ_k w_nfk h_nkt."""
+    """y_ftm = Σ_n g_nm Σ_k w_nfk h_nkt + floor."""
     return np.einsum("nfk,nkt,nm->ftm", W_NFK, H_NKT, G_NM) + floor
 
 
@@ -20,7 +20,7 @@ def divergence(V, Y, beta):
 
 
 def power(beta):
-    """The exponent of a step that a majorising function proves to descend (Févotte and Idier 2011)."""
+    """The exponent with which a step is proved never to raise the divergence (Févotte and Idier 2011)."""
     if beta < 1:
         return 1 / (2 - beta)
     return 1 / (beta - 1) if beta > 2 else 1.0
@@ -52,5 +52,5 @@ def mask(W_NFK, H_NKT, G_NM, exponent, source, mic):
 
 
 def pooled(X_FT, edges):
-    """The root of the power in each band."""
+    """The square root of the power in each band, given where bands begin and end."""
     return np.array([np.sqrt(np.sum(np.abs(X_FT[a:b]) ** 2, axis=0)) for a, b in pairwise(edges)])

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def project(A, low, high):
-    """Bound what spot i hears of player j, then have it hear player i no less; spot i is microphone i."""
+    """Keep the gain of player j at spot i within bounds, then that of player i at least as large; spot i is mic i."""
     new = np.maximum(A, 0.0)
     N = A.shape[1]
     for i in range(N):
@@ -24,7 +24,7 @@ def cost(X, m, A, S, b):
 
 
 def run(X, m, n_sources, low, high, eta, n_iterations):
-    """Return Λ, S, b and the relative cost after each iteration; η is relative to the mean energy of the sources."""
+    """Return Λ, S, b and the relative cost after each iteration; η is a part of the mean energy of the sources."""
     A = np.eye(len(X))[:, :n_sources]
     S = X[:n_sources].copy()
     b = np.ones(n_sources)
