@@ -12,7 +12,10 @@ from mnmf.markers import Passage
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 
-pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the benchmarks are not part of this distribution")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDER.exists(), reason="the benchmarks are not part of this distribution"),
+]
 
 RATE = 16000
 NAMES = ("violin", "viola")

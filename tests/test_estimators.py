@@ -22,6 +22,8 @@ from mnmf.errors import ArgumentError, AudioFileError, EstimatorError
 from mnmf.estimators import Command, EstimateFolder, _cache, _command, _networks, cached, equivariant
 from mnmf.priors import Mask
 
+pytestmark = pytest.mark.slow
+
 RATE = 8000
 NAMES = ("flute", "cello")
 PYTHON = shlex.quote(sys.executable)

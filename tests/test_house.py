@@ -129,6 +129,7 @@ def test_public_names_have_examples_that_run(module, name, tmp_path, monkeypatch
         assert failed == 0, test.name
 
 
+@pytest.mark.slow
 def test_mypy_finds_the_types_of_a_users_script(tmp_path):
     api = pytest.importorskip("mypy.api")
     script = tmp_path / "script.py"

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import mnmf.kernels
+
+pytestmark = pytest.mark.slow
 
 CALLEE = """
 from numba import njit

@@ -67,6 +67,7 @@ def assert_scores(scores, expected, **tolerance):
     assert_allclose(scores.sar, sar, **(tolerance or CLOSE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [noise, music])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("permute", [False, True])
@@ -267,6 +268,7 @@ def test_snr():
     assert_allclose(snr(reference_LN[:, :2], noisy_LN), naive.snr(reference_LN[:, :2], noisy_LN))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["snr", "sdr"])
 def test_framewise_is_the_median_of_whole_frames(metric):
     rng = np.random.default_rng(18)

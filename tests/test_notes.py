@@ -14,6 +14,7 @@ import pytest
 import soundfile as sf
 
 from mnmf import STFT, FullRankMNMF, NoteDictionary, Prior, cli
+from mnmf.cli.notes import notes_table
 from mnmf.errors import ArgumentError, AudioFileError
 from mnmf.notes._dictionary import FLOOR, Spectra
 from mnmf.notes._instruments import parse_pitch, pitch_name
@@ -72,6 +73,7 @@ def same(a, b, instrument, tolerance=1e-9):
 # The recipe
 
 
+@pytest.mark.slow
 def test_a_note_is_what_one_component_makes_of_all_its_recordings(tmp_path):
     """Against plain loops, where the cells are the bins: β = 1.5, and so many iterations that more change nothing."""
     rate, length = 11025, 8192
@@ -747,7 +749,7 @@ def test_dictionaries_by_name_and_by_file(learned, tmp_path, capsys, monkeypatch
 def test_a_list_sends_nothing_to_the_terminal_but_text(capsys):
     notes = {"a\x1b[2Jb": Spectra((57,), np.zeros((1, 3488), np.uint8), "c\x07d")}
     dictionary = NoteDictionary("x", notes)
-    table = cli.notes_table(dictionary)
+    table = notes_table(dictionary)
     assert [str(cell) for column in (0, 3) for cell in table.columns[column].cells] == ["a\\x1b[2Jb", "c\\x07d"]
 
 

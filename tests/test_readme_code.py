@@ -45,6 +45,7 @@ def test_the_readme_opens_with_three_lines_that_separate(demo):
     assert known["stems_LN"].shape == (2 * RATE, 4)
 
 
+@pytest.mark.slow
 def test_every_block_of_the_readme_runs(demo):
     known = {}
     window = METHODS["fastmnmf2"].analysis(RATE).window_length  # what 32768 samples are at 44.1 kHz

@@ -15,9 +15,12 @@ from scipy import stats
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
-pytestmark = pytest.mark.skipif(
-    not (BENCHMARKS / "_runner.py").exists(), reason="the benchmarks are not part of this distribution"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (BENCHMARKS / "_runner.py").exists(), reason="the benchmarks are not part of this distribution"
+    ),
+]
 
 TOY = '''
 import os, random, signal, sys, time

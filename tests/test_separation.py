@@ -12,6 +12,8 @@ from mnmf.methods import Evidence
 from mnmf.take import Levels
 from tests.test_cli import RATE, ensemble
 
+pytestmark = pytest.mark.slow
+
 METHOD = "fastmnmf2"
 SIZES = {"components": 4, "iterations": 4}
 RUMBLE = 8.0  # Hz

@@ -23,6 +23,8 @@ from mnmf.simulate import (
     _rendering,
 )
 
+pytestmark = pytest.mark.slow
+
 FS = 8000
 SMALL = Room((5.0, 4.0, 3.0), 0.2)
 FREE = Room((40.0, 40.0, 40.0), 0.0)

@@ -432,11 +432,11 @@ class Model:
 
     def _at_mics(self, X_FTM: Array, source: int | None, mics: int | Sequence[int] | None, **given: Any) -> Array:
         N, M = self._n_sources(), X_FTM.shape[2]
-        if source is not None and not 0 <= check_count("source", source, 0) < N:
+        if source is not None and not (_whole(source) and 0 <= source < N):
             raise ArgumentError(f"source must be from 0 to {N - 1}, got {source}")
         several: Any = range(M) if mics is None else [mics] if isinstance(mics, int | np.integer) else mics
         chosen = list(several)
-        if not all(0 <= check_count("mics", m, 0) < M for m in chosen):
+        if not all(_whole(m) and 0 <= m < M for m in chosen):
             raise ArgumentError(f"mics must be from 0 to {M - 1}, got {chosen}")
         sources = range(N) if source is None else [source]
         pairs = [(n, m) for m in chosen for n in sources]
@@ -527,6 +527,10 @@ class Model:
             The file cannot be read, or holds something else.
         """
         return load_arrays(path, cls, tuple(cls.learns), cls.also)
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def _parameters(kind: type) -> dict[str, inspect.Parameter]:

@@ -207,7 +207,7 @@ class TimeDomain(Model):
         self,
         X_FTM: Array,
         source: int | None = None,
-        mics: Sequence[int] | None = None,
+        mics: int | Sequence[int] | None = None,
         *,
         H: Array | None = None,
         m_L: Array | None = None,
