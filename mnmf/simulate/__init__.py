@@ -6,6 +6,10 @@ separation should give back.  `solo_take` and `clap_take` make the recording in 
 another, `training_pairs` examples for neural networks.  The scenes of published experiments are `hall_scene`,
 `orchestral_scene` and `studio_scene`; `chamber_scene` is that of the demo.
 
+Players sit still unless they are given a `Motion` each: `sway` makes them move about their seats by a few centimetres,
+`shift` lets one shift the chair at some time.  `render`, `solo_take` and `clap_take` take these; microphones stay.
+`add_noise` is for the sum of the images: noise of the microphones belongs to no player.
+
 Walls reflect all frequencies alike, with the absorption that Sabine's formula gives for the wanted RT60; air absorbs
 nothing; players are point sources that radiate equally in all directions.  There is no ray tracing and nothing random,
 so that a scene always gives the same responses.  A flat hall is less diffuse than Sabine assumes: its measured decay is
@@ -28,6 +32,7 @@ from mnmf.simulate._layouts import (
     orchestral_scene,
     studio_scene,
 )
+from mnmf.simulate._motion import Motion, shift, sway
 from mnmf.simulate._rendering import (
     LEAD,
     REFERENCE_M,
@@ -50,6 +55,7 @@ __all__ = [
     "SEAT_ANGLES_DEG",
     "Layout",
     "Microphone",
+    "Motion",
     "Player",
     "Room",
     "Scene",
@@ -62,7 +68,9 @@ __all__ = [
     "impulse_responses",
     "orchestral_scene",
     "render",
+    "shift",
     "solo_take",
     "studio_scene",
+    "sway",
     "training_pairs",
 ]

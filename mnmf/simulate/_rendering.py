@@ -1,5 +1,7 @@
 """What the microphones of a scene hear: impulse responses, images of the players, takes of solos and claps, noise.
 
+How moving players are rendered is explained in `_motion`.
+
 Image sources come from pyroomacoustics, which is imported only when responses are computed.
 """
 
@@ -16,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from mnmf.directivity import PATTERNS
 from mnmf.errors import ArgumentError, check_array, check_count, check_rng
 from mnmf.markers import Passage
-from mnmf.simulate._scene import SPEED_OF_SOUND, Microphone, Scene, metres
+from mnmf.simulate._motion import Motion, check_motions, stations
+from mnmf.simulate._scene import SPEED_OF_SOUND, Microphone, Player, Scene, metres
 
 REFERENCE_M = 0.25
 """Distance in metres at which the gain is 1: a stem is what an omni this far from the player hears without walls."""
@@ -97,7 +100,12 @@ def impulse_responses(scene: Scene, sample_rate: int) -> NDArray[np.float64]:
 
 
 def render(
-    scene: Scene, stems_LN: ArrayLike, sample_rate: int, *, h_LMN: ArrayLike | None = None
+    scene: Scene,
+    stems_LN: ArrayLike,
+    sample_rate: int,
+    *,
+    h_LMN: ArrayLike | None = None,
+    motions: Sequence[Motion | None] | None = None,
 ) -> NDArray[np.float64]:
     """Return the image of every player at every microphone; ``images_LMN.sum(axis=-1)`` is the mixture.
 
@@ -115,6 +123,12 @@ def render(
     h_LMN : array_like, shape (taps, mics, players), optional
         What `impulse_responses` returns for this scene and rate.  Simulating them takes most of the time, so compute
         them once to render several takes in one scene.
+    motions : sequence of Motion or None, optional
+        How each player moves, in the order of ``scene.players``; None sits still, and by default all do.  A moving
+        player takes responses at places at most 1 cm apart along the way, so a sway of 3 cm the time of seven players.
+        `h_LMN` serves only those who sit still.  Between the places responses are interpolated; the error is largest
+        where a player moves straight towards a microphone, and there, for the direct sound, 0.4 % at 4 kHz, 2 % at
+        6 kHz, 7 % at 8 kHz and 16 % at 10 kHz.
 
     Returns
     -------
@@ -124,7 +138,8 @@ def render(
     Raises
     ------
     ArgumentError
-        The stems do not match the players, or are not finite; or see `impulse_responses`.
+        The stems or motions do not match the players, stems are not finite, or a player would leave the room or run
+        into a microphone; or see `impulse_responses`.
 
     Examples
     --------
@@ -139,15 +154,24 @@ def render(
     (4000, 2, 2)
     >>> x_LM = images_LMN.sum(axis=-1)  # what the microphones hear
     >>> truth_LN = images_LMN[:, scene.spots, [0, 1]]  # what a separation should find
+
+    The same with players who sway, and with noise in the microphones:
+
+    >>> swaying_LMN = simulate.render(scene, stems_LN, 8000, motions=simulate.sway(scene, 0.5, rng=1))
+    >>> y_LM = simulate.add_noise(swaying_LMN.sum(axis=-1), level_db=-60.0)
     """
     n_players = len(scene.players)
     stems = check_array("stems_LN", stems_LN, (None, n_players), "(samples, players)").astype(np.float64)
     if len(stems) == 0:
         raise ArgumentError("stems_LN has no samples")
+    moves = check_motions(scene, motions)
     h_LMN = _responses(scene, sample_rate, h_LMN)
     images_LMN = np.empty((len(stems), len(scene.microphones), n_players))
-    for n in range(n_players):
-        images_LMN[:, :, n] = convolve(stems[:, n], h_LMN[:, :, n])[: len(stems)]
+    for n, motion in enumerate(moves):
+        if motion is None:
+            images_LMN[:, :, n] = convolve(stems[:, n], h_LMN[:, :, n])[: len(stems)]
+        else:
+            images_LMN[:, :, n] = _moving_image(scene, n, motion, stems[:, n], sample_rate, len(stems))
     return images_LMN
 
 
@@ -158,8 +182,9 @@ def solo_take(
     gap_s: float | None = None,
     *,
     h_LMN: ArrayLike | None = None,
+    motions: Sequence[Motion | None] | None = None,
 ) -> tuple[NDArray[np.float64], tuple[Passage, ...]]:
-    """Return a recording in which the players play alone, one after another, each at its seat.
+    """Return a recording in which the players play alone, one after another, each at or about its seat.
 
     Parameters
     ----------
@@ -175,6 +200,8 @@ def solo_take(
         next passage; with a shorter gap something does.
     h_LMN : array_like, shape (taps, mics, players), optional
         What `impulse_responses` returns for this scene and rate, if you have it already.
+    motions : sequence of Motion or None, optional
+        How each player moves, in seconds from the beginning of this recording; see `render`.
 
     Returns
     -------
@@ -186,7 +213,7 @@ def solo_take(
     Raises
     ------
     ArgumentError
-        The solos do not match the players, or a value cannot be used; or see `impulse_responses`.
+        The solos or motions do not match the players, or a value cannot be used; or see `render`.
 
     Examples
     --------
@@ -210,6 +237,7 @@ def solo_take(
             raise ArgumentError(f"solos[{n}] has no samples; {scene.names[n]!r} needs a few seconds alone")
     if gap_s is not None and not 0 <= gap_s < math.inf:
         raise ArgumentError(f"gap_s must be 0 or more seconds, got {gap_s!r}")
+    moves = check_motions(scene, motions)
     h_LMN = _responses(scene, sample_rate, h_LMN)
     gap = len(h_LMN) if gap_s is None else round(gap_s * sample_rate)
     stops = np.cumsum([len(solo) + gap for solo in dry])
@@ -217,7 +245,11 @@ def solo_take(
     passages = []
     for n, solo in enumerate(dry):
         start, stop = int(stops[n]) - len(solo) - gap, int(stops[n])
-        image = convolve(solo, h_LMN[:, :, n])[: len(x_LM) - start]
+        motion, length = moves[n], len(x_LM) - start
+        if motion is None:
+            image = convolve(solo, h_LMN[:, :, n])[:length]
+        else:
+            image = _moving_image(scene, n, motion, solo, sample_rate, length, start / sample_rate)
         x_LM[start : start + len(image)] += image
         passages.append(Passage(scene.names[n], start / sample_rate, stop / sample_rate))
     return x_LM, tuple(passages)
@@ -282,6 +314,7 @@ def clap_take(
     gap_s: float | None = None,
     *,
     h_LMN: ArrayLike | None = None,
+    motions: Sequence[Motion | None] | None = None,
 ) -> tuple[NDArray[np.float64], tuple[Passage, ...]]:
     """Return a `solo_take` with `n` hand claps at each player's seat, no two alike.
 
@@ -297,7 +330,7 @@ def clap_take(
         Seed, or the generator to draw from.
     n : int
         Claps by each player.
-    gap_s, h_LMN
+    gap_s, h_LMN, motions
         As in `solo_take`.
 
     Returns
@@ -323,7 +356,8 @@ def clap_take(
     ['flute', 'harp']
     """
     generator = check_rng(rng)
-    return solo_take(scene, [claps(n, sample_rate, generator) for _ in scene.players], sample_rate, gap_s, h_LMN=h_LMN)
+    solos = [claps(n, sample_rate, generator) for _ in scene.players]
+    return solo_take(scene, solos, sample_rate, gap_s, h_LMN=h_LMN, motions=motions)
 
 
 def add_noise(x_LM: ArrayLike, level_db: float, rng: int | np.random.Generator = 0) -> NDArray[np.float64]:
@@ -372,6 +406,29 @@ def _responses(scene: Scene, sample_rate: int, h_LMN: ArrayLike | None) -> NDArr
     if len(responses) <= LEAD:
         raise ArgumentError(f"h_LMN must be what impulse_responses returns, got only {len(responses)} taps")
     return responses
+
+
+def _moving_image(
+    scene: Scene,
+    n: int,
+    motion: Motion,
+    dry_L: NDArray[np.float64],
+    sample_rate: int,
+    length: int,
+    start_s: float = 0.0,
+) -> NDArray[np.float64]:
+    """Return `length` samples of the image of a player who moves, one station at a time to save memory."""
+    player = scene.players[n]
+    image_LM = np.zeros((length, len(scene.microphones)))
+    for offset_m, first, weight_L in stations(motion, start_s, len(dry_L), sample_rate):
+        heard_L = weight_L * dry_L[first : first + len(weight_L)]
+        if not heard_L.any():
+            continue
+        x, y, z = np.add(player.position_m, offset_m)
+        alone = Scene(scene.room, (Player(player.name, (x, y, z)),), scene.microphones, scene.spots[n : n + 1])
+        part_LM = convolve(heard_L, impulse_responses(alone, sample_rate)[:, :, 0])[: length - first]
+        image_LM[first : first + len(part_LM)] += part_LM
+    return image_LM
 
 
 def _extent(scene: Scene) -> tuple[int, float]:

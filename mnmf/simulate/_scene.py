@@ -17,6 +17,8 @@ Point = tuple[float, float, float]
 
 SPEED_OF_SOUND = 343.0  # m/s
 
+NEAREST_M = 0.01  # that a microphone may be to a player
+
 
 def check_point(name: str, value: Any) -> Point:
     """Return `value` as a point of three finite coordinates, else raise `ArgumentError`."""
@@ -220,7 +222,7 @@ class Scene:
                     )
         for player in self.players:
             for microphone in self.microphones:
-                if math.dist(player.position_m, microphone.position_m) < 0.01:
+                if math.dist(player.position_m, microphone.position_m) < NEAREST_M:
                     raise ArgumentError(
                         f"microphone {microphone.name!r} is in the place of player {player.name!r}; "
                         "leave at least 1 cm between them"
