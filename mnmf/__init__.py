@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from mnmf.errors import MnmfError
     from mnmf.methods import METHODS, Method
-    from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain
+    from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, Linear, NTFPanning, Pairwise, TimeDomain
     from mnmf.notes import NoteDictionary
     from mnmf.priors import Prior
     from mnmf.separation import Separation, separate
@@ -42,10 +42,12 @@ __all__ = [
     "FastMNMF2",
     "FullRankMNMF",
     "Levels",
+    "Linear",
     "Method",
     "MnmfError",
     "NTFPanning",
     "NoteDictionary",
+    "Pairwise",
     "Prior",
     "Separation",
     "Session",
@@ -75,10 +77,12 @@ _HOME = {
     "KAMIR": "mnmf.models",
     "METHODS": "mnmf.methods",
     "Levels": "mnmf.take",
+    "Linear": "mnmf.models",
     "Method": "mnmf.methods",
     "MnmfError": "mnmf.errors",
     "NTFPanning": "mnmf.models",
     "NoteDictionary": "mnmf.notes",
+    "Pairwise": "mnmf.models",
     "Prior": "mnmf.priors",
     "STFT": "mnmf.stft",
     "Separation": "mnmf.separation",

@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 
 from mnmf import priors
 from mnmf.errors import ArgumentError, SessionError, check_choice, check_count, check_number
-from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain, assign_spots, changed_gains, match_gains
+from mnmf.kernels.scm import weighted_covariances
+from mnmf.models import (
+    KAMIR,
+    FastMNMF2,
+    FullRankMNMF,
+    Linear,
+    NTFPanning,
+    Pairwise,
+    TimeDomain,
+    assign_spots,
+    changed_gains,
+    match_gains,
+)
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 from mnmf.stft import LONGEST, STFT, Analysis, Waveform, window_samples
@@ -31,6 +43,8 @@ SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-
 KITAMURA_2016 = "Kitamura et al. 2016, Determined blind source separation unifying IVA and NMF"
 CARABIAS_2013 = "Carabias-Orti et al. 2013, Nonnegative signal factorization with learnt instrument models"
 PRAETZLICH_2015 = "Prätzlich et al. 2015, Kernel additive modeling for interference reduction"
+MARKOVICH_2009 = "Markovich et al. 2009, Multichannel eigenspace beamforming in a reverberant noisy environment"
+KOKKINIS_2012 = "Kokkinis et al. 2012, A Wiener filter approach to microphone leakage reduction"
 RAJESH_2023 = "Rajesh R 2023, Interference reduction in music source separation for live recordings"
 
 
@@ -137,7 +151,7 @@ class Method:
     prior : callable
         Makes the prior from an `Evidence`, the number of components and a generator.
     iterations : int
-        Updates of the model.
+        Updates of the model; 0 for a model that has none.
     components : int
         Bases per source; 0 for a model that has none.
     window : float
@@ -195,7 +209,7 @@ class Method:
     def __post_init__(self) -> None:
         check_choice("solos", self.solos, ("needed", "useful", "unused"))
         check_choice("n_mics", self.n_mics, ("any", "sources"))
-        check_count("iterations", self.iterations)
+        check_count("iterations", self.iterations, 0)
         check_count("components", self.components, 0)
         check_count("hops_per_window", self.hops_per_window)
         check_number("window", self.window, 0.0, LONGEST, " s")
@@ -285,15 +299,17 @@ class Method:
         Raises
         ------
         ArgumentError
-            A number is out of range; or components are given to a method that has none, or whose components are the
-            notes of a dictionary.
+            A number is out of range; or components or iterations are given to a method that has none, or components
+            to one whose components are the notes of a dictionary.
         """
         if dictionary and components is not None:
             raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
         n_components = self.components if components is None else check_count("components", components)
-        n_iterations = check_count("iterations", self.iterations if iterations is None else iterations)
+        n_iterations = self.iterations if iterations is None else check_count("iterations", iterations)
         if components is not None and not self.components:
             raise ArgumentError(f"{self.name} has no components; leave them out")
+        if iterations is not None and not self.iterations:
+            raise ArgumentError(f"{self.name} has no iterations; leave them out")
         return n_components, n_iterations
 
     def analysis(self, sample_rate: float, window: float | None = None) -> Analysis:
@@ -426,6 +442,24 @@ def _gains_prior(evidence: Evidence, n_components: int, rng: np.random.Generator
         if not passages:  # nothing is known of this one's bleed, which does not mean that it has none
             R_NFMM[n] = np.diag(G_NM[n])
     return (learned | Prior(R=R_NFMM)).hold("R")
+
+
+def _heard_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Give the covariances of the solos, in which loud frames count more, as they have less of anything else."""
+    if evidence.solo is None:
+        raise SessionError("this method needs a solo of every source; label them with --solos")
+    X_FTM, passages = evidence.solo
+    F, _, M = X_FTM.shape
+    R_NFMM = np.zeros((len(passages), F, M, M), np.complex128)
+    for n, own in enumerate(evidence.spots.references):
+        for frames in passages[n]:
+            alone_FTM = np.ascontiguousarray(X_FTM[:, frames])
+            R_NFMM[n] += weighted_covariances(alone_FTM, np.ones(alone_FTM.shape[:2]))
+        energy_F = R_NFMM[n, :, own, own].real
+        silent_F = energy_F <= np.finfo(np.float64).tiny
+        R_NFMM[n, silent_F] = np.diag(np.arange(M) == own)
+        R_NFMM[n] /= np.where(silent_F, 1.0, energy_F)[:, None, None]
+    return Prior(R=R_NFMM, spots=evidence.spots)
 
 
 def _mixing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -603,6 +637,30 @@ _RECIPES = (
         iterations=10,
         lowest=20.0,
         solos="useful",
+        shared=False,
+    ),
+    Method(
+        name="linear",
+        summary="transfer functions of the solos and their pseudo-inverse; learns nothing from the take",
+        citation=MARKOVICH_2009,
+        model=lambda *_: Linear(),
+        prior=_heard_prior,
+        window=65536 / 44100,
+        iterations=0,
+        lowest=20.0,
+        solos="needed",
+        shared=False,
+    ),
+    Method(
+        name="pairwise",
+        summary="powers of the other spots subtracted at the levels of the solos; learns nothing from the take",
+        citation=KOKKINIS_2012,
+        model=lambda *_: Pairwise(),
+        prior=_heard_prior,
+        window=32768 / 44100,
+        iterations=0,
+        lowest=20.0,
+        solos="needed",
         shared=False,
     ),
     Method(

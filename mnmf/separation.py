@@ -12,7 +12,7 @@ from typing import Any, Protocol, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_count, check_number
+from mnmf.errors import ArgumentError, SessionError, check_count, check_number
 from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, find_method
 from mnmf.models import Model
 from mnmf.notes import NoteDictionary
@@ -190,7 +190,7 @@ def separate(
     ArgumentError
         An unknown method, a number out of range, or an estimate that does not fit the take.
     SessionError
-        The method needs what the take lacks.
+        The method needs what the take lacks, or solos as long as a window.
     AudioFileError
         A file of a session cannot be read, or holds NaN.
 
@@ -266,7 +266,7 @@ class _Story:
         self.clock.start("fit")
 
         def fitted(done: int, _: float) -> None:
-            self.clock.tell(done / iterations)
+            self.clock.tell(done / max(iterations, 1))
 
         model = self.recipe.fit(X_FTM, spots, prior, self.sizes, rng=rng, callback=fitted)
 
@@ -292,9 +292,23 @@ class _Story:
             first = levels.first(analysis)
             return dictionary.prior(instruments, analysis.window_length, take.sample_rate, take.spots, exponent, first)
 
+        self._check_solos()
         solo = levels.solos(take, analysis) if self.recipe.hears_solos else None
         E_FTN = None if estimates_LN is None else levels.estimates(take, estimates_LN, analysis)
         return Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)
+
+    def _check_solos(self) -> None:
+        """Refuse solos that never fill a window, where the method stands and falls with them."""
+        if self.recipe.solos != "needed" or not isinstance(self.analysis, STFT):
+            return
+        length, rate = self.analysis.window_length, self.take.sample_rate
+        for source, passages in zip(self.take.sources, self.take.solos):
+            longest = max(map(len, passages), default=length)
+            if longest < length:
+                raise SessionError(
+                    f"{source}: the longest solo lasts {longest / rate:.2f} s, less than the window of "
+                    f"{length / rate:.2f} s; give a shorter window or a longer solo"
+                )
 
     def _parameters(self, seed: int, model: Any) -> dict[str, Any]:
         parameters: dict[str, Any] = {"seed": seed}
@@ -302,7 +316,8 @@ class _Story:
             parameters |= {"window_samples": self.analysis.window_length, "hop_samples": self.analysis.hop}
         if self.recipe.components:
             parameters["components"] = self.sizes[0]
-        parameters["iterations"] = self.sizes[1]
+        if self.recipe.iterations:
+            parameters["iterations"] = self.sizes[1]
         if self.notes is not None:
             dictionary, instruments = self.notes
             parameters |= {"components": model.W_.shape[2], "dictionary": dictionary.name, "instruments": instruments}

@@ -36,7 +36,11 @@ SHORT = (
 
 def quick(method):
     """Return the options of a method that make it fast."""
-    return ["--method", method, *(QUICK if METHODS[method].components else QUICK[2:])]
+    return ["--method", method, *(QUICK[:2] if METHODS[method].components else []), *_iterations(method, QUICK[3])]
+
+
+def _iterations(method, number):
+    return ["--iterations", number] if METHODS[method].iterations else []
 
 
 def ensemble(seconds=1.5, seed=0, extra_mics=0):
@@ -156,6 +160,7 @@ def test_a_dictionary_is_never_overwritten(files, tmp_path, capsys):
     [
         (["--method", "kamir", "--components", "3"], "kamir has no components"),
         (["--method", "time-domain", "--window", "0.1"], "time-domain works on waveforms and has no window"),
+        (["--method", "linear", "--iterations", "3"], "linear has no iterations"),
     ],
 )
 def test_an_option_that_would_change_nothing_is_refused(files, tmp_path, capsys, told, message):
@@ -192,7 +197,7 @@ def test_a_dictionary_that_cannot_help_is_refused(files, tmp_path, capsys, told,
 @pytest.mark.parametrize("method", METHODS)
 def test_separate_then_score(files, tmp_path, capsys, method):
     sized = ["--components", "12"] if METHODS[method].components else []
-    assert cli.run(["separate", *files, "--method", method, *sized, "--iterations", "20"]) == 0
+    assert cli.run(["separate", *files, "--method", method, *sized, *_iterations(method, "20")]) == 0
     printed = capsys.readouterr()
     assert "violin: mic 1, where its solo is" in printed.out
     assert f"3 sources by {method} in" in printed.out

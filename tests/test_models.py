@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from mnmf import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, Prior, TimeDomain, models, priors
+from mnmf import (
+    KAMIR,
+    FastMNMF2,
+    FullRankMNMF,
+    Linear,
+    NTFPanning,
+    Pairwise,
+    Prior,
+    TimeDomain,
+    models,
+    priors,
+)
 from mnmf.errors import ArgumentError, NotFittedError
 from mnmf.models import Model, Updates
 from mnmf.models._bands import bands
@@ -41,7 +52,10 @@ CASES = {
     "ntf bands": (NTFPanning(4, 4, bands_per_octave=2), "HG", "", ""),
     "kamir": (KAMIR(4), "R", "", ""),
     "kamir held": (KAMIR(4, n_projections=5), "G", "G", ""),
+    "linear": (Linear(2), "R", "", ""),
+    "pairwise": (Pairwise(2), "R", "R", ""),
 }
+WITHOUT_UPDATES = ("linear", "pairwise")
 
 
 def case(name, values):
@@ -135,7 +149,7 @@ def test_the_time_domain_loop(rng):
     np.testing.assert_allclose(held.A_[[1, 2, 0], range(3)], 1)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in WITHOUT_UPDATES])
 @pytest.mark.parametrize("in_place", [False, True])
 def test_what_is_changed_between_updates_is_what_the_next_one_starts_from(X_FTM, values, name, in_place):
     """Set everything to the start after the first update, and the second one is the first once more."""
@@ -335,7 +349,7 @@ def test_images_of_all_sources_are_those_of_each(X_FTM, values, name):
             model.images(X_FTM, source)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "ntf bands"])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ("ntf bands", *WITHOUT_UPDATES)])
 def test_images_of_any_number_of_frames(rng, name):
     """Two sources that share no frequency: what was fitted to one part of the music serves another part."""
     s_NFT = np.zeros((2, 7, 60), complex)

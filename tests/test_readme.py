@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mnmf import METHODS
+
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "benchmarks" / "readme.py"
 
@@ -53,6 +55,13 @@ def typed(text):
     for condition in CONDITIONS:
         text = text.replace(condition, "")
     return [text[max(0, found.start() - 20) : found.end()] for found in TYPED.finditer(text)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_documented(method):
+    pages = (ROOT / "docs" / "methods").glob("*.md")
+    said = re.compile(rf"`{re.escape(method)}`|--method {re.escape(method)}\s")
+    assert any(said.search(page.read_text("utf-8")) for page in pages if page.name != "README.md")
 
 
 def test_links_lead_somewhere():

@@ -66,7 +66,7 @@ def test_a_recipe_as_a_value_is_followed_as_its_name_is(rng):
     [
         {"solos": "needed!"},
         {"n_mics": "source"},
-        {"iterations": 0},
+        {"iterations": -1},
         {"components": -1},
         {"window": -1.0},
         {"lowest": -1},

@@ -37,15 +37,19 @@ from mnmf.models._model import Model, Updates
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 from mnmf.models.kamir import KAMIR
+from mnmf.models.linear import Linear
 from mnmf.models.ntf import NTFPanning
+from mnmf.models.pairwise import Pairwise
 from mnmf.models.timedomain import TimeDomain
 
 __all__ = [
     "KAMIR",
     "FastMNMF2",
     "FullRankMNMF",
+    "Linear",
     "Model",
     "NTFPanning",
+    "Pairwise",
     "TimeDomain",
     "Updates",
     "assign_spots",
