@@ -38,7 +38,7 @@ from mnmf.kernels._blocks import (
 )
 from mnmf.kernels._planes import FRAMES, border, offset, pairs, sweep_out, unpack
 from mnmf.kernels._threads import share_out
-from mnmf.kernels.hermitian import solve_riccati
+from mnmf.kernels.hermitian import multiply, solve_riccati
 
 __all__ = ["images", "sweep"]
 
@@ -46,6 +46,8 @@ Array = NDArray[Any]
 
 FREQUENCIES = 16  # most frequencies of a block
 LANES = 8  # chunks are a multiple of this: the widest vector registers hold 8 double-precision numbers
+
+SINGULAR = 1e-6  # of the trace, added to the diagonal before a covariance is inverted
 
 UPDATE_R, UPDATE_W, GATHER_H = range(3)  # the stages of a sweep; each starts from an X̂ of its own
 
@@ -164,10 +166,32 @@ def _add_products(A_NIJ, B_NJK, part_IK, total_NIK):  # type: ignore[no-untyped-
         add_product(A_NIJ[n], B_NJK[n], part_IK, total_NIK[n])
 
 
+@njit(cache=True, error_model="numpy")
+def _add_anchor(A_MM, B_MM, R_MM, anchor_MM, weight):  # type: ignore[no-untyped-def]
+    """Add what frames of a source with covariance `anchor_MM` would, seen alone: ``w R⁻¹`` and ``w R⁻¹ S R⁻¹``."""
+    M = len(R_MM)
+    inverse_MM = R_MM.copy()
+    trace = 0.0
+    for i in range(M):
+        trace += R_MM[i, i].real
+    for i in range(M):  # a covariance of low rank has no inverse
+        inverse_MM[i, i] += SINGULAR * trace
+    inverse_MM = np.linalg.inv(inverse_MM)
+    half_MM = np.empty((M, M), np.complex128)
+    whole_MM = np.empty((M, M), np.complex128)
+    multiply(inverse_MM, anchor_MM, False, half_MM)
+    multiply(half_MM, inverse_MM, False, whole_MM)
+    for i in range(M):
+        for j in range(M):
+            A_MM[i, j] += weight * inverse_MM[i, j]
+            B_MM[i, j] += weight * whole_MM[i, j]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _group(X_FTM, parameters, floor_F, stages, blocks, group, over_CNKS, under_CNKS):  # type: ignore[no-untyped-def]
+def _group(X_FTM, parameters, anchors, floor_F, stages, blocks, group, over_CNKS, under_CNKS):  # type: ignore[no-untyped-def]
     """Do the work of `sweep` for one group of frequencies."""
     W_NFK, H_CNKS, H_CNSK, R_FNMM = parameters
+    anchor_FNMM, weight_FN = anchors
     n_blocks, B = blocks
     F, T, M = X_FTM.shape
     C, N, K, S = H_CNKS.shape
@@ -218,8 +242,13 @@ def _group(X_FTM, parameters, floor_F, stages, blocks, group, over_CNKS, under_C
             elif stage == UPDATE_R:
                 for b in range(n_f):
                     for n in range(N):
+                        weight = weight_FN[f0 + b, n]
+                        if weight == np.inf:
+                            continue
                         unpack(A_BQN[b], n, -1.0, A_MM)
                         unpack(B_BQN[b], n, 1.0, B_MM)
+                        if weight > 0.0:
+                            _add_anchor(A_MM, B_MM, R_FNMM[f0 + b, n], anchor_FNMM[f0 + b, n], weight)
                         solve_riccati(A_MM, B_MM, R_FNMM[f0 + b, n])
     return cost
 
@@ -233,6 +262,8 @@ def sweep(
     update_w: bool,
     update_r: bool,
     gather_h: bool,
+    anchor_FNMM: Array | None = None,
+    weight_FN: Array | None = None,
 ) -> tuple[float, Array, Array]:
     """Update R and then W in place, and add up what the update of H needs (Sawada et al. 2013, section III-D).
 
@@ -247,6 +278,10 @@ def sweep(
         ε_f.
     update_w, update_r, gather_h : bool
         Which of the three to do.
+    anchor_FNMM : complex128, shape (F, N, M, M), optional
+        Covariances that R is drawn towards.
+    weight_FN : float64, shape (F, N), optional
+        How many frames each of them counts as: 0 leaves R to the data, infinity leaves it as it is.
 
     All arrays are C-contiguous.
 
@@ -277,10 +312,13 @@ def sweep(
     wanted = ((UPDATE_R, update_r), (UPDATE_W, update_w), (GATHER_H, gather_h or not (update_r or update_w)))
     stages = np.array([stage for stage, wish in wanted if wish])
     parameters = W_NFK, H_CNKS, np.ascontiguousarray(H_CNKS.swapaxes(2, 3)), R_FNMM
+    anchors = R_FNMM if anchor_FNMM is None else anchor_FNMM, np.zeros(R_FNMM.shape[:2])
+    if weight_FN is not None:
+        anchors = anchors[0], weight_FN
     blocks = blocks_of(F, FREQUENCIES)
 
     def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
-        cost: float = _group(X_FTM, parameters, floor_F, stages, blocks, group, over_CNKS, under_CNKS)
+        cost: float = _group(X_FTM, parameters, anchors, floor_F, stages, blocks, group, over_CNKS, under_CNKS)
         return cost
 
     cost, over_NKT, under_NKT = sum_over_groups(work, H_CNKS, T, GATHER_H in stages)

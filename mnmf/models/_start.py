@@ -36,6 +36,8 @@ def check_names(prior: Prior, names: str, pullable: str = "") -> None:
     pullable : str
         Those that it can pull towards the prior.
     """
+    if prior.anchor is not None:
+        raise ArgumentError("this model cannot be drawn towards an anchor; FullRankMNMF(divergence='log-det') can")
     for verb, chosen in (("hold", prior.held), ("pull", prior.pulled)):
         if unknown := sorted(chosen - set(names)):
             raise ArgumentError(f"this model has no {unknown[0]} to {verb}; it has {', '.join(names)}")

@@ -12,19 +12,20 @@ latter.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import check_choice
+from mnmf.errors import ArgumentError, check_choice, check_shape
 from mnmf.kernels import fullrank as kernels
 from mnmf.kernels import logdet
 from mnmf.kernels.matmul import matmul
 from mnmf.models._masks import masked_images
 from mnmf.models._model import Model, Updates
 from mnmf.models._start import check_covariances, check_orientation, sizes_and_spots
-from mnmf.priors import Prior
+from mnmf.priors import Anchor, Prior
 from mnmf.spots import Spots
 
 __all__ = ["FullRankMNMF"]
@@ -74,7 +75,8 @@ class FullRankMNMF(Model):
     cost_ : float64 (iterations,)
         After each iteration ``Σ_ft ‖X_ft − X̂_ft‖²``, with ``X̂_ft = Σ_n λ_nft R_nf``; under the log-determinant
         divergence the negative log-likelihood ``Σ_ft (xᴴ X̂⁻¹ x + log det X̂)``, without constants, for the mixture
-        scaled to mean power 1.  It never rises.
+        scaled to mean power 1.  It never rises, unless the prior has an anchor: then the likelihood is not all that is
+        maximised.
     spots_ : Spots or None
         The microphones of each source, the reference spot first; None where an R of their own is all that tells more
         sources than microphones apart.
@@ -83,7 +85,7 @@ class FullRankMNMF(Model):
     -----
     The prior may give W, H and R and hold any of them.  What it does not give is drawn: W and H uniform with mean 1, R
     random and positive definite.  Under the log-determinant divergence H, or else W, is scaled to the power of the
-    mixture.
+    mixture.  An `anchor` in the prior, which only this divergence can use, draws the covariances towards its own.
 
     Examples
     --------
@@ -123,7 +125,10 @@ class FullRankMNMF(Model):
         check_orientation(prior, X_FTM)
         prior = _with_covariances(prior)
         F, T, M = X_FTM.shape
-        N, K, spots = sizes_and_spots(prior, X_FTM.shape, self.n_sources, self.n_components, "WHR")
+        logdet_model = self.divergence == "log-det"
+        known = replace(prior, anchor=None) if logdet_model else prior
+        n_sources = self.n_sources if self.n_sources is not None else prior.n_sources
+        N, K, spots = sizes_and_spots(known, X_FTM.shape, n_sources, self.n_components, "WHR")
         W = rng.uniform(0.5, 1.5, (N, F, K)) if prior.W is None else prior.W
         H = rng.uniform(0.5, 1.5, (N, K, T)) if prior.H is None else prior.H
         if prior.R is not None:
@@ -134,7 +139,7 @@ class FullRankMNMF(Model):
             R = root @ np.conj(np.swapaxes(root, -1, -2))
         W, H = (np.array(value, np.float64, order="C") for value in (W, H))  # copies: the prior is never changed
         R = np.array(R, np.complex128, order="C")
-        updates = _LogDet if self.divergence == "log-det" else _Euclidean
+        updates = _LogDet if logdet_model else _Euclidean
         return updates(X_FTM, prior, W, H, R, spots)
 
     def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
@@ -213,6 +218,7 @@ class _LogDet(Updates):
             expected = float(_expected_powers(W, H, R).mean()) or 1.0
             (W if prior.H is not None else H)[:] *= power / expected
         self.W, self.H, self.R = W, H, np.ascontiguousarray(np.swapaxes(R, 0, 1))
+        self.anchor_FNMM, self.weight_FN = self._anchors(prior.anchor)
         self.shift = X_FTM.size * np.log(power)
 
     def step(self) -> float:
@@ -232,6 +238,25 @@ class _LogDet(Updates):
             F, N, M, _ = self.R.shape
             self.R = np.ascontiguousarray(np.swapaxes(check_covariances("R_", values["R"], (N, F, M)), 0, 1))
 
+    def _anchors(self, anchor: Anchor | None) -> tuple[Array | None, Array | None]:
+        """Return what R is drawn towards, and how strongly, once R is of the same trace; R starts where it is held."""
+        if anchor is None:
+            return None, None
+        F, N, M, _ = self.R.shape
+        weight_NF = check_shape("prior.anchor.weight", anchor.weight, (N, F), "(N, F)")
+        if not np.all(weight_NF >= 0):
+            raise ArgumentError("prior.anchor.weight must be 0 or more, frames")
+        anchor_NFMM = check_covariances("prior.anchor.R", anchor.R, (N, F, M))
+        anchor_FNMM = np.array(np.swapaxes(anchor_NFMM, 0, 1), np.complex128, order="C")
+        weight_FN = np.array(weight_NF.T, np.float64, order="C")
+        _normalise(self.W, self.H, self.R, self.held)
+        level_FN = np.einsum("fnii->fn", anchor_FNMM).real / M
+        anchor_FNMM /= np.where(level_FN > 0, level_FN, 1.0)[..., None, None]
+        weight_FN[level_FN <= 0] = 0.0
+        held_FN = np.isinf(weight_FN)
+        self.R[held_FN] = anchor_FNMM[held_FN]
+        return anchor_FNMM, weight_FN
+
     def _sweep(self, update: bool) -> tuple[float, Array, Array]:
         """Return the cost and what H is multiplied by; update W and R in place, if asked and where they are free."""
         cost, over, under = logdet.sweep(
@@ -241,8 +266,10 @@ class _LogDet(Updates):
             self.R,
             self.floor_F,
             update and "W" not in self.held,
-            update and "R" not in self.held,
+            update and "R" not in self.held and not (self.weight_FN is not None and np.isinf(self.weight_FN).all()),
             update and "H" not in self.held,
+            self.anchor_FNMM,
+            self.weight_FN,
         )
         return float(cost - self.shift), over, under
 

@@ -13,6 +13,7 @@ function                gives           from
 ======================  ==============  ==========================================================
 `solo`                  Q               solo passages
 `solo_covariances`      R               solo passages
+`likely_covariances`    R               solo passages, every frame alike
 `solo_bases`            W               solo passages
 `solo_panning`          G               solo passages
 `solo_mixing`           G               solo passages
@@ -30,6 +31,7 @@ function                gives           from
 Functions and types that help to make one:
 
 ======================  ==================================================================================
+`Anchor`                covariances that a full-rank model is drawn towards, and how strongly
 `Estimator`             what a callable that estimates the sources of a take must accept and return
 `Mask`                  an estimate as a mask of what a spot heard
 `estimate`              calls an estimator; one waveform for each source
@@ -46,11 +48,12 @@ from mnmf.priors._activations import activations, spot_activations
 from mnmf.priors._blind import circular, random
 from mnmf.priors._estimates import Estimator, Mask, estimate, estimate_covariances, estimate_shares, estimate_trust
 from mnmf.priors._geometry import geometry, speed_of_sound, steering
-from mnmf.priors._prior import Prior
-from mnmf.priors._solo import solo, solo_bases, solo_covariances, solo_mixing, solo_panning
+from mnmf.priors._prior import Anchor, Prior
+from mnmf.priors._solo import likely_covariances, solo, solo_bases, solo_covariances, solo_mixing, solo_panning
 from mnmf.priors._spot import spot, spot_panning
 
 __all__ = [
+    "Anchor",
     "Estimator",
     "Mask",
     "Prior",
@@ -61,6 +64,7 @@ __all__ = [
     "estimate_shares",
     "estimate_trust",
     "geometry",
+    "likely_covariances",
     "random",
     "solo",
     "solo_bases",

@@ -10,11 +10,44 @@ from numpy.typing import NDArray
 from mnmf.errors import ArgumentError
 from mnmf.spots import Spots
 
-__all__ = ["Prior"]
+__all__ = ["Anchor", "Prior"]
 
 Array = NDArray[Any]
 
 VALUES = ("W", "H", "G", "Q", "R")
+
+
+@dataclass(frozen=True, eq=False)
+class Anchor:
+    """Spatial covariances that a full-rank model is drawn towards, and how strongly: source by source, in each band.
+
+    Its prior of a covariance R is the inverse Wishart distribution: a source with an anchor S of weight w adds
+    ``w (log det R + tr(R⁻¹ S))`` to the negative log-likelihood, as would w frames in which it was alone and as loud as
+    its model expects.
+
+    Parameters
+    ----------
+    R : complex, shape (N, F, M, M)
+        Hermitian, positive semidefinite; only their shape counts, not their scale.
+    weight : float, shape (N, F)
+        In frames: 0 leaves a covariance to the take, infinity holds it at its anchor.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import FullRankMNMF, Prior
+    >>> from mnmf.priors import Anchor
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((3, 20, 2)) + 1j * rng.standard_normal((3, 20, 2))
+    >>> R_NFMM = np.tile(np.array([[[2, 1], [1, 2]], [[2, -1], [-1, 2]]], complex)[:, None], (1, 3, 1, 1))
+    >>> held = Anchor(R_NFMM, np.full((2, 3), np.inf))
+    >>> model = FullRankMNMF(4, 5, divergence="log-det").fit(X_FTM, Prior(anchor=held))
+    >>> model.R_[0, 0].real.round(6).tolist()  # of trace M
+    [[1.0, 0.5], [0.5, 1.0]]
+    """
+
+    R: Array
+    weight: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +66,9 @@ class Prior:
         Joint diagonaliser; its rows are demixing filters.
     R : complex, shape (N, F, M, M), optional
         Spatial covariances, Hermitian positive semidefinite.
+    anchor : Anchor, optional
+        Spatial covariances that R is drawn towards, each with a strength of its own.  Only the full-rank model with the
+        log-determinant divergence can.
     spots : sequence of int or of sequences of int, optional
         For each source its own microphone(s), counted from 0, the reference spot first.
     held : set of str
@@ -68,6 +104,7 @@ class Prior:
     G: Array | None = None
     Q: Array | None = None
     R: Array | None = None
+    anchor: Anchor | None = None
     spots: Any = None  # Spots or None; typed loosely because the constructor also takes what Spots can be made of
     held: frozenset[str] = field(default_factory=frozenset)
     pulled: frozenset[str] = field(default_factory=frozenset)
@@ -104,7 +141,8 @@ class Prior:
     @property
     def n_sources(self) -> int | None:
         """Number of sources N, None if no part of this prior says it."""
-        for value in (self.W, self.H, self.G, self.R, self.spots):
+        anchored = None if self.anchor is None else self.anchor.R
+        for value in (self.W, self.H, self.G, self.R, anchored, self.spots):
             if value is not None:
                 return len(value)
         return None

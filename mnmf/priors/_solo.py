@@ -17,19 +17,30 @@ from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_count, check_rng, check_spectrogram
 from mnmf.kernels.fullrank import rooted
-from mnmf.kernels.scm import weighted_covariances
+from mnmf.kernels.scm import quadratic_forms, weighted_covariances
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior
 from mnmf.priors._spot import demixing_start, relative_to_spot
 from mnmf.spots import Spots
 
-__all__ = ["Passages", "demixing", "solo", "solo_bases", "solo_covariances", "solo_mixing", "solo_panning"]
+__all__ = [
+    "Passages",
+    "demixing",
+    "likely_covariances",
+    "solo",
+    "solo_bases",
+    "solo_covariances",
+    "solo_mixing",
+    "solo_panning",
+]
 
 Array = NDArray[Any]
 Passages = Sequence[slice | Sequence[slice]]
 
 SINGULAR = 1e6  # condition number from which on a demixing matrix is not used
 UNHEARD = 1e-3  # of what all microphones hear together: if its own spot hears less of a player, its solo is not used
+FAINT = 1e-7  # of the loudest frame: softer ones show only noise
+LEAST = 1e-4  # of the mean of its eigenvalues, added to a covariance: few frames do not show all directions
 TINY = np.finfo(float).tiny
 SILENT = 1e-12  # of the strongest frequency: with less energy than this a solo shows nothing about a frequency
 
@@ -102,6 +113,73 @@ def solo_covariances(
         a_NFM = _principal(R_NFMM)
         R_NFMM = diffuse * R_NFMM + (1 - diffuse) * a_NFM[..., :, None] * a_NFM[..., None, :].conj()
     return Prior(R=R_NFMM, spots=all_spots)
+
+
+def likely_covariances(
+    X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]], *, n_rounds: int = 2
+) -> Prior:
+    """Learn the spatial covariance of each source from its solo passages, by maximum likelihood.
+
+    A solo is Gaussian with covariance ``v_ft R_f``, whose power v changes from frame to frame as it likes.  Then
+    ``v_ft = xᴴ R⁻¹ x / M`` and ``R = mean_t x xᴴ / v_ft`` (Tyler's estimator), in turn.  Every frame counts alike, loud
+    or soft, so reverberation that follows a note has its place in R.  `solo_covariances` fits the loudest frames.
+
+    Parameters
+    ----------
+    X_FTM, passages, spots
+        As for `solo_covariances`.  What the passages hold beside the solo, such as somebody else or noise, counts as
+        much as the solo.
+    n_rounds : int
+        Of the two steps, after a first one with R the identity.
+
+    Returns
+    -------
+    Prior
+        With `R`, complex128 (N, F, M, M), 1 at the own spot, and `spots`.  A source without a passage, and a frequency
+        without energy, have 1 at the own spot and 0 elsewhere.
+
+    Raises
+    ------
+    ArgumentError
+        A passage has no frame, a microphone does not exist, or `n_rounds` is out of range.
+
+    Examples
+    --------
+    One source, whose direct sound two microphones hear in antiphase, and some diffuse sound:
+
+    >>> rng = np.random.default_rng(0)
+    >>> noise = rng.standard_normal((3, 1, 400, 1)) + 1j * rng.standard_normal((3, 1, 400, 1))
+    >>> X_FTM = noise[0] * [1, -1] + 0.5 * np.concatenate(list(noise[1:]), axis=-1)
+    >>> likely_covariances(X_FTM, [slice(0, 400)], spots=[0]).R[0, 0].real.round(1).tolist()
+    [[1.0, -0.7], [-0.7, 0.9]]
+    """
+    X_FTM = check_spectrogram(X_FTM)
+    check_count("n_rounds", n_rounds, 0)
+    solos, all_spots = _checked(X_FTM, passages, spots)
+    F, _, M = X_FTM.shape
+    R_NFMM = np.zeros((len(solos), F, M, M), np.complex128)
+    for n, own in enumerate(all_spots.references):
+        R_NFMM[n, :, own, own] = 1.0
+        if solos[n]:
+            x_FTM = np.ascontiguousarray(np.concatenate([X_FTM[:, frames] for frames in solos[n]], axis=1))
+            R_NFMM[n] = _likely_covariance(x_FTM, own, R_NFMM[n], n_rounds)
+    return Prior(R=R_NFMM, spots=all_spots)
+
+
+def _likely_covariance(x_FTM: Array, own: int, unheard_FMM: Array, n_rounds: int) -> Array:
+    M = x_FTM.shape[2]
+    power_FT = np.sum(np.square(np.abs(x_FTM), dtype=np.float64), axis=2)
+    sounds_FT = power_FT > FAINT * power_FT.max(axis=1, keepdims=True)
+    heard_F = sounds_FT.any(axis=1) & (power_FT.max(axis=1) > TINY / FAINT)
+    R_FMM = np.tile(np.eye(M, dtype=np.complex128), (len(x_FTM), 1, 1))
+    for _ in range(n_rounds + 1):
+        v_FT = quadratic_forms(x_FTM, np.linalg.inv(R_FMM)) / M
+        R_FMM = weighted_covariances(x_FTM, np.where(sounds_FT, 1 / np.maximum(v_FT, TINY), 0.0))
+        level_F = np.einsum("fmm->f", R_FMM).real / M
+        level_F[~heard_F] = 1.0
+        R_FMM = R_FMM / level_F[:, None, None] + LEAST * np.eye(M)
+    level_F = R_FMM[:, own, own].real
+    return np.where(heard_F[:, None, None], R_FMM / level_F[:, None, None], unheard_FMM)
 
 
 def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]], *, ridge: float = 1e-3) -> Prior:
