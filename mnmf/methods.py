@@ -7,7 +7,7 @@ it needs and refuses what it cannot use, so nobody else has to know one method f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mnmf import priors
 from mnmf.errors import ArgumentError, SessionError, check_choice, check_count, check_number
 from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, NTFPanning, TimeDomain, assign_spots, changed_gains, match_gains
+from mnmf.models._missing import spread, whole_frames
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 from mnmf.stft import LONGEST, STFT, Analysis, Waveform, window_samples
@@ -53,6 +54,8 @@ class Evidence:
         Spectrograms of estimates of the sources at their own spots.
     trust : float
         How far the estimates count compared with what the spots hear.
+    muted_TM : float, shape (T, M), or None
+        How much of each frame is muted at each microphone, if anything is.
 
     Examples
     --------
@@ -70,9 +73,15 @@ class Evidence:
     notes: Callable[[float], Prior] | None = None
     estimates: Array | None = None
     trust: float = 1.0
+    muted_TM: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))
+
+    def at(self, frames: Array) -> Evidence:
+        """Return the same of some frames of the take only, in which nothing counts as muted."""
+        estimates = None if self.estimates is None else np.ascontiguousarray(self.estimates[:, frames])
+        return replace(self, X_FTM=np.ascontiguousarray(self.X_FTM[:, frames]), estimates=estimates, muted_TM=None)
 
     def start(self, Q: Array | None, n_components: int, rng: np.random.Generator, **options: Any) -> Prior:
         """Return the prior of what each spot hears best, or of the part of it that estimates ascribe to its player."""
@@ -311,6 +320,16 @@ class Method:
         length = window_samples(self.window if window is None else window, sample_rate)
         return STFT(length, length // self.hops_per_window)
 
+    def learn(self, evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+        """Return the prior, for which frames in which a microphone is muted are no evidence."""
+        frames = None if evidence.muted_TM is None else whole_frames(evidence.muted_TM)
+        if frames is None:
+            return self.prior(evidence, n_components, rng)
+        prior = self.prior(evidence.at(frames), n_components, rng)
+        if prior.H is None:
+            return prior
+        return prior | Prior(H=spread(prior.H, frames, evidence.X_FTM.shape[1]))
+
     def fit(
         self,
         X_FTM: Array,
@@ -320,9 +339,15 @@ class Method:
         *,
         rng: np.random.Generator,
         callback: Callable[[int, float], Any] | None = None,
+        muted_TM: Array | None = None,
     ) -> Any:
-        """Return the model of these sizes (`sizes`) fitted from a prior, its sources in the order of the spots."""
-        model = self.model(*sizes).fit(X_FTM, prior, rng=rng, callback=callback)
+        """Return the model of these sizes (`sizes`) fitted from a prior, its sources in the order of the spots.
+
+        Models that can (`Model.skips_missing`) take what is muted as missing.
+        """
+        model = self.model(*sizes)
+        missing = {"missing_TM": muted_TM} if muted_TM is not None and getattr(model, "skips_missing", False) else {}
+        model = model.fit(X_FTM, prior, rng=rng, callback=callback, **missing)
         return assign_spots(model, X_FTM, spots) if self.assigned else model
 
 

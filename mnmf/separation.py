@@ -131,7 +131,7 @@ class Separation:
 
     def _images(self, source: int, mics: Sequence[int]) -> Array:
         low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
-        image_FTI = self.model.images(X_FTM, source, list(mics))
+        image_FTI = _images(self.model, X_FTM, source, mics, self.levels.lost(self.analysis, self.take.n_samples))
         return self.levels.back(image_FTI, low_FTM, source, mics, self.analysis, self.take.n_samples)
 
     def __repr__(self) -> str:
@@ -234,6 +234,12 @@ def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
     return Take.of(take, sample_rate, **known)
 
 
+def _images(model: Any, X_FTM: Array, source: int, mics: Sequence[int], lost_TM: Array | None) -> Array:
+    """Return a source at some microphones, (F, T, I), from those that are not missing if the model can."""
+    missing = {"missing_TM": lost_TM} if lost_TM is not None and getattr(model, "skips_missing", False) else {}
+    return np.asarray(model.images(X_FTM, source, list(mics), **missing))
+
+
 @dataclass
 class _Story:
     """The way from a take to a fitted model and its stems, for one method and its numbers."""
@@ -257,10 +263,12 @@ class _Story:
         take, spots, (components, iterations) = self.take, self.take.spots, self.sizes
         rng = np.random.default_rng(seed)
         low_FTM, X_FTM = self.levels.into(take.x_LM, self.analysis)
+        muted_TM = self.levels.muted_part(self.analysis, take.n_samples)
+        lost_TM = self.levels.lost(self.analysis, take.n_samples)
 
         self.clock.start("prepare")
-        evidence = self._evidence(X_FTM, None if estimated is None else estimated[0], trust)
-        prior = self.recipe.prior(evidence, components, rng)
+        evidence = self._evidence(X_FTM, None if estimated is None else estimated[0], trust, muted_TM)
+        prior = self.recipe.learn(evidence, components, rng)
         del evidence  # solos and estimates may go now, for memory
 
         self.clock.start("fit")
@@ -268,12 +276,12 @@ class _Story:
         def fitted(done: int, _: float) -> None:
             self.clock.tell(done / iterations)
 
-        model = self.recipe.fit(X_FTM, spots, prior, self.sizes, rng=rng, callback=fitted)
+        model = self.recipe.fit(X_FTM, spots, prior, self.sizes, rng=rng, callback=fitted, muted_TM=muted_TM)
 
         self.clock.start("reconstruct")
         stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
         for n, own in enumerate(spots.references):  # one at a time, for memory
-            image_FTI = model.images(X_FTM, n, [own])
+            image_FTI = _images(model, X_FTM, n, [own], lost_TM)
             stems_LN[:, n] = self.levels.back(image_FTI, low_FTM, n, [own], self.analysis, take.n_samples)[:, 0]
             self.clock.tell((n + 1) / len(spots))
         self.clock.stop()
@@ -282,7 +290,7 @@ class _Story:
         seconds = self.clock.seconds
         return Separation(take, stems_LN, self.recipe, model, self.analysis, self.levels, parameters, seconds, missing)
 
-    def _evidence(self, X_FTM: Array, estimates_LN: Array | None, trust: float) -> Evidence:
+    def _evidence(self, X_FTM: Array, estimates_LN: Array | None, trust: float, muted_TM: Array | None) -> Evidence:
         take, levels, analysis = self.take, self.levels, self.analysis
 
         def notes(exponent: float) -> Prior:
@@ -294,7 +302,7 @@ class _Story:
 
         solo = levels.solos(take, analysis) if self.recipe.hears_solos else None
         E_FTN = None if estimates_LN is None else levels.estimates(take, estimates_LN, analysis)
-        return Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)
+        return Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust, muted_TM)
 
     def _parameters(self, seed: int, model: Any) -> dict[str, Any]:
         parameters: dict[str, Any] = {"seed": seed}

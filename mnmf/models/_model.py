@@ -140,6 +140,11 @@ class Model:
     cost_: NDArray[np.float64]
     spots_: Spots | None
 
+    @property
+    def skips_missing(self) -> bool:
+        """Whether `fit` and `images` take `missing_TM`, which says where a microphone is missing."""
+        return False
+
     # Parameters
 
     def __repr__(self) -> str:
