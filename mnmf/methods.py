@@ -22,7 +22,7 @@ from mnmf.priors import Prior
 from mnmf.spots import Spots
 from mnmf.stft import LONGEST, STFT, Analysis, Waveform, window_samples
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method", "find_method"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method", "fill_in", "find_method"]
 
 Array = NDArray[Any]
 
@@ -54,8 +54,6 @@ class Evidence:
         Spectrograms of estimates of the sources at their own spots.
     trust : float
         How far the estimates count compared with what the spots hear.
-    muted_TM : float, shape (T, M), or None
-        How much of each frame is muted at each microphone, if anything is.
 
     Examples
     --------
@@ -73,15 +71,14 @@ class Evidence:
     notes: Callable[[float], Prior] | None = None
     estimates: Array | None = None
     trust: float = 1.0
-    muted_TM: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))
 
     def at(self, frames: Array) -> Evidence:
-        """Return the same of some frames of the take only, in which nothing counts as muted."""
+        """Return the same of some frames of the take only."""
         estimates = None if self.estimates is None else np.ascontiguousarray(self.estimates[:, frames])
-        return replace(self, X_FTM=np.ascontiguousarray(self.X_FTM[:, frames]), estimates=estimates, muted_TM=None)
+        return replace(self, X_FTM=np.ascontiguousarray(self.X_FTM[:, frames]), estimates=estimates)
 
     def start(self, Q: Array | None, n_components: int, rng: np.random.Generator, **options: Any) -> Prior:
         """Return the prior of what each spot hears best, or of the part of it that estimates ascribe to its player."""
@@ -320,16 +317,6 @@ class Method:
         length = window_samples(self.window if window is None else window, sample_rate)
         return STFT(length, length // self.hops_per_window)
 
-    def learn(self, evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-        """Return the prior, for which frames in which a microphone is muted are no evidence."""
-        frames = None if evidence.muted_TM is None else whole_frames(evidence.muted_TM)
-        if frames is None:
-            return self.prior(evidence, n_components, rng)
-        prior = self.prior(evidence.at(frames), n_components, rng)
-        if prior.H is None:
-            return prior
-        return prior | Prior(H=spread(prior.H, frames, evidence.X_FTM.shape[1]))
-
     def fit(
         self,
         X_FTM: Array,
@@ -349,6 +336,54 @@ class Method:
         missing = {"missing_TM": muted_TM} if muted_TM is not None and getattr(model, "skips_missing", False) else {}
         model = model.fit(X_FTM, prior, rng=rng, callback=callback, **missing)
         return assign_spots(model, X_FTM, spots) if self.assigned else model
+
+
+def fill_in(evidence: Evidence, muted_TM: Array, rng: np.random.Generator) -> Array | None:
+    """Return what muted microphones would have heard, as far as the others tell, in the frames in which they are muted.
+
+    FastMNMF2 learns from the frames in which no microphone is muted, or, where there are too few, least is muted.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    muted_TM : float, shape (T, M)
+        How much of each frame is muted, 0 to 1.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    X_FTM : as that of `evidence`
+        None if two sources share a spot and nothing tells them apart.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.methods import Evidence, fill_in
+    >>> X_FTM = np.random.default_rng(0).standard_normal((5, 40, 2)) + 0j
+    >>> muted_TM = np.zeros((40, 2))
+    >>> muted_TM[7:9, 1] = 1.0
+    >>> filled_FTM = fill_in(Evidence(X_FTM, spots=(0, 1)), muted_TM, np.random.default_rng(0))
+    >>> np.unique(np.nonzero(filled_FTM != X_FTM)[1]).tolist()
+    [7, 8]
+    """
+    frames = whole_frames(muted_TM)
+    if frames is None:
+        return evidence.X_FTM
+    if evidence.spots.shared and evidence.notes is None and not (evidence.solo and all(evidence.solo[1])):
+        return None
+    T = len(muted_TM)
+    prior = _spot_prior(evidence.at(frames), FIRST_COMPONENTS, rng)
+    if prior.H is not None:
+        prior = prior | Prior(H=spread(prior.H, frames, T))
+    model = FastMNMF2(FIRST_COMPONENTS, FIRST_UPDATES).fit(evidence.X_FTM, prior, missing_TM=muted_TM, rng=rng)
+    X_FTM = evidence.X_FTM.copy()
+    rest = np.flatnonzero(muted_TM.any(axis=1))
+    muted_RM = muted_TM[rest] > 0
+    H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
+    for m in np.flatnonzero(muted_RM.any(axis=0)):  # one at a time, for memory
+        heard_FR = model.images(X_FTM[:, rest], mics=[int(m)], H=H_NKR, missing_TM=muted_RM).sum(axis=-1)[..., 0]
+        X_FTM[:, rest[muted_RM[:, m]], m] = heard_FR[:, muted_RM[:, m]]
+    return X_FTM
 
 
 def find_method(method: str | Method, *, dictionary: bool = False) -> Method:
@@ -375,6 +410,7 @@ def _those(feature: str) -> str:
     return ", ".join(name for name, method in METHODS.items() if getattr(method, feature))
 
 
+FIRST_COMPONENTS = 24  # where it is asked what a muted microphone would have heard
 FIRST_UPDATES = 30  # of FastMNMF2, as its own method has
 OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where there are solos
 

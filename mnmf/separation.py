@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, Unpack
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_count, check_number
-from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, find_method
+from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, fill_in, find_method
 from mnmf.models import Model
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
@@ -267,8 +267,11 @@ class _Story:
         lost_TM = self.levels.lost(self.analysis, take.n_samples)
 
         self.clock.start("prepare")
-        evidence = self._evidence(X_FTM, None if estimated is None else estimated[0], trust, muted_TM)
-        prior = self.recipe.learn(evidence, components, rng)
+        evidence = self._evidence(X_FTM, None if estimated is None else estimated[0], trust)
+        if muted_TM is not None and isinstance(self.analysis, STFT):
+            X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
+            evidence = replace(evidence, X_FTM=X_FTM)
+        prior = self.recipe.prior(evidence, components, rng)
         del evidence  # solos and estimates may go now, for memory
 
         self.clock.start("fit")
@@ -290,7 +293,14 @@ class _Story:
         seconds = self.clock.seconds
         return Separation(take, stems_LN, self.recipe, model, self.analysis, self.levels, parameters, seconds, missing)
 
-    def _evidence(self, X_FTM: Array, estimates_LN: Array | None, trust: float, muted_TM: Array | None) -> Evidence:
+    def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: int) -> Array:
+        """Let `levels` fill in what muted microphones would have heard; return what a model sees then."""
+        heard_FTM = fill_in(evidence, muted_TM, np.random.default_rng(seed))
+        if heard_FTM is not None:
+            self.levels = self.levels.filled(np.concatenate([low_FTM, heard_FTM]), self.analysis, self.take.n_samples)
+        return self.levels.into(self.take.x_LM, self.analysis)[1]
+
+    def _evidence(self, X_FTM: Array, estimates_LN: Array | None, trust: float) -> Evidence:
         take, levels, analysis = self.take, self.levels, self.analysis
 
         def notes(exponent: float) -> Prior:
@@ -302,7 +312,7 @@ class _Story:
 
         solo = levels.solos(take, analysis) if self.recipe.hears_solos else None
         E_FTN = None if estimates_LN is None else levels.estimates(take, estimates_LN, analysis)
-        return Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust, muted_TM)
+        return Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)
 
     def _parameters(self, seed: int, model: Any) -> dict[str, Any]:
         parameters: dict[str, Any] = {"seed": seed}

@@ -250,7 +250,7 @@ class Levels:
     sources and the residual sum to the take.  Where two sources share a microphone the first one keeps them.
 
     Where a microphone is muted it hears nothing: neither loudness nor offset are measured there, and no source has a
-    sound there.
+    sound there.  A model sees what it would have heard, once that is known (`filled`), or else silence.
 
     Attributes
     ----------
@@ -269,6 +269,8 @@ class Levels:
         Below this frequency in hertz nothing is separated.
     muted : tuple of tuples of (start, stop)
         `Take.muted`.
+    heard : tuple of tuples of float arrays (stop - start,)
+        What a model sees in these stretches, at equal loudness; empty if it sees silence there.
 
     Examples
     --------
@@ -289,6 +291,7 @@ class Levels:
     sample_rate: int
     lowest: float = 0.0
     muted: Stretches = ()
+    heard: tuple[tuple[Array, ...], ...] = ()
 
     @classmethod
     def of(cls, take: Take, lowest: float = 0.0) -> Levels:
@@ -330,6 +333,14 @@ class Levels:
         part_TM = np.stack(parts, axis=1)
         return np.where(part_TM > ignored, part_TM, 0.0)
 
+    def filled(self, X_FTM: Array, analysis: Analysis, n_samples: int) -> Levels:
+        """Return these levels with the stretches in which microphones are muted as they are in a spectrogram."""
+        heard = []
+        for m, spans in enumerate(self.muted):
+            x_L = analysis.synthesise(X_FTM[..., [m]], n_samples)[:, 0] if spans else None
+            heard.append(tuple(x_L[start:stop].copy() for start, stop in spans) if x_L is not None else ())
+        return replace(self, heard=tuple(heard))
+
     def lost(self, analysis: Analysis, n_samples: int) -> Array | None:
         """Return where more of a frame is muted than not, bool (T, M); None if nothing is muted."""
         part_TM = self.muted_part(analysis, n_samples, LOST)
@@ -343,7 +354,11 @@ class Levels:
 
     def into(self, x_LM: Array, analysis: Analysis) -> tuple[Array, Array]:
         """Return of the take what lies below the lowest frequency, and what a model sees, (F, T, M) both."""
-        X_FTM = analysis.analyse(self.centred(x_LM) * self.gains_M)
+        x_LM = self.centred(x_LM) * self.gains_M
+        for m, pieces in enumerate(self.heard):
+            for (start, stop), x_S in zip(self.muted[m], pieces):
+                x_LM[start:stop, m] = x_S
+        X_FTM = analysis.analyse(x_LM)
         first = self.first(analysis)
         return X_FTM[:first], X_FTM[first:]
 
@@ -422,7 +437,7 @@ def _offset(x_LM: Array) -> Array:
 
 def _muted(x_LM: Array, sample_rate: float) -> Stretches:
     """Return the stretches of `Take.muted`."""
-    L, M = x_LM.shape
+    L, M = len(x_LM), len(x_LM[0])
     shortest = max(round(MUTED * sample_rate), 2)
     still: list[list[tuple[int, int]]] = []
     for m in range(M):
@@ -439,8 +454,9 @@ def _muted(x_LM: Array, sample_rate: float) -> Stretches:
         for start, stop in still[m]:
             resting_L[start] += 1
             resting_L[stop] -= 1
-    heard_L = np.cumsum(resting_L[:L]) < len(live)
-    return tuple(tuple(_within(still[m], heard_L)) if m in live else () for m in range(M))
+    heard_L = np.asarray(np.cumsum(resting_L[:L]) < len(live))
+    found: list[tuple[tuple[int, int], ...]] = [tuple(_within(spans, heard_L)) for spans in still]
+    return tuple(found[m] if m in live else () for m in range(M))
 
 
 def _within(spans: Sequence[tuple[int, int]], wanted_L: Array) -> Iterator[tuple[int, int]]:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mnmf import STFT, FastMNMF2, FullRankMNMF, Prior, Take, priors
+from mnmf import STFT, FastMNMF2, FullRankMNMF, Prior, Take, priors, separate
 from mnmf.errors import ArgumentError
 from mnmf.kernels import logdet
+from mnmf.methods import Evidence, fill_in
 from mnmf.models._missing import spread, whole_frames
 from mnmf.stft import Waveform
 from mnmf.take import Levels
@@ -165,3 +166,66 @@ def test_how_much_of_a_frame_is_muted(rng, hop):
         energy = window[inside] ** 2
         assert got == pytest.approx(np.sum(energy * x_L[[start + i for i in inside]]) / energy.sum())
     np.testing.assert_array_equal(np.flatnonzero(Waveform().covered(3, 5, 9)), [3, 4])
+
+
+def a_duet(rng, seconds=6):
+    """Return the images (L, N) of two players of notes at their spots, and the take (L, M), convolved."""
+    time_L = np.arange(seconds * RATE) / RATE
+    played = []
+    for pitches in ((220, 275, 330, 247), (165, 196, 147, 208)):
+        beat = (time_L * 2).astype(int)
+        pitch_L = np.array(pitches)[(beat * 7 + beat // 4) % 4]
+        phase_L = 2 * np.pi * np.cumsum(pitch_L) / RATE
+        tone_L = sum(np.sin(k * phase_L) / k for k in range(1, 7)) * np.exp(-3 * (time_L * 2 % 1))
+        played.append(tone_L + 0.01 * rng.standard_normal(len(time_L)))
+    images_LMN = np.zeros((len(time_L), 2, 2))
+    for n, s_L in enumerate(played):
+        for m in range(2):
+            room = rng.standard_normal(200) * np.exp(-np.arange(200) / 40) * 0.1
+            room[3 if m == n else 11] += 1.0
+            images_LMN[:, m, n] = np.convolve(s_L, room)[: len(time_L)] * (1.0 if m == n else 0.5)
+    return images_LMN[:, [0, 1], [0, 1]], images_LMN.sum(axis=2)
+
+
+def sdr(truth_L, y_L):
+    return 10 * np.log10(np.sum(truth_L**2) / np.sum((y_L - truth_L) ** 2))
+
+
+@pytest.mark.parametrize("method", ["fastmnmf2", "mnmf-is"])
+def test_a_muted_microphone_harms_nobody(rng, method):
+    truth_LN, x_LM = a_duet(rng)
+    muted_LM = x_LM.copy()
+    muted = slice(2 * RATE, 3 * RATE + RATE // 2)
+    muted_LM[muted, 1] = 0.0
+    options = {"method": method, "window": 0.25, "components": 6, "iterations": 10}
+    whole, parted = separate(x_LM, RATE, **options), separate(muted_LM, RATE, **options)
+    assert not parted.stems_LN[muted, 1].any()
+    assert not parted.image(0, 1)[muted].any()
+    images_LM = parted.image(0) + parted.image(1) + parted.residual_LM
+    np.testing.assert_allclose(images_LM, muted_LM, atol=1e-6)
+    np.testing.assert_allclose(parted.image(0, 0), parted.stems_LN[:, 0], atol=1e-6)
+    assert sdr(truth_LN[:, 0], parted.stems_LN[:, 0]) > sdr(truth_LN[:, 0], whole.stems_LN[:, 0]) - 1.5
+    is_open = np.delete(np.arange(len(x_LM)), np.arange(len(x_LM))[muted])
+    truth_L, before_L, after_L = truth_LN[is_open, 1], whole.stems_LN[is_open, 1], parted.stems_LN[is_open, 1]
+    assert sdr(truth_L, after_L) > sdr(truth_L, before_L) - 1.5
+
+
+@pytest.mark.parametrize("method", ["kamir", "time-domain", "fastmnmf2-blind"])
+def test_any_method_is_silent_where_the_spot_is(rng, method):
+    x_LM = noise(rng)[:, :2] @ np.array([[1.0, 0.4], [0.3, 1.0]])
+    x_LM[4000:9000, 0] = 0.0
+    result = separate(x_LM, RATE, method=method, iterations=2)
+    assert np.flatnonzero(result.stems_LN[:, 0] == 0).tolist() == list(range(4000, 9000))
+    assert result.stems_LN[4000:9000, 1].all()
+    images_LM = result.image(0) + result.image(1) + result.residual_LM
+    np.testing.assert_allclose(images_LM, x_LM, atol=1e-6)
+
+
+def test_what_was_not_muted_is_not_filled_in(rng):
+    X_FTM = rng.standard_normal((6, 40, 2)) + 1j * rng.standard_normal((6, 40, 2))
+    part_TM = np.zeros((40, 2))
+    part_TM[9:12, 0] = 0.4, 1.0, 0.3
+    filled_FTM = fill_in(Evidence(X_FTM, (0, 1)), part_TM, np.random.default_rng(0))
+    changed = np.argwhere((filled_FTM != X_FTM).any(axis=0))
+    assert changed.tolist() == [[9, 0], [10, 0], [11, 0]]
+    assert fill_in(Evidence(X_FTM, (0, 0)), part_TM, np.random.default_rng(0)) is None

@@ -142,7 +142,7 @@ class Model:
 
     @property
     def skips_missing(self) -> bool:
-        """Whether `fit` and `images` take `missing_TM`, which says where a microphone is missing."""
+        """Whether it is better told where microphones are missing, by `missing_TM` of `fit` and `images`, than not."""
         return False
 
     # Parameters

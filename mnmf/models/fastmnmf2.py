@@ -113,11 +113,6 @@ class FastMNMF2(Model):
         self.n_iterations = n_iterations
         self.n_sources = n_sources
 
-    @property
-    def skips_missing(self) -> bool:
-        """Whether `fit` and `images` take `missing_TM`: yes."""
-        return True
-
     def fit(
         self,
         X_FTM: Array,

@@ -121,7 +121,7 @@ class FullRankMNMF(Model):
 
     @property
     def skips_missing(self) -> bool:
-        """Whether `fit` and `images` take `missing_TM`: under the log-determinant divergence."""
+        """Whether it is better told where microphones are missing: under the log-determinant divergence."""
         return self.divergence == "log-det"
 
     def fit(
