@@ -7,7 +7,7 @@ it needs and refuses what it cannot use, so nobody else has to know one method f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -29,11 +29,12 @@ from mnmf.models import (
     changed_gains,
     match_gains,
 )
+from mnmf.models._missing import spread, whole_frames
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 from mnmf.stft import LONGEST, STFT, Analysis, Waveform, window_samples
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method", "find_method"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method", "fill_in", "find_method"]
 
 Array = NDArray[Any]
 
@@ -87,6 +88,11 @@ class Evidence:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))
+
+    def at(self, frames: Array) -> Evidence:
+        """Return the same of some frames of the take only."""
+        estimates = None if self.estimates is None else np.ascontiguousarray(self.estimates[:, frames])
+        return replace(self, X_FTM=np.ascontiguousarray(self.X_FTM[:, frames]), estimates=estimates)
 
     def start(self, Q: Array | None, n_components: int, rng: np.random.Generator, **options: Any) -> Prior:
         """Return the prior of what each spot hears best, or of the part of it that estimates ascribe to its player."""
@@ -336,10 +342,64 @@ class Method:
         *,
         rng: np.random.Generator,
         callback: Callable[[int, float], Any] | None = None,
+        muted_TM: Array | None = None,
     ) -> Any:
-        """Return the model of these sizes (`sizes`) fitted from a prior, its sources in the order of the spots."""
-        model = self.model(*sizes).fit(X_FTM, prior, rng=rng, callback=callback)
+        """Return the model of these sizes (`sizes`) fitted from a prior, its sources in the order of the spots.
+
+        Models that can (`Model.skips_missing`) take what is muted as missing.
+        """
+        model = self.model(*sizes)
+        missing = {"missing_TM": muted_TM} if muted_TM is not None and getattr(model, "skips_missing", False) else {}
+        model = model.fit(X_FTM, prior, rng=rng, callback=callback, **missing)
         return assign_spots(model, X_FTM, spots) if self.assigned else model
+
+
+def fill_in(evidence: Evidence, muted_TM: Array, rng: np.random.Generator) -> Array | None:
+    """Return what muted microphones would have heard, as far as the others tell, in the frames in which they are muted.
+
+    FastMNMF2 learns from the frames in which no microphone is muted, or, where there are too few, least is muted.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    muted_TM : float, shape (T, M)
+        How much of each frame is muted, 0 to 1.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    X_FTM : as that of `evidence`
+        None if two sources share a spot and nothing tells them apart.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.methods import Evidence, fill_in
+    >>> X_FTM = np.random.default_rng(0).standard_normal((5, 40, 2)) + 0j
+    >>> muted_TM = np.zeros((40, 2))
+    >>> muted_TM[7:9, 1] = 1.0
+    >>> filled_FTM = fill_in(Evidence(X_FTM, spots=(0, 1)), muted_TM, np.random.default_rng(0))
+    >>> np.unique(np.nonzero(filled_FTM != X_FTM)[1]).tolist()
+    [7, 8]
+    """
+    frames = whole_frames(muted_TM)
+    if frames is None:
+        return evidence.X_FTM
+    if evidence.spots.shared and evidence.notes is None and not (evidence.solo and all(evidence.solo[1])):
+        return None
+    T = len(muted_TM)
+    prior = _spot_prior(evidence.at(frames), FIRST_COMPONENTS, rng)
+    if prior.H is not None:
+        prior = prior | Prior(H=spread(prior.H, frames, T))
+    model = FastMNMF2(FIRST_COMPONENTS, FIRST_UPDATES).fit(evidence.X_FTM, prior, missing_TM=muted_TM, rng=rng)
+    X_FTM = evidence.X_FTM.copy()
+    rest = np.flatnonzero(muted_TM.any(axis=1))
+    muted_RM = muted_TM[rest] > 0
+    H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
+    for m in np.flatnonzero(muted_RM.any(axis=0)):  # one at a time, for memory
+        heard_FR = model.images(X_FTM[:, rest], mics=[int(m)], H=H_NKR, missing_TM=muted_RM).sum(axis=-1)[..., 0]
+        X_FTM[:, rest[muted_RM[:, m]], m] = heard_FR[:, muted_RM[:, m]]
+    return X_FTM
 
 
 def find_method(method: str | Method, *, dictionary: bool = False) -> Method:
@@ -366,6 +426,7 @@ def _those(feature: str) -> str:
     return ", ".join(name for name, method in METHODS.items() if getattr(method, feature))
 
 
+FIRST_COMPONENTS = 24  # where it is asked what a muted microphone would have heard
 FIRST_UPDATES = 30  # of FastMNMF2, as its own method has
 OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where there are solos
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, Unpack
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, SessionError, check_count, check_number
-from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, find_method
+from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, fill_in, find_method
 from mnmf.models import Model
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
@@ -131,7 +131,7 @@ class Separation:
 
     def _images(self, source: int, mics: Sequence[int]) -> Array:
         low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
-        image_FTI = self.model.images(X_FTM, source, list(mics))
+        image_FTI = _images(self.model, X_FTM, source, mics, self.levels.lost(self.analysis, self.take.n_samples))
         return self.levels.back(image_FTI, low_FTM, source, mics, self.analysis, self.take.n_samples)
 
     def __repr__(self) -> str:
@@ -234,6 +234,12 @@ def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
     return Take.of(take, sample_rate, **known)
 
 
+def _images(model: Any, X_FTM: Array, source: int, mics: Sequence[int], lost_TM: Array | None) -> Array:
+    """Return a source at some microphones, (F, T, I), from those that are not missing if the model can."""
+    missing = {"missing_TM": lost_TM} if lost_TM is not None and getattr(model, "skips_missing", False) else {}
+    return np.asarray(model.images(X_FTM, source, list(mics), **missing))
+
+
 @dataclass
 class _Story:
     """The way from a take to a fitted model and its stems, for one method and its numbers."""
@@ -257,9 +263,14 @@ class _Story:
         take, spots, (components, iterations) = self.take, self.take.spots, self.sizes
         rng = np.random.default_rng(seed)
         low_FTM, X_FTM = self.levels.into(take.x_LM, self.analysis)
+        muted_TM = self.levels.muted_part(self.analysis, take.n_samples)
+        lost_TM = self.levels.lost(self.analysis, take.n_samples)
 
         self.clock.start("prepare")
         evidence = self._evidence(X_FTM, None if estimated is None else estimated[0], trust)
+        if muted_TM is not None and isinstance(self.analysis, STFT):
+            X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
+            evidence = replace(evidence, X_FTM=X_FTM)
         prior = self.recipe.prior(evidence, components, rng)
         del evidence  # solos and estimates may go now, for memory
 
@@ -268,12 +279,12 @@ class _Story:
         def fitted(done: int, _: float) -> None:
             self.clock.tell(done / max(iterations, 1))
 
-        model = self.recipe.fit(X_FTM, spots, prior, self.sizes, rng=rng, callback=fitted)
+        model = self.recipe.fit(X_FTM, spots, prior, self.sizes, rng=rng, callback=fitted, muted_TM=muted_TM)
 
         self.clock.start("reconstruct")
         stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
         for n, own in enumerate(spots.references):  # one at a time, for memory
-            image_FTI = model.images(X_FTM, n, [own])
+            image_FTI = _images(model, X_FTM, n, [own], lost_TM)
             stems_LN[:, n] = self.levels.back(image_FTI, low_FTM, n, [own], self.analysis, take.n_samples)[:, 0]
             self.clock.tell((n + 1) / len(spots))
         self.clock.stop()
@@ -281,6 +292,13 @@ class _Story:
         missing = () if estimated is None else estimated[1]
         seconds = self.clock.seconds
         return Separation(take, stems_LN, self.recipe, model, self.analysis, self.levels, parameters, seconds, missing)
+
+    def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: int) -> Array:
+        """Let `levels` fill in what muted microphones would have heard; return what a model sees then."""
+        heard_FTM = fill_in(evidence, muted_TM, np.random.default_rng(seed))
+        if heard_FTM is not None:
+            self.levels = self.levels.filled(np.concatenate([low_FTM, heard_FTM]), self.analysis, self.take.n_samples)
+        return self.levels.into(self.take.x_LM, self.analysis)[1]
 
     def _evidence(self, X_FTM: Array, estimates_LN: Array | None, trust: float) -> Evidence:
         take, levels, analysis = self.take, self.levels, self.analysis

@@ -179,6 +179,20 @@ class STFT:
         first = min(max(first, 0), n_frames - 1)
         return slice(first, min(max(last, first + 1), n_frames))
 
+    def covered(self, start: int, stop: int, n_samples: int) -> Array:
+        """Return which part of the energy of each frame's window lies in samples `start` to `stop`, float64 (T,).
+
+        Of the window as far as it lies in the signal of `n_samples`.
+        """
+        sums = np.concatenate([[0.0], np.cumsum(self._windows()[0] ** 2)])
+        starts_T = np.arange(self.n_frames(n_samples)) * self.hop - self._lead
+
+        def inside(first: int, last: int) -> Array:
+            first_T, last_T = (np.clip(sample - starts_T, 0, self.window_length) for sample in (first, last))
+            return np.asarray(sums[last_T] - sums[first_T])
+
+        return inside(start, stop) / inside(0, n_samples)
+
     @property
     def _lead(self) -> int:
         """Zeros before the first sample."""
@@ -230,6 +244,11 @@ class Waveform:
         """Return the samples from `start` to `stop`."""
         return slice(round(start), min(round(stop), n_samples))
 
+    def covered(self, start: int, stop: int, n_samples: int) -> Array:
+        """Return 1 for the samples `start` to `stop`, 0 for the others, float64 (L,)."""
+        sample_L = np.arange(n_samples)
+        return ((sample_L >= start) & (sample_L < stop)).astype(np.float64)
+
 
 class Analysis(Protocol):
     """What turns a recording into what a model sees, and back: an `STFT`, or the `Waveform` itself."""
@@ -249,6 +268,9 @@ class Analysis(Protocol):
 
     def frames(self, start: float, stop: float, n_samples: int) -> slice:
         """Return the frames that lie wholly within the samples `start` to `stop`."""
+
+    def covered(self, start: int, stop: int, n_samples: int) -> Array:
+        """Return which part of each frame lies in the samples `start` to `stop`, 0 to 1."""
 
 
 @cache

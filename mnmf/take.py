@@ -8,8 +8,9 @@ in `mnmf.stft`; nothing here learns anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypedDict
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = ["Levels", "Take", "TakeOptions"]
 
 Array = NDArray[Any]
 Span = tuple[float, float]
+Stretches = tuple[tuple[tuple[int, int], ...], ...]
 
 
 class TakeOptions(TypedDict, total=False):
@@ -39,6 +41,9 @@ class TakeOptions(TypedDict, total=False):
 
 
 SILENT = 1e-3  # of the median microphone's RMS
+MUTED = 0.05  # seconds of exactly equal samples that are no sound
+MISSING = 0.05  # of a window: with more of it muted, a frame is no evidence of what its microphone hears
+LOST = 0.5  # of a window: with more of it muted, players are separated by the other microphones alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +196,15 @@ class Take:
         """Length in seconds."""
         return self.n_samples / self.sample_rate
 
+    @cached_property
+    def muted(self) -> Stretches:
+        """For each microphone the stretches in which it was muted, as samples from start to stop (exclusive).
+
+        Muted, punched in or gated: all samples are exactly equal for 50 ms or more, while another microphone hears
+        something.  A rest of all of them is music, and a microphone that is silent throughout has none.
+        """
+        return _muted(self.x_LM, self.sample_rate)
+
     def part(self, start: int, stop: int) -> Take:
         """Return samples `start` to `stop` (exclusive) of the take, with all that is known about it.
 
@@ -235,6 +249,9 @@ class Levels:
     heard them, and at any other microphone they stay in the residual, so that at every microphone the images of all
     sources and the residual sum to the take.  Where two sources share a microphone the first one keeps them.
 
+    Where a microphone is muted it hears nothing: neither loudness nor offset are measured there, and no source has a
+    sound there.  A model sees what it would have heard, once that is known (`filled`), or else silence.
+
     Attributes
     ----------
     offset_M : float, shape (M,)
@@ -250,6 +267,10 @@ class Levels:
         In hertz.
     lowest : float
         Below this frequency in hertz nothing is separated.
+    muted : tuple of tuples of (start, stop)
+        `Take.muted`.
+    heard : tuple of tuples of float arrays (stop - start,)
+        What a model sees in these stretches, at equal loudness; empty if it sees silence there.
 
     Examples
     --------
@@ -269,18 +290,25 @@ class Levels:
     owner_M: Array
     sample_rate: int
     lowest: float = 0.0
+    muted: Stretches = ()
+    heard: tuple[tuple[Array, ...], ...] = ()
 
     @classmethod
     def of(cls, take: Take, lowest: float = 0.0) -> Levels:
         """Measure a take; `lowest`, in hertz, is where a method begins to separate."""
         offset_M = _offset(take.x_LM)
-        gains_M, silent_mics = _loudness(take.x_LM - offset_M)
+        rms_M = np.std(take.x_LM - offset_M, axis=0, dtype=np.float64)
+        for m, stretches in enumerate(take.muted):
+            if stretches:
+                x_L = np.delete(take.x_LM[:, m], np.concatenate([np.arange(*span) for span in stretches]))
+                offset_M[m], rms_M[m] = np.mean(x_L, dtype=np.float64), np.std(x_L, dtype=np.float64)
+        gains_M, silent_mics = _loudness(rms_M)
         owner_M = np.full(len(gains_M), -1)
         for n in reversed(range(len(take.spots))):
             owner_M[list(take.spots[n])] = n
         for n in reversed(range(len(take.spots))):  # a reference spot counts more than a further one
             owner_M[take.spots[n][0]] = n
-        return cls(offset_M, gains_M, silent_mics, owner_M, take.sample_rate, lowest)
+        return cls(offset_M, gains_M, silent_mics, owner_M, take.sample_rate, lowest, take.muted)
 
     def first(self, analysis: Analysis) -> int:
         """Return the first bin of an analysis that is separated."""
@@ -288,12 +316,49 @@ class Levels:
         return min(first, analysis.n_frequencies - 1)
 
     def centred(self, x_LM: Array) -> Array:
-        """Return a recording without the offset of the take, at its own loudness."""
-        return np.asarray(x_LM - self.offset_M)
+        """Return the take without its offset, at its own loudness."""
+        centred_LM = np.asarray(x_LM - self.offset_M)
+        self._silence(centred_LM, range(len(self.offset_M)))
+        return centred_LM
+
+    def muted_part(self, analysis: Analysis, n_samples: int, ignored: float = MISSING) -> Array | None:
+        """Return how much of each frame is muted, 0 to 1, (T, M): of the energy of its window; None if nothing is.
+
+        So little that it is no more than `ignored` is given as 0.
+        """
+        if not any(self.muted):
+            return None
+        none_T = np.zeros_like(analysis.covered(0, 0, n_samples))
+        parts = [sum((analysis.covered(*span, n_samples) for span in spans), none_T) for spans in self.muted]
+        part_TM = np.stack(parts, axis=1)
+        return np.where(part_TM > ignored, part_TM, 0.0)
+
+    def filled(self, X_FTM: Array, analysis: Analysis, n_samples: int) -> Levels:
+        """Return these levels with the stretches in which microphones are muted as they are in a spectrogram."""
+        heard = []
+        for m, spans in enumerate(self.muted):
+            x_L = analysis.synthesise(X_FTM[..., [m]], n_samples)[:, 0] if spans else None
+            heard.append(tuple(x_L[start:stop].copy() for start, stop in spans) if x_L is not None else ())
+        return replace(self, heard=tuple(heard))
+
+    def lost(self, analysis: Analysis, n_samples: int) -> Array | None:
+        """Return where more of a frame is muted than not, bool (T, M); None if nothing is muted."""
+        part_TM = self.muted_part(analysis, n_samples, LOST)
+        return None if part_TM is None else part_TM > 0
+
+    def _silence(self, x_LI: Array, mics: Sequence[int]) -> None:
+        """Write zeros where microphones are muted, in place."""
+        for i, m in enumerate(mics):
+            for start, stop in self.muted[m] if self.muted else ():
+                x_LI[start:stop, i] = 0.0
 
     def into(self, x_LM: Array, analysis: Analysis) -> tuple[Array, Array]:
-        """Return what lies below the lowest frequency, and the spectrogram that a model sees, (F, T, M) both."""
-        X_FTM = analysis.analyse(self.centred(x_LM) * self.gains_M)
+        """Return of the take what lies below the lowest frequency, and what a model sees, (F, T, M) both."""
+        x_LM = self.centred(x_LM) * self.gains_M
+        for m, pieces in enumerate(self.heard):
+            for (start, stop), x_S in zip(self.muted[m], pieces):
+                x_LM[start:stop, m] = x_S
+        X_FTM = analysis.analyse(x_LM)
         first = self.first(analysis)
         return X_FTM[:first], X_FTM[first:]
 
@@ -357,6 +422,7 @@ class Levels:
         x_LI = analysis.synthesise(np.concatenate([low_FTI, image_FTI]), n_samples)
         x_LI /= self.gains_M[chosen]
         x_LI += np.where(own_I, self.offset_M[chosen], self.offset_M.dtype.type(0))
+        self._silence(x_LI, chosen)
         return x_LI
 
 
@@ -369,9 +435,39 @@ def _offset(x_LM: Array) -> Array:
     return np.asarray(x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype))
 
 
-def _loudness(x_LM: Array) -> tuple[Array, tuple[int, ...]]:
-    """Return the gains, float32 (M,), that bring the microphones to one loudness, and the silent ones."""
-    rms_M = np.std(x_LM, axis=0, dtype=np.float64)
+def _muted(x_LM: Array, sample_rate: float) -> Stretches:
+    """Return the stretches of `Take.muted`."""
+    L, M = len(x_LM), len(x_LM[0])
+    shortest = max(round(MUTED * sample_rate), 2)
+    still: list[list[tuple[int, int]]] = []
+    for m in range(M):
+        changes = np.flatnonzero(np.diff(x_LM[:, m])) + 1
+        edges = np.concatenate([[0], changes, [L]])
+        long = np.flatnonzero(np.diff(edges) >= shortest)
+        still.append([(int(edges[i]), int(edges[i + 1])) for i in long])
+    live = [m for m in range(M) if still[m] != [(0, L)]]
+    if not any(still[m] for m in live):
+        return ((),) * M
+    # Where all of them rest, nothing is missing: count who rests at each sample by where stretches begin and end.
+    resting_L = np.zeros(L + 1, np.int32)
+    for m in live:
+        for start, stop in still[m]:
+            resting_L[start] += 1
+            resting_L[stop] -= 1
+    heard_L = np.asarray(np.cumsum(resting_L[:L]) < len(live))
+    found: list[tuple[tuple[int, int], ...]] = [tuple(_within(spans, heard_L)) for spans in still]
+    return tuple(found[m] if m in live else () for m in range(M))
+
+
+def _within(spans: Sequence[tuple[int, int]], wanted_L: Array) -> Iterator[tuple[int, int]]:
+    """Yield the parts of spans of samples in which `wanted_L` is true."""
+    for start, stop in spans:
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted_L[start:stop], [False]])))
+        yield from ((start + int(a), start + int(b)) for a, b in edges.reshape(-1, 2))
+
+
+def _loudness(rms_M: Array) -> tuple[Array, tuple[int, ...]]:
+    """Return the gains, float32 (M,), that bring microphones of this RMS to one loudness, and the silent ones."""
     loud_M = rms_M > SILENT * np.median(rms_M)
     if not loud_M.any():
         loud_M = rms_M > 0

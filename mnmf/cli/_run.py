@@ -109,7 +109,22 @@ def _remark(session: Session, separation: Separation, clipped: Mapping[str, int]
     if separation.not_estimated:
         names = ", ".join(separation.not_estimated)
         warn(f"no estimate of {names}: what the spot hears stands in for it")
+    for m, spans in enumerate(separation.take.muted):
+        if spans:
+            warn(_muted(session, separation, m))
     for m in separation.levels.silent_mics:
         warn(f"mic {m + 1} is practically silent in the take")
     for source, count in clipped.items():
         warn(f"{source}: {count} samples clipped at full scale")
+
+
+def _muted(session: Session, separation: Separation, mic: int) -> str:
+    """Return where a microphone is muted, in one line."""
+    take, owner = separation.take, int(separation.levels.owner_M[mic])
+    spans = take.muted[mic]
+    whose = f"{session.sources[owner]}: " if owner >= 0 else ""
+    if len(spans) == 1:
+        start, stop = (sample / take.sample_rate for sample in spans[0])
+        return f"{whose}mic {mic + 1} is silent from {start:.1f} to {stop:.1f} s; taken as missing there"
+    part = sum(stop - start for start, stop in spans) / take.n_samples
+    return f"{whose}mic {mic + 1} is silent in {len(spans)} stretches, {part:.0%} of the take; taken as missing there"

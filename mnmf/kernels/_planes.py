@@ -18,7 +18,7 @@ from numba import njit
 
 from mnmf.kernels._blocks import FAST
 
-__all__ = ["FRAMES", "border", "offset", "pairs", "sweep_out", "unpack"]
+__all__ = ["FRAMES", "border", "leave_out", "offset", "pairs", "set_diagonal", "sweep_out", "unpack"]
 
 # The distance from plane to plane.  It is a constant so that the compiler sees that planes do not overlap, and no power
 # of two so that the same frame of different planes does not compete for the same lines of the cache.
@@ -50,6 +50,31 @@ def border(X_TM, first, S, planes_QS):  # type: ignore[no-untyped-def]
             re_S[t] = 0.0
             im_S[t] = 0.0
     planes_QS[-1] = 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def set_diagonal(gaps_P2, begin, end, first, value, planes_QS):  # type: ignore[no-untyped-def]
+    """Write `value` on the diagonal at the frames, counted from `first`, and rows in ``gaps_P2[begin:end]``."""
+    for p in range(begin, end):
+        planes_QS[gaps_P2[p, 1], gaps_P2[p, 0] - first] = value
+
+
+@njit(cache=True, error_model="numpy")
+def leave_out(gaps_P2, begin, end, first, M, planes_QS):  # type: ignore[no-untyped-def]
+    """Put zeros into the rows and columns listed in ``gaps_P2[begin:end]``, and into the border, at their frames.
+
+    A row that is zero but for its diagonal is coupled to no other, so the sweep inverts what is left as if the row were
+    not there.
+    """
+    planes = planes_QS.reshape(planes_QS.size)
+    for p in range(begin, end):
+        t = gaps_P2[p, 0] - first
+        m = gaps_P2[p, 1]
+        for i in range(M + 1):
+            if i != m:
+                at = offset(max(i, m), min(i, m), M) + t
+                planes[at] = 0.0
+                planes[at + FRAMES] = 0.0
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)

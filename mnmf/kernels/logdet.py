@@ -8,10 +8,16 @@ With ``Z = X̂⁻¹`` and ``y = Zx`` the updates of W and H need only ``tr(Z R_n
 ``Σ_t λ_n Z`` and ``Σ_t λ_n y yᴴ``.  W and R concern one frequency only, so a single pass over the data updates R_f and
 then W_f and adds up what the update of H needs from all frequencies.
 
+A microphone that is missing in a frame is as one with infinite noise: the cost is that of the others, Z and y are
+those of the others with zeros in its row and column.  The updates stay what they are.  Those of W and H are sums over
+what was observed; for R the auxiliary function holds because ``uᴴ R⁻¹ u`` of an image u that is known at some
+microphones only is least for ``u = λ R y``, the expected one.
+
 The matrices Z and y yᴴ exist for one frequency and one chunk of frames at a time, as planes of real numbers (see
 `_planes`), so that sums over sources, bases, frames or the numbers of a matrix become matrix products.
 
-Axes: C chunks of frames, S frames of a chunk, B frequencies of a block, Q the M² real numbers of a Hermitian matrix.
+Axes: C chunks of frames, S frames of a chunk, B frequencies of a block, Q the M² real numbers of a Hermitian matrix,
+P pairs of a frame and a microphone that is missing there.
 """
 
 from __future__ import annotations
@@ -36,9 +42,10 @@ from mnmf.kernels._blocks import (
     update_bases,
     write_variances,
 )
-from mnmf.kernels._planes import FRAMES, border, offset, pairs, sweep_out, unpack
+from mnmf.kernels._planes import FRAMES, border, leave_out, offset, pairs, set_diagonal, sweep_out, unpack
+from mnmf.kernels._rows import multiply
 from mnmf.kernels._threads import share_out
-from mnmf.kernels.hermitian import multiply, solve_riccati
+from mnmf.kernels.hermitian import solve_riccati
 
 __all__ = ["images", "sweep"]
 
@@ -137,12 +144,19 @@ def _model(w, M, floor):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _evaluate(w, X_TM, first, floor, need_cost):  # type: ignore[no-untyped-def]
-    """Write −Z and yᴴ of one frequency and chunk, after `_pack`; return their cost if `need_cost`."""
+def _evaluate(w, X_TM, first, gaps, floor, need_cost):  # type: ignore[no-untyped-def]
+    """Write −Z and yᴴ of one frequency and chunk, after `_pack`; return their cost if `need_cost`.
+
+    `gaps` lists what is missing, and where in that list the chunk begins and ends.
+    """
+    gaps_P2, begin, end = gaps
     M = X_TM.shape[1]
     _model(w, M, floor)
     border(X_TM, first, len(w.det_S), w.planes_QS)
+    leave_out(gaps_P2, begin, end, first, M, w.planes_QS)
+    set_diagonal(gaps_P2, begin, end, first, floor, w.planes_QS)
     cost = sweep_out(w.planes_QS, M, floor, need_cost, w.scaled, w.det_S)
+    set_diagonal(gaps_P2, begin, end, first, 0.0, w.planes_QS)
     if need_cost:
         for t in range(len(w.det_S)):
             cost -= w.planes_QS[-1, t]
@@ -188,8 +202,9 @@ def _add_anchor(A_MM, B_MM, R_MM, anchor_MM, weight):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _group(X_FTM, parameters, anchors, floor_F, stages, blocks, group, over_CNKS, under_CNKS):  # type: ignore[no-untyped-def]
+def _group(X_FTM, gaps, parameters, anchors, floor_F, stages, blocks, group, over_CNKS, under_CNKS):  # type: ignore[no-untyped-def]
     """Do the work of `sweep` for one group of frequencies."""
+    gaps_P2, gap_C = gaps
     W_NFK, H_CNKS, H_CNSK, R_FNMM = parameters
     anchor_FNMM, weight_FN = anchors
     n_blocks, B = blocks
@@ -210,7 +225,7 @@ def _group(X_FTM, parameters, anchors, floor_F, stages, blocks, group, over_CNKS
         f0, f1 = part(block, n_blocks, F)
         n_f = f1 - f0
         for b in range(n_f):
-            cost += T * M * np.log(floor_F[f0 + b])
+            cost += (T * M - len(gaps_P2)) * np.log(floor_F[f0 + b])
         for i in range(len(stages)):
             stage = stages[i]
             _load(w, W_NFK, f0, n_f)
@@ -220,9 +235,10 @@ def _group(X_FTM, parameters, anchors, floor_F, stages, blocks, group, over_CNKS
             B_BQN[:] = 0.0
             for c in range(C):
                 write_variances(w.W_NBK, H_CNKS[c], w.P_NBS)
+                missing = gaps_P2, gap_C[c], gap_C[c + 1]
                 for b in range(n_f):
                     _pack(w, b, R_FNMM[f0 + b])
-                    cost += _evaluate(w, X_FTM[f0 + b], c * S, floor_F[f0 + b], i == 0)
+                    cost += _evaluate(w, X_FTM[f0 + b], c * S, missing, floor_F[f0 + b], i == 0)
                     pairs(w.planes_QS, M, S, w.pairs_QS)
                     if stage == UPDATE_R:
                         add_product(w.planes_QS[: M * M], w.P_SN, w.part_QN, A_BQN[b])
@@ -262,6 +278,7 @@ def sweep(
     update_w: bool,
     update_r: bool,
     gather_h: bool,
+    missing_TM: Array | None = None,
     anchor_FNMM: Array | None = None,
     weight_FN: Array | None = None,
 ) -> tuple[float, Array, Array]:
@@ -278,6 +295,8 @@ def sweep(
         ε_f.
     update_w, update_r, gather_h : bool
         Which of the three to do.
+    missing_TM : bool, shape (T, M), optional
+        Microphones that are missing in a frame.
     anchor_FNMM : complex128, shape (F, N, M, M), optional
         Covariances that R is drawn towards.
     weight_FN : float64, shape (F, N), optional
@@ -315,16 +334,29 @@ def sweep(
     anchors = R_FNMM if anchor_FNMM is None else anchor_FNMM, np.zeros(R_FNMM.shape[:2])
     if weight_FN is not None:
         anchors = anchors[0], weight_FN
-    blocks = blocks_of(F, FREQUENCIES)
+    blocks, gaps = blocks_of(F, FREQUENCIES), _gaps(missing_TM, H_CNKS)
 
     def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
-        cost: float = _group(X_FTM, parameters, anchors, floor_F, stages, blocks, group, over_CNKS, under_CNKS)
+        given = parameters, anchors, floor_F, stages, blocks, group
+        cost: float = _group(X_FTM, gaps, *given, over_CNKS, under_CNKS)
         return cost
 
     cost, over_NKT, under_NKT = sum_over_groups(work, H_CNKS, T, GATHER_H in stages)
     if not gather_h:
         return cost, np.zeros_like(H_NKT), np.zeros_like(H_NKT)
     return cost, over_NKT, under_NKT
+
+
+def _gaps(missing_TM: Array | None, H_CNKS: Array) -> tuple[Array, Array]:
+    """Return the frame and microphone of all that is missing, (P, 2), and where in that list each chunk begins.
+
+    The second array has one entry more than there are chunks, the length of the list.
+    """
+    C, _, _, S = H_CNKS.shape
+    if missing_TM is None:
+        return np.zeros((0, 2), np.int64), np.zeros(C + 1, np.int64)
+    gaps_P2 = np.ascontiguousarray(np.argwhere(missing_TM), np.int64)
+    return gaps_P2, np.searchsorted(gaps_P2[:, 0], S * np.arange(C + 1))
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
@@ -338,8 +370,9 @@ def _add_image(r, P_S, y, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _image_block(X_FTM, parameters, floor_F, sources, mics, blocks, block, S_FTI):  # type: ignore[no-untyped-def]
+def _image_block(X_FTM, gaps, parameters, floor_F, sources, mics, blocks, block, S_FTI):  # type: ignore[no-untyped-def]
     """Do the work of `images` for one block of frequencies."""
+    gaps_P2, gap_C = gaps
     W_NFK, H_CNKS, R_FNMM = parameters
     n_blocks, B = blocks
     F, T, M = X_FTM.shape
@@ -354,10 +387,13 @@ def _image_block(X_FTM, parameters, floor_F, sources, mics, blocks, block, S_FTI
     for c in range(C):
         write_variances(w.W_NBK, H_CNKS[c], w.P_NBS)
         first = c * S
+        missing = gaps_P2, gap_C[c], gap_C[c + 1]
         for b in range(n_f):
             f = f0 + b
             _pack(w, b, R_FNMM[f])
-            _evaluate(w, X_FTM[f], first, floor_F[f], first < 0)  # a boolean, so that nothing is compiled twice
+            _evaluate(
+                w, X_FTM[f], first, missing, floor_F[f], first < 0
+            )  # a boolean, so that nothing is compiled twice
             for i in range(len(sources)):
                 n = sources[i]
                 image[:] = 0.0
@@ -379,11 +415,12 @@ def images(
     floor_F: Array,
     sources: NDArray[np.int64],
     mics: NDArray[np.int64],
+    missing_TM: Array | None = None,
 ) -> Array:
     """Return the multichannel Wiener estimate of sources at microphones (Sawada et al. 2013, section III-D).
 
     The image of source n is ``(λ_n R_n + ε/N I) X̂⁻¹ x``.  The sources share the floor, so that all images sum to the
-    mixture.
+    mixture; at a microphone that is missing they are what it would have heard, as far as the others tell.
 
     Parameters
     ----------
@@ -391,6 +428,8 @@ def images(
         As for `sweep`.
     sources, mics : int64, shape (I,)
         Image i is that of ``sources[i]`` at ``mics[i]``.
+    missing_TM : bool, shape (T, M), optional
+        As for `sweep`.
 
     Returns
     -------
@@ -409,10 +448,11 @@ def images(
     """
     S_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
     F, T, _ = X_FTM.shape
-    parameters, blocks = (W_NFK, packed(H_NKT, *chunks_of(T, FRAMES, LANES)), R_FNMM), blocks_of(F, FREQUENCIES)
+    H_CNKS = packed(H_NKT, *chunks_of(T, FRAMES, LANES))
+    parameters, blocks, gaps = (W_NFK, H_CNKS, R_FNMM), blocks_of(F, FREQUENCIES), _gaps(missing_TM, H_CNKS)
 
     def work(block: int) -> None:
-        _image_block(X_FTM, parameters, floor_F, sources, mics, blocks, block, S_FTI)
+        _image_block(X_FTM, gaps, parameters, floor_F, sources, mics, blocks, block, S_FTI)
 
     share_out(work, blocks[0])
     return S_FTI

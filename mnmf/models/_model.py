@@ -140,6 +140,11 @@ class Model:
     cost_: NDArray[np.float64]
     spots_: Spots | None
 
+    @property
+    def skips_missing(self) -> bool:
+        """Whether it is better told where microphones are missing, by `missing_TM` of `fit` and `images`, than not."""
+        return False
+
     # Parameters
 
     def __repr__(self) -> str:

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from mnmf.errors import check_array
 from mnmf.kernels import fastmnmf2 as kernels
 from mnmf.kernels.wiener import diagonal_images
-from mnmf.models._model import Model, Updates
+from mnmf.models._missing import check_missing, spread, whole_frames
+from mnmf.models._model import Callback, Model, Updates
 from mnmf.models._pull import Pull
 from mnmf.models._start import check_demixing, check_orientation, sizes_and_spots
+from mnmf.models.fullrank import FullRankMNMF, wiener_images
 from mnmf.priors import Prior
 from mnmf.priors._spot import demixing_start, weight_start
 from mnmf.spots import Spots
@@ -31,6 +33,7 @@ Floats = NDArray[np.floating[Any]]
 
 FLOOR = 1e-10  # of the mean power of the mixture: lower bound of the modelled power
 SINGULAR = 1e6  # condition number of a demixing matrix
+AROUND = 15  # updates of the activations of frames in which microphones are missing
 
 
 class FastMNMF2(Model):
@@ -110,6 +113,75 @@ class FastMNMF2(Model):
         self.n_iterations = n_iterations
         self.n_sources = n_sources
 
+    def fit(
+        self,
+        X_FTM: Array,
+        prior: Prior | None = None,
+        *,
+        missing_TM: Array | None = None,
+        rng: np.random.Generator | int | None = 0,
+        callback: Callback | None = None,
+    ) -> FastMNMF2:
+        """Learn what the prior leaves open.
+
+        With `missing_TM` the frames in which no microphone is missing teach everything, unless there are too few of
+        them.  Then the activations of the others are fitted to the microphones that are left, by the log-determinant
+        full-rank model that this one is (`as_full_rank`): where rows of x are missing, no Q makes the rest diagonal.
+
+        Parameters
+        ----------
+        X_FTM, prior, rng, callback
+            As for `Model.fit`.
+        missing_TM : bool or float, shape (T, M), optional
+            Microphones that are missing in a frame; of numbers, those that are not 0, and the less the better if frames
+            that lack something have to teach as well.
+
+        Returns
+        -------
+        This model.
+        """
+        frames = None if missing_TM is None else whole_frames(missing_TM)
+        if frames is None:
+            return self._fit(self._begun(X_FTM, prior, rng), callback)
+        X_FTM = self._check_data(X_FTM)
+        T = X_FTM.shape[1]
+        missing = check_missing(missing_TM, T, X_FTM.shape[2])
+        part = prior or Prior()
+        if part.H is not None:
+            part = part | Prior(H=np.ascontiguousarray(part.H[:, :, frames]))
+        self._fit(self._begun(np.ascontiguousarray(X_FTM[:, frames]), part, rng), callback)
+        assert missing is not None
+        self.H_ = spread(self.H_, frames, T)
+        rest = np.flatnonzero(missing.any(axis=1))
+        known = self.as_full_rank()
+        known = (known | Prior(H=np.ascontiguousarray(self.H_[:, :, rest]))).hold("W", "R")
+        around = FullRankMNMF(1, AROUND, divergence="log-det").fit(X_FTM[:, rest], known, missing_TM=missing[rest])
+        self.H_[:, :, rest] = around.H_
+        return self
+
+    def images(
+        self,
+        X_FTM: Array,
+        source: int | None = None,
+        mics: int | Sequence[int] | None = None,
+        *,
+        H: Array | None = None,
+        missing_TM: Array | None = None,
+    ) -> Array:
+        """Return one source, or every source, at the microphones, as `Model.images` does.
+
+        Parameters
+        ----------
+        X_FTM, source, mics, H
+            As for `Model.images`.
+        missing_TM : bool, shape (T, M), optional
+            Microphones that are missing in a frame.  There the images are what they would have heard as far as the
+            others tell, and do not sum to the mixture.
+        """
+        X_FTM = self._checked(X_FTM)
+        missing_TM = check_missing(missing_TM, *X_FTM.shape[1:])
+        return self._at_mics(X_FTM, source, mics, H=self._activity(X_FTM, H), missing_TM=missing_TM)
+
     def as_full_rank(self) -> Prior:
         """Return this model as a prior of ``FullRankMNMF(divergence="log-det")``, for which it means the same.
 
@@ -163,7 +235,7 @@ class FastMNMF2(Model):
         return _Updates(X_FTM, power, prior, W, H, G, Q, spots, rows)
 
     def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
-        return diagonal_images(
+        image_FTI = diagonal_images(
             np.ascontiguousarray(X_FTM),  # each layout would be compiled for
             self.W_,
             given["H"],
@@ -173,6 +245,14 @@ class FastMNMF2(Model):
             np.array(sources, np.int64),
             np.array(mics, np.int64),
         )
+        missing_TM = given.get("missing_TM")
+        if missing_TM is not None:
+            rest, full = np.flatnonzero(missing_TM.any(axis=1)), self.as_full_rank()
+            H_NKT = np.array(given["H"][:, :, rest], np.float64, order="C")
+            assert full.W is not None
+            assert full.R is not None
+            image_FTI[:, rest] = wiener_images(X_FTM[:, rest], full.W, H_NKT, full.R, sources, mics, missing_TM[rest])
+        return np.asarray(image_FTI)
 
     def _reorder(self, order: Sequence[int]) -> None:
         super()._reorder(order)

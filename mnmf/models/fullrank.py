@@ -11,7 +11,7 @@ latter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -23,7 +23,8 @@ from mnmf.kernels import fullrank as kernels
 from mnmf.kernels import logdet
 from mnmf.kernels.matmul import matmul
 from mnmf.models._masks import masked_images
-from mnmf.models._model import Model, Updates
+from mnmf.models._missing import check_missing
+from mnmf.models._model import Callback, Model, Updates
 from mnmf.models._start import check_covariances, check_orientation, sizes_and_spots
 from mnmf.priors import Anchor, Prior
 from mnmf.spots import Spots
@@ -120,8 +121,95 @@ class FullRankMNMF(Model):
         self.n_sources = n_sources
         self.divergence = divergence
 
-    def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator) -> Updates:
+    @property
+    def skips_missing(self) -> bool:
+        """Whether it is better told where microphones are missing: under the log-determinant divergence."""
+        return self.divergence == "log-det"
+
+    def fit(
+        self,
+        X_FTM: Array,
+        prior: Prior | None = None,
+        *,
+        missing_TM: Array | None = None,
+        rng: np.random.Generator | int | None = 0,
+        callback: Callback | None = None,
+    ) -> FullRankMNMF:
+        """Learn what the prior leaves open.
+
+        Parameters
+        ----------
+        X_FTM, prior, rng, callback
+            As for `Model.fit`.
+        missing_TM : bool, shape (T, M), optional
+            Microphones that are missing in a frame, under the log-determinant divergence only: what `X_FTM` holds there
+            is no evidence.
+
+        Returns
+        -------
+        This model.
+
+        Raises
+        ------
+        ArgumentError
+            As `Model.fit`; or something is missing and the divergence is Euclidean.
+        """
+        return self._fit(self._begun(X_FTM, prior, rng, missing_TM=missing_TM), callback)
+
+    def iterate(
+        self,
+        X_FTM: Array,
+        prior: Prior | None = None,
+        *,
+        missing_TM: Array | None = None,
+        rng: np.random.Generator | int | None = 0,
+    ) -> Iterator[FullRankMNMF]:
+        """Fit, and yield the model after every update, as `Model.iterate` says.
+
+        Parameters
+        ----------
+        X_FTM, prior, missing_TM, rng
+            As for `fit`.
+        """
+        return self._iterate(self._begun(X_FTM, prior, rng, missing_TM=missing_TM))
+
+    def images(
+        self,
+        X_FTM: Array,
+        source: int | None = None,
+        mics: int | Sequence[int] | None = None,
+        *,
+        H: Array | None = None,
+        missing_TM: Array | None = None,
+    ) -> Array:
+        """Return one source, or every source, at the microphones, as `Model.images` does.
+
+        Parameters
+        ----------
+        X_FTM, source, mics, H
+            As for `Model.images`.
+        missing_TM : bool, shape (T, M), optional
+            As for `fit`.  At a microphone that is missing the images are what it would have heard as far as the others
+            tell, and do not sum to the mixture.
+
+        Raises
+        ------
+        ArgumentError
+            As `Model.images`; or something is missing and the divergence is Euclidean.
+        """
+        X_FTM = self._checked(X_FTM)
+        missing_TM = self._missing(missing_TM, X_FTM)
+        return self._at_mics(X_FTM, source, mics, H=self._activity(X_FTM, H), missing_TM=missing_TM)
+
+    def _missing(self, missing_TM: Array | None, X_FTM: Array) -> Array | None:
+        missing_TM = check_missing(missing_TM, *X_FTM.shape[1:])
+        if missing_TM is not None and self.divergence != "log-det":
+            raise ArgumentError('missing_TM needs divergence="log-det"; the Euclidean distance cannot leave mics out')
+        return missing_TM
+
+    def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator, missing_TM: Array | None = None) -> Updates:
         check_choice("divergence", self.divergence, DIVERGENCES)
+        missing_TM = self._missing(missing_TM, X_FTM)
         check_orientation(prior, X_FTM)
         prior = _with_covariances(prior)
         F, T, M = X_FTM.shape
@@ -139,8 +227,9 @@ class FullRankMNMF(Model):
             R = root @ np.conj(np.swapaxes(root, -1, -2))
         W, H = (np.array(value, np.float64, order="C") for value in (W, H))  # copies: the prior is never changed
         R = np.array(R, np.complex128, order="C")
-        updates = _LogDet if logdet_model else _Euclidean
-        return updates(X_FTM, prior, W, H, R, spots)
+        if logdet_model:
+            return _LogDet(X_FTM, prior, W, H, R, spots, missing_TM)
+        return _Euclidean(X_FTM, prior, W, H, R, spots)
 
     def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
         H_NKT = given["H"]
@@ -154,15 +243,7 @@ class FullRankMNMF(Model):
                 return np.asarray(P_NFB * self.R_[:, :, m, m].real[..., None])
 
             return masked_images(X_FTM, sources, mics, powers, at_mic)
-        image_FTI = logdet.images(
-            np.ascontiguousarray(X_FTM),
-            self.W_,
-            H_NKT,
-            np.ascontiguousarray(np.swapaxes(self.R_, 0, 1)),
-            _floors(_expected_powers(self.W_, H_NKT, self.R_)),
-            np.array(sources, np.int64),
-            np.array(mics, np.int64),
-        )
+        image_FTI = wiener_images(X_FTM, self.W_, H_NKT, self.R_, sources, mics, given.get("missing_TM"))
         for i, m in enumerate(mics):
             if not X_FTM[..., m].any():
                 image_FTI[..., i] = 0  # a silent microphone has no images
@@ -208,10 +289,20 @@ class _Euclidean(Updates):
 class _LogDet(Updates):
     """The fit under the log-determinant divergence; `R` has frequencies before sources."""
 
-    def __init__(self, X_FTM: Array, prior: Prior, W: Array, H: Array, R: Array, spots: Spots | None) -> None:
+    def __init__(
+        self,
+        X_FTM: Array,
+        prior: Prior,
+        W: Array,
+        H: Array,
+        R: Array,
+        spots: Spots | None,
+        missing_TM: Array | None = None,
+    ) -> None:
         self.X = np.ascontiguousarray(X_FTM)  # each layout would be compiled for
-        self.held, self.spots = prior.held, spots
-        power_F = np.array([np.mean(np.square(np.abs(X_TM), dtype=np.float64)) for X_TM in self.X])
+        self.held, self.spots, self.missing_TM = prior.held, spots, missing_TM
+        heard: Any = ... if missing_TM is None else ~missing_TM
+        power_F = np.array([np.mean(np.square(np.abs(X_TM[heard]), dtype=np.float64)) for X_TM in self.X])
         power = float(power_F.mean()) or 1.0
         self.floor_F = _floors(power_F)
         if prior.W is None or prior.H is None:
@@ -219,7 +310,8 @@ class _LogDet(Updates):
             (W if prior.H is not None else H)[:] *= power / expected
         self.W, self.H, self.R = W, H, np.ascontiguousarray(np.swapaxes(R, 0, 1))
         self.anchor_FNMM, self.weight_FN = self._anchors(prior.anchor)
-        self.shift = X_FTM.size * np.log(power)
+        n_missing = 0 if missing_TM is None else int(missing_TM.sum()) * len(X_FTM)
+        self.shift = (X_FTM.size - n_missing) * np.log(power)
 
     def step(self) -> float:
         cost, over, under = self._sweep(update=True)
@@ -268,6 +360,7 @@ class _LogDet(Updates):
             update and "W" not in self.held,
             update and "R" not in self.held and not (self.weight_FN is not None and np.isinf(self.weight_FN).all()),
             update and "H" not in self.held,
+            self.missing_TM,
             self.anchor_FNMM,
             self.weight_FN,
         )
@@ -281,6 +374,28 @@ def _with_covariances(prior: Prior) -> Prior:
     mixing_FMM = np.linalg.inv(prior.Q)
     R_NFMM = np.einsum("fij,nj,fkj->nfik", mixing_FMM, prior.G, mixing_FMM.conj(), optimize=True)
     return prior | Prior(R=R_NFMM)
+
+
+def wiener_images(
+    X_FTM: Array,
+    W_NFK: Array,
+    H_NKT: Array,
+    R_NFMM: Array,
+    sources: Sequence[int],
+    mics: Sequence[int],
+    missing_TM: Array | None,
+) -> Array:
+    """Return the log-det model's image of ``sources[i]`` at ``mics[i]``, (F, T, I); see `kernels.logdet.images`."""
+    return logdet.images(
+        np.ascontiguousarray(X_FTM),
+        W_NFK,
+        H_NKT,
+        np.ascontiguousarray(np.swapaxes(R_NFMM, 0, 1)),
+        _floors(_expected_powers(W_NFK, H_NKT, R_NFMM)),
+        np.array(sources, np.int64),
+        np.array(mics, np.int64),
+        missing_TM,
+    )
 
 
 def _expected_powers(W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> Array:
