@@ -30,7 +30,7 @@ from mnmf.models import (
     match_gains,
 )
 from mnmf.models._missing import spread, whole_frames
-from mnmf.priors import Prior
+from mnmf.priors import Anchor, Prior
 from mnmf.spots import Spots
 from mnmf.stft import LONGEST, STFT, Analysis, Waveform, window_samples
 
@@ -85,6 +85,8 @@ class Evidence:
     notes: Callable[[float], Prior] | None = None
     estimates: Array | None = None
     trust: float = 1.0
+    solo_frames: Array | None = None
+    solos_hold: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))
@@ -162,6 +164,8 @@ class Method:
         Bases per source; 0 for a model that has none.
     window : float
         Analysis window in seconds; 0 for a method that works on waveforms.
+    longer_window : float
+        The one that it takes where solos hold and are long enough; for this `mnmf.survey` looks at them.  0 for none.
     hops_per_window : int
         Frames that begin within one window.
     lowest : float
@@ -202,6 +206,7 @@ class Method:
     iterations: int
     components: int = 0
     window: float = 0.0
+    longer_window: float = 0.0
     hops_per_window: int = 4
     lowest: float = 0.0
     solos: Literal["needed", "useful", "unused"] = "unused"
@@ -219,6 +224,7 @@ class Method:
         check_count("components", self.components, 0)
         check_count("hops_per_window", self.hops_per_window)
         check_number("window", self.window, 0.0, LONGEST, " s")
+        check_number("longer_window", self.longer_window, 0.0, LONGEST, " s")
         check_number("lowest", self.lowest, 0.0, np.inf, " Hz")
 
     @property
@@ -333,6 +339,10 @@ class Method:
         length = window_samples(self.window if window is None else window, sample_rate)
         return STFT(length, length // self.hops_per_window)
 
+    def fitting_window(self, solos_hold: bool, longest_solo: float) -> float:
+        """Return the window in seconds for solos that hold or not, each with a passage of at least so many seconds."""
+        return self.longer_window if solos_hold and longest_solo >= IN_A_SOLO * self.longer_window else self.window
+
     def fit(
         self,
         X_FTM: Array,
@@ -427,6 +437,7 @@ def _those(feature: str) -> str:
 
 
 FIRST_COMPONENTS = 24  # where it is asked what a muted microphone would have heard
+IN_A_SOLO = 4  # windows at least, for so few frames to teach a covariance
 FIRST_UPDATES = 30  # of FastMNMF2, as its own method has
 OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where there are solos
 
@@ -467,6 +478,47 @@ def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Gener
         if passages:
             R_NFMM[n] = (1 - OF_SOLOS) * R_NFMM[n] + OF_SOLOS * learned_NFMM[n]
     return prior | Prior(R=R_NFMM)
+
+
+HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
+PULLED_TO_SOLOS = 0.03  # of the frames of a take: with this weight a solo's covariance and the fitted one start halfway
+
+
+def _trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the covariances of solos that hold; draw those of others to them, as far as they do; or start without."""
+    if evidence.solo is None or evidence.spots.shared or evidence.solo_frames is None:
+        return _full_rank_prior(evidence, n_components, rng)
+    if evidence.solos_hold:
+        return _held_prior(evidence, n_components, rng)
+    X_FTM, (solo_FTM, passages), spots = evidence.X_FTM, evidence.solo, evidence.spots
+    gains_M = changed_gains(X_FTM, priors.solo(solo_FTM, passages, spots))
+    Q = priors.solo(solo_FTM * gains_M.astype(solo_FTM.real.dtype), passages, spots).Q
+    model = FastMNMF2(n_components, FIRST_UPDATES).fit(X_FTM, evidence.start(Q, n_components, rng), rng=rng)
+    gains_M = (gains_M * model.gains_).astype(solo_FTM.real.dtype)
+    prior = model.as_full_rank()
+    learned = priors.likely_covariances(solo_FTM * gains_M, passages, spots)
+    fitted_NFMM, alone_NFMM = np.asarray(prior.R), np.asarray(learned.R)
+    weight_NF = evidence.solo_frames
+    part_NF11 = (weight_NF / (weight_NF + PULLED_TO_SOLOS * X_FTM.shape[1]))[..., None, None]
+    start_NFMM = part_NF11 * _of_trace_1(alone_NFMM) + (1 - part_NF11) * _of_trace_1(fitted_NFMM)
+    start_NFMM *= np.einsum("nfmm->nf", fitted_NFMM).real[..., None, None]
+    return prior | Prior(R=start_NFMM, anchor=Anchor(alone_NFMM, weight_NF))
+
+
+def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the covariances of the solos; start W and H from what filters made of them let through."""
+    assert evidence.solo is not None  # or nothing would hold
+    solo_FTM, passages = evidence.solo
+    learned = priors.likely_covariances(solo_FTM, passages, evidence.spots)
+    start = evidence.start(priors.unmixing(learned).Q, n_components, rng)
+    held = Prior(W=start.W, H=start.H, R=learned.R, spots=evidence.spots).hold("R")
+    model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)
+    return held | Prior(W=model.W_, H=model.H_)
+
+
+def _of_trace_1(R_NFMM: Array) -> Array:
+    trace_NF = np.einsum("nfmm->nf", R_NFMM).real
+    return np.asarray(R_NFMM / np.maximum(trace_NF, np.finfo(float).tiny)[..., None, None])
 
 
 def _panning_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -587,6 +639,20 @@ def _log_det(name: str, summary: str, *held: str, solos: Literal["needed", "unus
 
 
 _RECIPES = (
+    Method(
+        name="mnmf",
+        summary="full-rank MNMF that finds out how far the solos hold, if there are any, and what each spot hears best",
+        citation=SAWADA_2013,
+        model=partial(FullRankMNMF, divergence="log-det"),
+        prior=_trusting_prior,
+        window=32768 / 44100,
+        longer_window=65536 / 44100,
+        components=24,
+        iterations=10,
+        lowest=20.0,
+        solos="useful",
+        estimates=True,
+    ),
     Method(
         name="fastmnmf2",
         summary="FastMNMF2 from what each spot hears best, and the solos if there are any",

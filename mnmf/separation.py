@@ -18,6 +18,7 @@ from mnmf.models import Model
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
 from mnmf.stft import STFT, Analysis
+from mnmf.survey import Survey, survey
 from mnmf.take import Levels, Take, TakeOptions
 
 __all__ = ["Separation", "separate"]
@@ -70,6 +71,8 @@ class Separation:
         How long each stage took.
     not_estimated : tuple of str
         Sources of which the estimator, if there was one, gave no estimate.
+    remarks : tuple of str
+        What was found about the solos, left out, undone or ignored, each in one line.
 
     Examples
     --------
@@ -93,6 +96,7 @@ class Separation:
     parameters: dict[str, Any]
     seconds: dict[str, float]
     not_estimated: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def image(self, source: int | str, mics: int | str | Sequence[int | str] | None = None) -> Array:
         """Return one source as some microphones heard it, at the level of the take.
@@ -215,8 +219,14 @@ def separate(
     clock = _Clock(progress)
     clock.start("read")
     heard = given if isinstance(given, Take) else given.take()
+    levels = Levels.of(heard, recipe.lowest)
+    found = None
+    if recipe.longer_window:
+        clock.start("survey")
+        found = survey(heard, levels)
+        analysis = recipe.analysis(given.sample_rate, window or recipe.fitting_window(found.holds, found.shortest))
     notes = None if dictionary is None else (dictionary, instruments)
-    story = _Story(heard, recipe, Levels.of(heard, recipe.lowest), analysis, sizes, notes, clock)
+    story = _Story(heard, recipe, levels, analysis, sizes, notes, clock, found)
     return story.run(seed, None if estimator is None else story.estimated(estimator), trust)
 
 
@@ -251,6 +261,7 @@ class _Story:
     sizes: tuple[int, int]  # components and iterations
     notes: tuple[NoteDictionary, list[str]] | None  # and which of its instruments each source is
     clock: _Clock
+    found: Survey | None  # about the solos
 
     def estimated(self, estimator: Estimator) -> _Estimated:
         """Return an estimate of each source at its own spot, (L, N), and the sources that have none."""
@@ -291,7 +302,9 @@ class _Story:
         parameters = self._parameters(seed, model) | ({} if estimated is None else {"trust": trust})
         missing = () if estimated is None else estimated[1]
         seconds = self.clock.seconds
-        return Separation(take, stems_LN, self.recipe, model, self.analysis, self.levels, parameters, seconds, missing)
+        remarks = () if self.found is None else self.found.remarks
+        known = self.recipe, model, self.analysis, self.levels, parameters, seconds
+        return Separation(take, stems_LN, *known, missing, remarks)
 
     def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: int) -> Array:
         """Let `levels` fill in what muted microphones would have heard; return what a model sees then."""
@@ -311,9 +324,15 @@ class _Story:
             return dictionary.prior(instruments, analysis.window_length, take.sample_rate, take.spots, exponent, first)
 
         self._check_solos()
-        solo = levels.solos(take, analysis) if self.recipe.hears_solos else None
+        known = take if self.found is None else self.found.take
+        solo = levels.solos(known, analysis) if self.recipe.hears_solos else None
         E_FTN = None if estimates_LN is None else levels.estimates(take, estimates_LN, analysis)
-        return Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)
+        evidence = Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)
+        if self.found is None or not isinstance(analysis, STFT):
+            return evidence
+        frequencies = analysis.frequencies(take.sample_rate)[levels.first(analysis) :]
+        worth_NF = self.found.seconds(frequencies) * take.sample_rate / analysis.hop
+        return replace(evidence, solo_frames=worth_NF, solos_hold=self.found.holds)
 
     def _check_solos(self) -> None:
         """Refuse solos that never fill a window, where the method stands and falls with them."""

@@ -179,6 +179,11 @@ class STFT:
         first = min(max(first, 0), n_frames - 1)
         return slice(first, min(max(last, first + 1), n_frames))
 
+    def span(self, frame: int) -> tuple[int, int]:
+        """Return the samples, from start to stop (exclusive), under the window of a frame; they may lie outside."""
+        start = frame * self.hop - self._lead
+        return start, start + self.window_length
+
     def covered(self, start: int, stop: int, n_samples: int) -> Array:
         """Return which part of the energy of each frame's window lies in samples `start` to `stop`, float64 (T,).
 

@@ -24,6 +24,7 @@ FLOORS = (
     ("methods",),
     ("output", "markers", "audio", "whose", "simulate", "datasets", "estimators"),
     ("take",),
+    ("survey",),
     ("separation",),
     ("session",),
     ("manifest",),
@@ -33,7 +34,7 @@ FLOORS = (
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # What stands beside the story, so that files never reach a model.
-ARRAYS_ONLY = ("kernels", "models", "priors", "methods", "take", "separation", "whose")
+ARRAYS_ONLY = ("kernels", "models", "priors", "methods", "take", "survey", "separation", "whose")
 FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score")
 LONGEST = 60
 SHORT_FUNCTIONS = ("cli", "separation", "session", "whose", "take", "manifest", "score")
@@ -52,6 +53,7 @@ PUBLIC = (
     "mnmf.priors",
     "mnmf.simulate",
     "mnmf.stft",
+    "mnmf.survey",
     "mnmf.take",
     "mnmf.wiener",
 )

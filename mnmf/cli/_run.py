@@ -106,6 +106,8 @@ def _remark(session: Session, separation: Separation, clipped: Mapping[str, int]
             f"short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s of playing shows few frequencies and "
             "can do more harm than good; label more (claps may be as short)"
         )
+    for remark in separation.remarks:
+        warn(remark)
     if separation.not_estimated:
         names = ", ".join(separation.not_estimated)
         warn(f"no estimate of {names}: what the spot hears stands in for it")

@@ -304,7 +304,7 @@ class _LogDet(Updates):
         heard: Any = ... if missing_TM is None else ~missing_TM
         power_F = np.array([np.mean(np.square(np.abs(X_TM[heard]), dtype=np.float64)) for X_TM in self.X])
         power = float(power_F.mean()) or 1.0
-        self.floor_F = _floors(power_F)
+        self.floor_F = log_det_floors(power_F)
         if prior.W is None or prior.H is None:
             expected = float(_expected_powers(W, H, R).mean()) or 1.0
             (W if prior.H is not None else H)[:] *= power / expected
@@ -391,7 +391,7 @@ def wiener_images(
         W_NFK,
         H_NKT,
         np.ascontiguousarray(np.swapaxes(R_NFMM, 0, 1)),
-        _floors(_expected_powers(W_NFK, H_NKT, R_NFMM)),
+        log_det_floors(_expected_powers(W_NFK, H_NKT, R_NFMM)),
         np.array(sources, np.int64),
         np.array(mics, np.int64),
         missing_TM,
@@ -404,7 +404,7 @@ def _expected_powers(W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> Array:
     return np.asarray(np.einsum("nfk,nk,nf->f", W_NFK, H_NKT.mean(axis=2), level_NF))
 
 
-def _floors(power_F: Array) -> Array:
+def log_det_floors(power_F: Array) -> Array:
     """Return the floor of the log-det model at each frequency, given the mean power there."""
     return np.asarray(FLOOR * power_F + FLOOR_OF_ALL * (float(power_F.mean()) or 1.0))
 

@@ -14,6 +14,7 @@ function                gives           from
 `solo`                  Q               solo passages
 `solo_covariances`      R               solo passages
 `likely_covariances`    R               solo passages, every frame alike
+`unmixing`              Q               covariances
 `solo_bases`            W               solo passages
 `solo_panning`          G               solo passages
 `solo_mixing`           G               solo passages
@@ -49,7 +50,15 @@ from mnmf.priors._blind import circular, random
 from mnmf.priors._estimates import Estimator, Mask, estimate, estimate_covariances, estimate_shares, estimate_trust
 from mnmf.priors._geometry import geometry, speed_of_sound, steering
 from mnmf.priors._prior import Anchor, Prior
-from mnmf.priors._solo import likely_covariances, solo, solo_bases, solo_covariances, solo_mixing, solo_panning
+from mnmf.priors._solo import (
+    likely_covariances,
+    solo,
+    solo_bases,
+    solo_covariances,
+    solo_mixing,
+    solo_panning,
+    unmixing,
+)
 from mnmf.priors._spot import spot, spot_panning
 
 __all__ = [
@@ -76,4 +85,5 @@ __all__ = [
     "spot_activations",
     "spot_panning",
     "steering",
+    "unmixing",
 ]

@@ -32,6 +32,7 @@ __all__ = [
     "solo_covariances",
     "solo_mixing",
     "solo_panning",
+    "unmixing",
 ]
 
 Array = NDArray[Any]
@@ -219,22 +220,62 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
     """
     X_FTM = check_spectrogram(X_FTM)
     solos, all_spots = _checked(X_FTM, passages, spots)
-    F, _, M = X_FTM.shape
-    N = len(solos)
+    N, M = len(solos), X_FTM.shape[2]
     if N > M:
         raise ArgumentError(
             f"{N} sources on {M} microphones have no demixing matrix; use bases from their solos instead"
         )
+    R_NFMM = np.array([_covariance(X_FTM, solos[n], own, 2.0) for n, own in enumerate(all_spots.references)])
+    return Prior(Q=demixing(_direct(R_NFMM, all_spots), ridge, all_spots), spots=all_spots).pull("Q")
+
+
+def unmixing(learned: Prior, *, ridge: float = 1e-3) -> Prior:
+    """Return demixing matrices for covariances that are known, as `solo` learns them from the solos themselves.
+
+    Parameters
+    ----------
+    learned : Prior
+        With `R` and `spots`.
+    ridge : float
+        As for `solo`.
+
+    Returns
+    -------
+    Prior
+        With `Q`, complex128 (F, M, M), pulled, and `spots`.
+
+    Raises
+    ------
+    ArgumentError
+        `learned` lacks R or spots, or there are more sources than microphones.
+
+    Examples
+    --------
+    >>> R_NFMM = np.array([[[[1.0, 0.5], [0.5, 0.25]]], [[[0.25, 0.5], [0.5, 1.0]]]])
+    >>> unmixing(Prior(R=R_NFMM, spots=[0, 1]), ridge=0.0).Q.real.round(2).tolist()
+    [[[1.33, -0.67], [-0.67, 1.33]]]
+    """
+    if learned.R is None or learned.spots is None:
+        raise ArgumentError("the prior needs R and spots; make it with priors.likely_covariances")
+    R_NFMM = np.asarray(learned.R, np.complex128)
+    if len(R_NFMM) > R_NFMM.shape[-1]:
+        raise ArgumentError(f"{len(R_NFMM)} sources on {R_NFMM.shape[-1]} microphones have no demixing matrix")
+    return Prior(Q=demixing(_direct(R_NFMM, learned.spots), ridge, learned.spots), spots=learned.spots).pull("Q")
+
+
+def _direct(R_NFMM: Array, spots: Spots) -> Array:
+    """Return the principal eigenvectors, 1 at the own spots, (F, M, N)."""
+    N, F, M, _ = R_NFMM.shape
     A_FMN = np.empty((F, M, N), np.complex128)
-    for n, own in enumerate(all_spots.references):
-        a_FM = np.linalg.eigh(_covariance(X_FTM, solos[n], own, 2.0))[1][..., -1]
+    for n, own in enumerate(spots.references):
+        a_FM = np.linalg.eigh(R_NFMM[n])[1][..., -1]
         reference_F = a_FM[:, own]
         # A spot that hardly hears its own player, whom it should hear best, shows that something else was recorded.
         usable_F = np.abs(reference_F) > UNHEARD
         A_FMN[:, :, n] = np.where(
             usable_F[:, None], a_FM / np.where(usable_F, reference_F, 1.0)[:, None], np.eye(M)[own][None]
         )
-    return Prior(Q=demixing(A_FMN, ridge, all_spots), spots=all_spots).pull("Q")
+    return A_FMN
 
 
 def _covariance(X_FTM: Array, passages: Sequence[slice], own: int, exponent: float) -> Array:

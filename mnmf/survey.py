@@ -1,0 +1,472 @@
+"""How far the solos still hold in the take: what has changed since can often be undone, and the rest is measured.
+
+Solos tell how each player reaches the microphones, if nothing has changed between solo and take.  Markers may be off or
+name the wrong player, a cable may be flipped, a preamplifier turned or a recorder late, and players move.  `survey`
+looks at a part of the frequencies of both: it leaves out what is no solo of its player, undoes what happened to a whole
+microphone, and says of each player, band by band, how much worse the solo predicts the take than the take itself does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+from mnmf import priors
+from mnmf.kernels import one_blas_thread
+from mnmf.models import FastMNMF2, held_out_misfit
+from mnmf.stft import STFT, window_samples
+from mnmf.take import Levels, Take
+
+__all__ = ["Survey", "survey"]
+
+Array = NDArray[Any]
+
+WINDOW = 32768 / 44100  # seconds, or less where solos are short
+SHORTEST = 4096 / 44100
+IN_A_SOLO = 3  # windows at least, so that some frames lie wholly within it
+LOWEST, HIGHEST, FREQUENCIES = 100.0, 4000.0, 800  # what is looked at: enough to tell, few to be quick
+LONGEST = 90.0  # seconds of the take
+COMPONENTS, ITERATIONS = 16, 20
+BANDS = (0.0, 360.0, 720.0, 1440.0, 2880.0, np.inf)  # hertz
+EXCHANGED = 6.0  # dB a player: two solos are exchanged if each is so much louder at the other's spot
+QUIET = 1e-4  # of the loudest frame of a solo: less is silence
+NOBODYS = 0.1  # of a solo: worth a remark if more of it is left out
+LATEST = 0.1  # seconds by which a microphone may be late
+EARLIEST = 0.002  # seconds: less may be a player who moved
+CLEAR = 0.3  # height of a peak between 0 and 1 from which on it is believed
+LOUDER = 2.0  # dB of a change of gain that is worth a remark
+FOREIGN = 10.0  # dB by which the levels of a solo may differ from those in the take before it is ignored
+KEPT = 0.5  # nats a frame and 4 microphones: a player whose solo predicts so much worse has moved
+LEAST = 0.05  # nats a frame: the misfit of a solo that could not hold better
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What `survey` found.
+
+    Attributes
+    ----------
+    take : Take
+        The take with solos as they would sound now: what is no solo is left out, what has changed since is undone.
+    misfit_NB : float, shape (N, 5)
+        By how many nats a frame the solo of each source predicts the take worse than the take itself does, in the bands
+        of `BANDS`; infinite without a solo.
+    hop : float
+        Seconds between frames.
+    remarks : tuple of str
+        What was left out, undone or ignored, each in one line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import Take
+    >>> from mnmf.survey import Survey
+    >>> found = Survey(Take(np.ones((800, 2)), 8000), np.full((2, 5), np.inf), 0.1)
+    >>> found.holds, found.seconds([100.0, 500.0]).tolist()
+    (False, [[0.0, 0.0], [0.0, 0.0]])
+    """
+
+    take: Take
+    misfit_NB: Array
+    hop: float
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether every source has a solo and none has moved since."""
+        limit = KEPT * len(self.take.mic_names) / 4
+        return bool(np.all(self.misfit_NB[:, 1:4].mean(axis=1) < limit))
+
+    @property
+    def shortest(self) -> float:
+        """Seconds of the longest passage of the source for which that is the shortest; 0 if one has none."""
+        if not self.take.solos:
+            return 0.0
+        longest = [max((len(x_LM) for x_LM in passages), default=0) for passages in self.take.solos]
+        return min(longest) / self.take.sample_rate
+
+    def seconds(self, frequencies: Any) -> Array:
+        """Return how many seconds of the take the covariance of each solo is worth, (N, F), at frequencies in hertz.
+
+        A prior of weight w lets a covariance, which has M² numbers, go about ``M² / 2w`` nats a frame from its centre.
+        So where the take shows a misfit d the weight is ``M² / 2d`` frames, of which four overlap.
+        """
+        n_mics = len(self.take.mic_names)
+        band_F = np.searchsorted(BANDS, np.asarray(frequencies), side="right") - 1
+        return np.asarray(n_mics**2 / (8 * self.misfit_NB[:, band_F]) * self.hop)
+
+
+def survey(take: Take, levels: Levels) -> Survey:
+    """Find out how far the solos of a take still hold in it.
+
+    Parameters
+    ----------
+    take : Take
+    levels : Levels
+        Those of the take.
+
+    Returns
+    -------
+    Survey
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import Take
+    >>> from mnmf.survey import survey
+    >>> from mnmf.take import Levels
+    >>> take = Take(np.random.default_rng(0).standard_normal((4000, 2)), 8000)
+    >>> survey(take, Levels.of(take)).holds  # there are no solos
+    False
+    """
+    unknown = Survey(take, np.full((len(take.sources), len(BANDS) - 1), np.inf), 1.0)
+    if not any(take.solos) or take.spots.shared or not np.any(take.x_LM):
+        return unknown
+    remarks: list[str] = []
+    solos = _named(take, levels, remarks)
+    view = _View.of(replace(take, solos=solos), levels)
+    if view is None:
+        return unknown
+    with one_blas_thread():
+        view = _without_others(view, remarks)
+        blind = view.fitted(None)
+        view = _undone(view, blind, remarks)
+        view = _without_foreign(view, blind, remarks)
+        misfit_NB, gains_M = _misfits(view)
+    gains_M = gains_M.astype(take.x_LM.dtype)
+    solos = [[x_LM * gains_M for x_LM in passages] for passages in view.take.solos]
+    remarks += _moved(take, misfit_NB)
+    return Survey(replace(take, solos=solos), misfit_NB, view.stft.hop / take.sample_rate, tuple(remarks))
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """Take and solos at the frequencies that are looked at."""
+
+    take: Take
+    levels: Levels
+    stft: STFT
+    chosen: Array  # the bins
+    X_FTM: Array
+
+    @classmethod
+    def of(cls, take: Take, levels: Levels) -> _View | None:
+        rate = take.sample_rate
+        lengths = [max(map(len, passages)) for passages in take.solos if passages]
+        window = min(WINDOW, min(lengths) / rate / IN_A_SOLO, take.duration)
+        if window < SHORTEST:
+            return None
+        length = window_samples(window, rate)
+        stft = STFT(length, max(length // 4, 1))
+        bins = stft.frequencies(rate)
+        known = np.flatnonzero((bins >= LOWEST) & (bins < min(HIGHEST, 0.45 * rate)))
+        chosen = np.sort(np.random.default_rng(0).permutation(known)[:FREQUENCIES])
+        part = take
+        if take.duration > LONGEST:
+            start = round((take.duration - LONGEST) / 2 * rate)
+            part = take.part(start, start + round(LONGEST * rate))
+        x_LM = levels.centred(part.x_LM) * levels.gains_M
+        X_FTM = np.ascontiguousarray(stft.analyse(x_LM)[chosen])
+        sounds_T = np.any(X_FTM != 0, axis=0).all(axis=1)  # frames in which no microphone is muted
+        if sounds_T.sum() >= 8:
+            X_FTM = np.ascontiguousarray(X_FTM[:, sounds_T])
+        return cls(take, levels, stft, chosen, X_FTM)
+
+    @property
+    def frequencies(self) -> Array:
+        return np.asarray(self.stft.frequencies(self.take.sample_rate)[self.chosen])
+
+    def passage(self, x_LM: Array) -> Array:
+        """Return the frames wholly within a passage."""
+        x_LM = (x_LM - x_LM.mean(axis=0)) * self.levels.gains_M
+        return self.stft.analyse(x_LM)[self.chosen][:, self.stft.frames(0, len(x_LM), len(x_LM))]
+
+    def alone(self) -> list[Array]:
+        """Return the solo of each source, (F, T', M)."""
+        none_FTM = self.X_FTM[:, :0]
+        return [np.concatenate([none_FTM, *map(self.passage, passages)], axis=1) for passages in self.take.solos]
+
+    def learned(self, likely: bool) -> tuple[Array, list[list[slice]], Any]:
+        """Return all solos one after another, their frames, and the prior of covariances or of Q that they teach."""
+        alone = self.alone()
+        ends = np.cumsum([x_FTM.shape[1] for x_FTM in alone])
+        frames = [[slice(end - x.shape[1], end)] if x.shape[1] else [] for x, end in zip(alone, ends)]
+        X_FTM = np.ascontiguousarray(np.concatenate(alone, axis=1))
+        learn = priors.likely_covariances if likely else priors.solo
+        return X_FTM, frames, learn(X_FTM, frames, self.take.spots)
+
+    def fitted(self, Q: Array | None) -> FastMNMF2:
+        start = priors.spot(self.X_FTM, self.take.spots, Q, COMPONENTS)
+        return FastMNMF2(COMPONENTS, ITERATIONS).fit(self.X_FTM, start)
+
+
+def _named(take: Take, levels: Levels, remarks: list[str]) -> list[list[Array]]:
+    """Return the solos, each given to the source at whose spot it is the loudest.
+
+    Sums over a permutation do not change with the gains of the microphones.
+    """
+    solos = [list(passages) for passages in take.solos]
+    known = [n for n, passages in enumerate(solos) if passages]
+    own = [take.spots.references[n] for n in known]
+    energy_NM = np.array([sum(np.sum(np.square(x, dtype=np.float64), axis=0) for x in solos[n])[own] for n in known])
+    level_NM = 10 * np.log10(np.maximum(energy_NM, 1e-300))
+    _, best = linear_sum_assignment(-level_NM)
+    changed = [i for i, k in enumerate(best) if i != k]
+    gained = sum(level_NM[i, best[i]] - level_NM[i, i] for i in changed)
+    if not changed or gained < EXCHANGED * len(changed):
+        return solos
+    for i in changed:
+        solos[known[best[i]]] = list(take.solos[known[i]])
+    names = ", ".join(take.sources[known[i]] for i in changed)
+    remarks.append(f"{names}: their solos are exchanged; each is taken for that of the player whose spot hears it best")
+    return solos
+
+
+def _without_others(view: _View, remarks: list[str]) -> _View:
+    """Leave out the frames of each solo in which somebody else plays, or nobody."""
+    take = view.take
+    alone = view.alone()
+    kept = _own_frames(alone, take.spots.references)
+    solos: list[list[Array]] = []
+    for n, passages in enumerate(take.solos):
+        solos.append([])
+        first = 0
+        for x_LM in passages:
+            frames = view.stft.frames(0, len(x_LM), len(x_LM))
+            count = len(range(*frames.indices(10**9)))
+            ours_T = kept[n][first : first + count]
+            solos[n] += _cut(x_LM, ours_T, frames.start, view.stft)
+            first += count
+        if first and kept[n].sum() < (1 - NOBODYS) * first:
+            lost = 100 * (1 - kept[n].mean())
+            remarks.append(f"{take.sources[n]}: somebody else or nobody plays in {lost:.0f} % of the solo; left out")
+    return replace(view, take=replace(take, solos=solos))
+
+
+def _cut(x_LM: Array, ours_T: Array, first: int, stft: STFT) -> Iterator[Array]:
+    """Yield the parts of a passage whose frames belong to its player."""
+    if ours_T.all():
+        yield x_LM
+        return
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], ours_T, [False]]).astype(int)))
+    for start, stop in zip(edges[::2], edges[1::2]):
+        begin, _ = stft.span(first + start)
+        _, end = stft.span(first + stop - 1)
+        yield x_LM[max(begin, 0) : end]
+
+
+def _own_frames(alone: Sequence[Array], own: Sequence[int]) -> list[Array]:
+    """Return, for each solo, in which of its frames its own player is the likeliest of all.
+
+    It starts from the frames in which the own spot hears most of what all hear.
+    """
+    kept: list[Array] = []
+    for x_FTM, m in zip(alone, own):
+        energy_TM = np.sum(np.abs(x_FTM) ** 2, axis=0)
+        share_T = energy_TM[:, m] / np.maximum(energy_TM.sum(axis=1), 1e-300)
+        sounds_T = _sounds(x_FTM)
+        most = np.quantile(share_T[sounds_T], 0.75) if sounds_T.any() else 1.0
+        kept.append(sounds_T & (share_T >= 0.7 * most))
+    for _ in range(3):
+        known = [n for n, ours_T in enumerate(kept) if ours_T.any()]
+        R_NFMM = {n: _likely(alone[n][:, kept[n]], own[n]) for n in known}
+        again = []
+        for x_FTM, ours_T, n in zip(alone, kept, range(len(alone))):
+            if n not in R_NFMM:
+                again.append(ours_T)
+                continue
+            likely_NT = np.array([_log_likelihood(x_FTM, R_NFMM[k]) for k in known])
+            again.append(_sounds(x_FTM) & (likely_NT.argmax(axis=0) == known.index(n)))
+        if all(map(np.array_equal, kept, again)):
+            break
+        kept = again
+    return kept
+
+
+def _likely(x_FTM: Array, own: int) -> Array:
+    return np.asarray(np.asarray(priors.likely_covariances(x_FTM, [slice(None)], [own]).R)[0])
+
+
+def _sounds(x_FTM: Array) -> Array:
+    energy_T = np.sum(np.abs(x_FTM) ** 2, axis=(0, 2))
+    return np.asarray(energy_T > QUIET * energy_T.max(initial=0.0))
+
+
+def _log_likelihood(x_FTM: Array, R_FMM: Array) -> Array:
+    """Return that of a source of covariance R and any powers, (T,), the mean over frequencies, up to a constant."""
+    M = x_FTM.shape[2]
+    Z_FMM = np.linalg.inv(R_FMM)
+    v_FT = np.einsum("fti,fij,ftj->ft", x_FTM.conj(), Z_FMM, x_FTM, optimize=True).real
+    log_det_F = np.linalg.slogdet(R_FMM)[1]
+    return np.asarray(-(M * np.log(np.maximum(v_FT, 1e-300)) + log_det_F[:, None]).mean(axis=0))
+
+
+def _undone(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View:
+    """Undo what happened to whole microphones since the solos: polarity, delay and gain."""
+    take, rate = view.take, view.take.sample_rate
+    taken_NFMM = np.asarray(blind.as_full_rank().R)
+    _, frames, learned = view.learned(likely=True)
+    edges = _edges(taken_NFMM, learned.R, frames, take.spots.references, view.frequencies, rate)
+    M = len(take.mic_names)
+    delay_M, sign_M, level_M = _per_mic(edges, M, EARLIEST * rate)
+    for m in range(M):
+        said = []
+        if sign_M[m] < 0:
+            said.append("its polarity was flipped")
+        if delay_M[m]:
+            said.append(f"it is {abs(delay_M[m]) / rate * 1000:.1f} ms {'later' if delay_M[m] > 0 else 'earlier'}")
+        if abs(level_M[m]) >= LOUDER:
+            said.append(f"its gain changed by {level_M[m]:+.1f} dB")
+        if said:
+            remarks.append(f"mic {take.mic_names[m]}: since the solos {' and '.join(said)}; undone")
+    level_M[np.abs(level_M) < LOUDER] = 0.0  # smaller changes are learned with the misfit
+    scale_M = (sign_M * 10 ** (level_M / 20)).astype(take.x_LM.dtype)
+    solos = [[_shifted(x_LM * scale_M, delay_M) for x_LM in passages] for passages in take.solos]
+    return replace(view, take=replace(take, solos=solos))
+
+
+def _shifted(x_LM: Array, delay_M: Array) -> Array:
+    """Return a passage with each microphone delayed by so many samples, without the ends that not all have."""
+    first, last = int(delay_M.max()), len(x_LM) + int(delay_M.min())
+    if last - first < len(x_LM) // 2:
+        return x_LM
+    return np.stack([x_LM[first - d : last - d, m] for m, d in enumerate(delay_M.tolist())], axis=1)
+
+
+_Edge = tuple[int, int, float, int, int, float]  # from mic, to mic, clarity, samples later, sign, dB louder
+
+
+def _edges(
+    taken_NFMM: Array, alone_NFMM: Array, frames: list[list[slice]], own: Sequence[int], f: Array, rate: float
+) -> list[_Edge]:
+    """Compare how each source reaches each microphone, relative to its own spot, in the take and in its solo.
+
+    The phase of the ratio is that of the delay of the microphone against the spot; the delay at which all frequencies
+    agree is the peak of its Fourier transform, negative where the polarity is flipped.
+    """
+    lags = np.arange(-round(LATEST * rate), round(LATEST * rate) + 1)
+    waves_LF = np.exp(2j * np.pi * np.outer(lags / rate, f)).astype(np.complex64)
+    edges: list[_Edge] = []
+    for n, s in enumerate(own):
+        for m in range(taken_NFMM.shape[-1]) if frames[n] else ():
+            if m == s:
+                continue
+            ratio_F = taken_NFMM[n, :, m, s] * alone_NFMM[n, :, m, s].conj()
+            size_F = np.abs(ratio_F)
+            weight_F = np.minimum(np.sqrt(size_F), np.quantile(np.sqrt(size_F), 0.8))
+            unit_F = ratio_F / np.maximum(size_F, 1e-300) * weight_F / max(weight_F.sum(), 1e-300)
+            agreed_L = (waves_LF @ unit_F.astype(np.complex64)).real
+            peak = int(np.abs(agreed_L).argmax())
+            levels = [np.log(np.maximum(R[n, :, m, m].real, 1e-12)) for R in (taken_NFMM, alone_NFMM)]
+            louder = 10 / np.log(10) * float(np.median(levels[0] - levels[1]))
+            height = float(agreed_L[peak])
+            edges.append((s, m, abs(height), int(lags[peak]), 1 if height > 0 else -1, louder))
+    return edges
+
+
+def _per_mic(edges: Sequence[_Edge], n_mics: int, least: float) -> tuple[Array, Array, Array]:
+    """Return delay in samples, sign and level in dB of each microphone, from those of pairs.
+
+    Delays and signs spread over the clearest pairs that connect all microphones; levels, which are biased alike in both
+    directions, by least squares.  What all microphones have in common does not count, so most of them have not changed.
+    """
+    cost_MM = np.zeros((n_mics, n_mics))
+    between = {}
+    for a, b, clarity, later, sign, _ in edges:
+        if clarity >= CLEAR and (cost_MM[a, b] == 0 or 1.01 - clarity < cost_MM[a, b]):
+            cost_MM[a, b] = cost_MM[b, a] = 1.01 - clarity
+            between[a, b], between[b, a] = (later, sign), (-later, sign)
+    delay_M, sign_M = np.zeros(n_mics, int), np.ones(n_mics, int)
+    tree = minimum_spanning_tree(np.triu(cost_MM))
+    tree = tree + tree.T
+    seen: set[int] = set()
+    for root in range(n_mics):
+        if root in seen:
+            continue
+        order, before = breadth_first_order(tree, root)
+        for m in order[1:]:
+            later, sign = between[int(before[m]), int(m)]
+            delay_M[m] = delay_M[before[m]] + (later if abs(later) >= least else 0)
+            sign_M[m] = sign_M[before[m]] * sign
+        group = [int(m) for m in order]
+        delay_M[group] -= int(np.sort(delay_M[group])[(len(group) - 1) // 2])
+        if sign_M[group].sum() < 0:
+            sign_M[group] *= -1
+        seen |= set(group)
+    level_M = np.zeros(n_mics)
+    if edges:
+        rows = np.zeros((len(edges), n_mics))
+        for i, (a, b, *_) in enumerate(edges):
+            rows[i, b], rows[i, a] = 1.0, -1.0
+        weight = np.array([max(edge[2], 0.05) for edge in edges])
+        louder = np.array([edge[5] for edge in edges])
+        bias = float(np.median(louder))
+        level_M = np.linalg.lstsq(rows * weight[:, None], (louder - bias) * weight, rcond=None)[0]
+        level_M -= np.median(level_M)
+    return delay_M, sign_M, level_M
+
+
+def _without_foreign(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View:
+    """Ignore a solo whose levels at the microphones are not those of its player in the take."""
+    take = view.take
+    taken_NFMM = np.asarray(blind.as_full_rank().R)
+    _, frames, learned = view.learned(likely=True)
+    solos = [list(passages) for passages in take.solos]
+    for n, s in enumerate(take.spots.references):
+        if not frames[n]:
+            if solos[n]:
+                remarks.append(f"{take.sources[n]}: nothing in the marked passages is a solo of this player; ignored")
+            solos[n] = []
+            continue
+        levels = [np.log(np.maximum(np.einsum("fmm->fm", R[n]).real, 1e-12)) for R in (taken_NFMM, learned.R)]
+        other = np.arange(len(take.mic_names)) != s
+        apart = 10 / np.log(10) * np.median(levels[0] - levels[1], axis=0)[other]
+        if other.any() and np.sqrt(np.mean(apart**2)) > FOREIGN:
+            remarks.append(f"{take.sources[n]}: the solo does not fit the take; ignored")
+            solos[n] = []
+    return replace(view, take=replace(take, solos=solos))
+
+
+def _misfits(view: _View) -> tuple[Array, Array]:
+    """Return `Survey.misfit_NB`, and by which factor the gain of each microphone has changed since the solos."""
+    N, B = len(view.take.sources), len(BANDS) - 1
+    misfit_NB = np.full((N, B), np.inf)
+    if not any(view.take.solos):
+        return misfit_NB, np.ones(len(view.take.mic_names))
+    alone_FTM, frames, learned = view.learned(likely=False)
+    model = view.fitted(learned.Q)
+    scaled_FTM = alone_FTM * model.gains_.astype(alone_FTM.real.dtype)
+    likely = priors.likely_covariances(scaled_FTM, frames, view.take.spots)
+    fitted = model.as_full_rank()
+    block = max(2, round(1.1 / (view.stft.hop / view.take.sample_rate)))
+    misfit_NF = held_out_misfit(view.X_FTM, fitted, np.asarray(likely.R), block)
+    for n in range(N):
+        if not frames[n]:
+            continue
+        for b, (low, high) in enumerate(pairwise(BANDS)):
+            inside_F = (view.frequencies >= low) & (view.frequencies < high)
+            if inside_F.any():
+                misfit_NB[n, b] = max(float(np.median(misfit_NF[n, inside_F])), LEAST)
+            else:
+                misfit_NB[n, b] = misfit_NB[n, b - 1] if b else LEAST
+        # A few frequencies tell little at the ends, and who has moved fits worse at higher ones.
+        misfit_NB[n, 0] = misfit_NB[n, 1]
+        misfit_NB[n, -1] = misfit_NB[n, -2]
+        misfit_NB[n] = np.maximum.accumulate(misfit_NB[n])
+    return misfit_NB, model.gains_
+
+
+def _moved(take: Take, misfit_NB: Array) -> Iterator[str]:
+    """Yield a remark for each player whose solo fits badly."""
+    limit = KEPT * len(take.mic_names) / 4
+    for name, misfit_B in zip(take.sources, misfit_NB):
+        misfit = misfit_B[1:4].mean()
+        if np.isfinite(misfit) and misfit >= limit:
+            yield f"{name}: the solo fits the take badly, as if the player had moved since; it counts little"
