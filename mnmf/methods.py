@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -87,6 +88,7 @@ class Evidence:
     trust: float = 1.0
     solo_frames: Array | None = None
     solos_hold: bool = False
+    frequencies: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))
@@ -95,6 +97,26 @@ class Evidence:
         """Return the same of some frames of the take only."""
         estimates = None if self.estimates is None else np.ascontiguousarray(self.estimates[:, frames])
         return replace(self, X_FTM=np.ascontiguousarray(self.X_FTM[:, frames]), estimates=estimates)
+
+    def bands(self, *edges: float) -> list[Evidence]:
+        """Return the evidence of each band of frequencies between edges in hertz, without bands that are empty."""
+        if self.frequencies is None:
+            return [self]
+        bins = [0, *np.searchsorted(self.frequencies, edges).tolist(), len(self.frequencies)]
+        return [self._band(slice(first, last)) for first, last in pairwise(bins) if last > first]
+
+    def _band(self, band: slice) -> Evidence:
+        def cut(array: Array | None, axis: int = 0) -> Any:
+            return None if array is None else np.ascontiguousarray(array[(slice(None),) * axis + (band,)])
+
+        return replace(
+            self,
+            X_FTM=cut(self.X_FTM),
+            solo=self.solo and (cut(self.solo[0]), self.solo[1]),
+            estimates=cut(self.estimates),
+            solo_frames=cut(self.solo_frames, 1),
+            frequencies=cut(self.frequencies),
+        )
 
     def start(self, Q: Array | None, n_components: int, rng: np.random.Generator, **options: Any) -> Prior:
         """Return the prior of what each spot hears best, or of the part of it that estimates ascribe to its player."""
@@ -480,32 +502,44 @@ def _full_rank_prior(evidence: Evidence, n_components: int, rng: np.random.Gener
     return prior | Prior(R=R_NFMM)
 
 
+SPLIT = 5500.0  # hertz: bases are learned below and above apart
 HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
 PULLED_TO_SOLOS = 0.03  # of the frames of a take: with this weight a solo's covariance and the fitted one start halfway
 
 
 def _trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Hold the covariances of solos that hold; draw those of others to them, as far as they do; or start without."""
-    if evidence.solo is None or evidence.spots.shared or evidence.solo_frames is None:
+    """Hold the covariances of solos that hold; draw those of others to them, as far as they do; or start without.
+
+    The bases of lower and higher frequencies have activations of their own: most frequencies lie above those where most
+    of the music is, and count alike.
+    """
+    if evidence.spots.shared:
         return _full_rank_prior(evidence, n_components, rng)
-    if evidence.solos_hold:
-        return _held_prior(evidence, n_components, rng)
-    X_FTM, (solo_FTM, passages), spots = evidence.X_FTM, evidence.solo, evidence.spots
-    gains_M = changed_gains(X_FTM, priors.solo(solo_FTM, passages, spots))
-    Q = priors.solo(solo_FTM * gains_M.astype(solo_FTM.real.dtype), passages, spots).Q
-    model = FastMNMF2(n_components, FIRST_UPDATES).fit(X_FTM, evidence.start(Q, n_components, rng), rng=rng)
-    gains_M = (gains_M * model.gains_).astype(solo_FTM.real.dtype)
+    sharpness = priors.bleed_sharpness(evidence.X_FTM, evidence.spots)
+    band_prior = _held_prior if evidence.solos_hold else _drawn_prior
+    return _joined([band_prior(band, n_components, sharpness, rng) for band in evidence.bands(SPLIT)])
+
+
+def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
+    """Start from what FastMNMF2 makes of the take; draw the covariances to those of the solos as far as they hold."""
+    X_FTM, solo, spots = evidence.X_FTM, evidence.solo, evidence.spots
+    Q = None if solo is None else match_gains(X_FTM, priors.solo(*solo, spots)).Q
+    start = evidence.start(Q, n_components, rng, sharpness=1.0 if solo else sharpness)
+    model = FastMNMF2(n_components, FIRST_UPDATES).fit(X_FTM, start, rng=rng)
     prior = model.as_full_rank()
-    learned = priors.likely_covariances(solo_FTM * gains_M, passages, spots)
-    fitted_NFMM, alone_NFMM = np.asarray(prior.R), np.asarray(learned.R)
     weight_NF = evidence.solo_frames
+    if solo is None or weight_NF is None:
+        return prior
+    gains_M = model.gains_.astype(solo[0].real.dtype)
+    alone_NFMM = np.asarray(priors.likely_covariances(solo[0] * gains_M, solo[1], spots).R)
+    fitted_NFMM = np.asarray(prior.R)
     part_NF11 = (weight_NF / (weight_NF + PULLED_TO_SOLOS * X_FTM.shape[1]))[..., None, None]
     start_NFMM = part_NF11 * _of_trace_1(alone_NFMM) + (1 - part_NF11) * _of_trace_1(fitted_NFMM)
     start_NFMM *= np.einsum("nfmm->nf", fitted_NFMM).real[..., None, None]
     return prior | Prior(R=start_NFMM, anchor=Anchor(alone_NFMM, weight_NF))
 
 
-def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+def _held_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
     """Hold the covariances of the solos; start W and H from what filters made of them let through."""
     assert evidence.solo is not None  # or nothing would hold
     solo_FTM, passages = evidence.solo
@@ -514,6 +548,24 @@ def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     held = Prior(W=start.W, H=start.H, R=learned.R, spots=evidence.spots).hold("R")
     model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)
     return held | Prior(W=model.W_, H=model.H_)
+
+
+def _joined(bands: Sequence[Prior]) -> Prior:
+    """Return one prior of the full-rank model for all frequencies; each band keeps bases of its own."""
+    if len(bands) == 1:
+        return bands[0]
+    W_BNFK, R_BNFMM = [np.asarray(band.W) for band in bands], [np.asarray(band.R) for band in bands]
+    sizes, K = [W_NFK.shape[1] for W_NFK in W_BNFK], W_BNFK[0].shape[2]
+    W_NFK = np.zeros((len(W_BNFK[0]), sum(sizes), K * len(bands)))
+    for b, (first, part_NFK) in enumerate(zip(np.cumsum([0, *sizes]), W_BNFK)):
+        W_NFK[:, first : first + part_NFK.shape[1], b * K : (b + 1) * K] = part_NFK
+    anchors = [band.anchor for band in bands if band.anchor is not None]
+    anchor = None
+    if len(anchors) == len(bands):
+        weights = np.concatenate([each.weight for each in anchors], axis=1)
+        anchor = Anchor(np.concatenate([each.R for each in anchors], axis=1), weights)
+    H_NKT, R_NFMM = np.concatenate([np.asarray(band.H) for band in bands], axis=1), np.concatenate(R_BNFMM, axis=1)
+    return replace(bands[0], W=W_NFK, H=H_NKT, R=R_NFMM, anchor=anchor)
 
 
 def _of_trace_1(R_NFMM: Array) -> Array:

@@ -332,7 +332,7 @@ class _Story:
             return evidence
         frequencies = analysis.frequencies(take.sample_rate)[levels.first(analysis) :]
         worth_NF = self.found.seconds(frequencies) * take.sample_rate / analysis.hop
-        return replace(evidence, solo_frames=worth_NF, solos_hold=self.found.holds)
+        return replace(evidence, solo_frames=worth_NF, solos_hold=self.found.holds, frequencies=frequencies)
 
     def _check_solos(self) -> None:
         """Refuse solos that never fill a window, where the method stands and falls with them."""

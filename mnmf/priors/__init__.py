@@ -36,6 +36,7 @@ Functions and types that help to make one:
 `Estimator`             what a callable that estimates the sources of a take must accept and return
 `Mask`                  an estimate as a mask of what a spot heard
 `estimate`              calls an estimator; one waveform for each source
+`bleed_sharpness`       how sharply `spot` should tell sources apart, from the bleed in the spots
 `estimate_shares`       from estimates, which part of what each spot heard belongs to its own player
 `estimate_trust`        how much more reliable the estimates are than the spots
 `steering`              how direct sound reaches the microphones, from coordinates
@@ -47,7 +48,15 @@ Models, and the dictionaries of notes themselves, do not live here.
 
 from mnmf.priors._activations import activations, spot_activations
 from mnmf.priors._blind import circular, random
-from mnmf.priors._estimates import Estimator, Mask, estimate, estimate_covariances, estimate_shares, estimate_trust
+from mnmf.priors._estimates import (
+    Estimator,
+    Mask,
+    bleed_sharpness,
+    estimate,
+    estimate_covariances,
+    estimate_shares,
+    estimate_trust,
+)
 from mnmf.priors._geometry import geometry, speed_of_sound, steering
 from mnmf.priors._prior import Anchor, Prior
 from mnmf.priors._solo import (
@@ -67,6 +76,7 @@ __all__ = [
     "Mask",
     "Prior",
     "activations",
+    "bleed_sharpness",
     "circular",
     "estimate",
     "estimate_covariances",

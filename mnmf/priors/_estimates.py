@@ -23,7 +23,7 @@ from mnmf.errors import ArgumentError, check_array, check_audio, check_count, ch
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._prior import Prior
-from mnmf.priors._spot import power, spot_panning
+from mnmf.priors._spot import NONE_DOMINATES, power, spot_panning
 from mnmf.spots import Spots
 from mnmf.stft import STFT
 
@@ -40,6 +40,7 @@ LEVEL_UPDATES = 100
 LATEST = 0.1  # seconds by which an estimate may be early or late
 CLEARLY = 1.1  # how much more alike an estimate and its spot must be at another delay for it to be moved there
 CLEAN, GOOD = 0.05, 0.1  # the largest b₀ of `estimate_trust`, and the error at which it is half of that
+SHARPEST = 4.0  # power of the shares where there is much bleed
 MUCH = 0.1  # part of bleed at which the default sharpness of shares is half-way between 1 and 2
 BLOCK = 2**18  # samples compared at once
 SILENT = 1e-12  # of the strongest frequency: with less energy than this nothing is learned about a frequency
@@ -293,6 +294,42 @@ def _alike(E_FTN: Array) -> NDArray[np.float64]:
     alike_NN = gram_NN / np.maximum(np.outer(power_N, power_N), TINY)
     np.fill_diagonal(alike_NN, 0.0)
     return np.asarray(np.minimum(alike_NN.max(axis=1), 1.0))
+
+
+def bleed_sharpness(X_FTM: Array, spots: Sequence[int | Sequence[int]]) -> float:
+    """Return how sharply `spot` should tell sources apart, from 1 for spots with hardly any bleed to 4 for much.
+
+    A channel is a source's own where it is the loudest of all; the more it hears of the others, the less the shares of
+    the powers tell, and the more their fourth powers do.
+
+    Parameters
+    ----------
+    X_FTM : complex, shape (F, T, M)
+        Spectrogram of the mixture, microphones about equally loud.
+    spots
+        As for `spot`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ArgumentError
+        A microphone does not exist, or two sources share one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.priors import bleed_sharpness
+    >>> rng = np.random.default_rng(0)
+    >>> s_FTN = rng.standard_normal((9, 50, 2)) * rng.gamma(0.2, size=(9, 50, 2)) + 0j
+    >>> [round(bleed_sharpness(s_FTN @ [[1, a], [a, 1]], (0, 1)), 1) for a in (0.01, 0.7)]
+    [1.0, 4.0]
+    """
+    X_FTM = check_spectrogram(X_FTM)
+    own = Spots(spots).check(X_FTM.shape[2], apart=NONE_DOMINATES).references
+    return 1.0 + (SHARPEST - 1.0) * float(np.mean(_from_0_to_1(_bleed(X_FTM, own), MUCH)))
 
 
 def _from_0_to_1(bleed: Any, between: float) -> Any:

@@ -43,6 +43,7 @@ def spot(
     leak: float = 0.02,
     exponent: float = 2.0,
     beta: float = 0.5,
+    sharpness: float = 1.0,
     shares_NFT: Array | None = None,
     trust: float | Array = 0.9,
     rng: np.random.Generator | int = 0,
@@ -71,6 +72,9 @@ def spot(
         W are bases of magnitudes to this power: 2 for FastMNMF2, 1 for NTF panning.
     beta : float
         Divergence of the factorisations: 2 is Euclidean, 1 Kullback-Leibler, 0 Itakura-Saito.
+    sharpness : float
+        p in ``D_n = |z_n|² |z_n|^2p / Σ_r |z_r|^2p``.  Where spots hear much of each other more than 1 is better
+        (`bleed_sharpness`).
     shares_NFT : float, shape (N, F, T), 0 to 1, optional
         Which part of ``|z_n|²`` belongs to source n according to other knowledge, such as `estimate_shares`.
     trust : float, or array of shape (N,)
@@ -106,12 +110,13 @@ def spot(
     check_number("exponent", exponent, 0.25, 4.0)
     check_number("beta", beta, 0.0, 4.0)
     check_number("leak", leak, 0.0, 1.0)
+    check_number("sharpness", sharpness, 0.0, 100.0)
     generator = check_rng(rng)
     F, T, M = X_FTM.shape
     all_spots, Q, trust_N = checked_start(X_FTM, spots, Q, shares_NFT, trust, apart=NONE_DOMINATES)
     N = len(all_spots)
     W_NFK, H_NKT = np.empty((N, F, n_components)), np.empty((N, n_components, T))
-    for n, V_FT in enumerate(dominated(X_FTM, Q, exponent, shares_NFT, trust_N)):
+    for n, V_FT in enumerate(dominated(X_FTM, Q, exponent, shares_NFT, trust_N, sharpness=sharpness)):
         W_NFK[n], H_NKT[n] = nmf(V_FT, n_components, beta=beta, n_iterations=n_iterations, rng=generator)
     prior = Prior(W=W_NFK, H=H_NKT, spots=all_spots)
     if exponent != 2:
@@ -200,25 +205,53 @@ def dominated(
     shares_NFT: Array | None,
     trust_N: Array,
     power: Callable[[Array], Array] = power,
+    sharpness: float = 1.0,
 ) -> Iterator[Array]:
     """Yield ``D_n^(exponent/2)`` of `spot`, (F, T), for one source after another.
 
     `power` gives |z_n|², and with it the precision of everything that follows.
     """
     N = len(trust_N)
-    total_FT = power(_channel(X_FTM, Q, 0))
-    for n in range(1, N):
-        total_FT += power(_channel(X_FTM, Q, n))
-    total_FT = np.maximum(total_FT, np.finfo(total_FT.dtype).tiny)
+    share = _shares(X_FTM, Q, N, power, sharpness)
     for n in range(N):
         P_FT = power(_channel(X_FTM, Q, n))  # computed twice, because keeping it for all sources takes more memory
-        share_FT = P_FT / total_FT
+        share_FT = share(P_FT)
         kind = P_FT.dtype.type
         if shares_NFT is not None:
             given_FT = np.asarray(shares_NFT[n]).astype(kind)
             share_FT = kind(trust_N[n]) * given_FT + kind(1 - trust_N[n]) * share_FT
         D_FT = P_FT * share_FT
         yield D_FT if exponent == 2 else D_FT ** kind(exponent / 2)
+
+
+def _shares(
+    X_FTM: Array, Q: Array, n_sources: int, power: Callable[[Array], Array], sharpness: float
+) -> Callable[[Array], Array]:
+    """Return what makes ``P^p / Σ_r P_r^p`` of a power."""
+
+    def powers() -> Iterator[Array]:
+        return (power(_channel(X_FTM, Q, n)) for n in range(n_sources))
+
+    if sharpness == 1:
+        total_FT = _sum_of(powers())
+        total_FT = np.maximum(total_FT, np.finfo(total_FT.dtype).tiny)
+        return lambda P_FT: P_FT / total_FT
+    peak_FT = next(powers())
+    for P_FT in powers():
+        np.maximum(peak_FT, P_FT, out=peak_FT)
+    peak_FT = np.maximum(peak_FT, np.finfo(peak_FT.dtype).tiny)  # powers of what is small would vanish
+    p = peak_FT.dtype.type(sharpness)
+    sharp_FT = _sum_of((P_FT / peak_FT) ** p for P_FT in powers())
+    sharp_FT = np.maximum(sharp_FT, np.finfo(sharp_FT.dtype).tiny)
+    return lambda P_FT: (P_FT / peak_FT) ** p / sharp_FT
+
+
+def _sum_of(arrays: Iterator[Array]) -> Array:
+    """Return the sum, one array at a time."""
+    total = next(arrays)
+    for array in arrays:
+        total += array
+    return total
 
 
 def _channel(X_FTM: Array, Q: Array, row: int) -> Array:
