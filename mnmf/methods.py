@@ -187,7 +187,8 @@ class Method:
     window : float
         Analysis window in seconds; 0 for a method that works on waveforms.
     longer_window : float
-        The one that it takes where solos hold and are long enough; for this `mnmf.survey` looks at them.  0 for none.
+        The one that it takes where solos hold and are long enough, twice as long where they are very long; for this
+        `mnmf.survey` looks at them.  0 for none.
     hops_per_window : int
         Frames that begin within one window.
     lowest : float
@@ -361,9 +362,12 @@ class Method:
         length = window_samples(self.window if window is None else window, sample_rate)
         return STFT(length, length // self.hops_per_window)
 
-    def fitting_window(self, solos_hold: bool, longest_solo: float) -> float:
+    def fitting_window(self, solos_hold: bool, shortest_solo: float) -> float:
         """Return the window in seconds for solos that hold or not, each with a passage of at least so many seconds."""
-        return self.longer_window if solos_hold and longest_solo >= IN_A_SOLO * self.longer_window else self.window
+        if not solos_hold or shortest_solo < FEW_WINDOWS * self.longer_window:
+            return self.window
+        twice = 2 * self.longer_window
+        return twice if shortest_solo >= MANY_WINDOWS * twice else self.longer_window
 
     def fit(
         self,
@@ -459,7 +463,7 @@ def _those(feature: str) -> str:
 
 
 FIRST_COMPONENTS = 24  # where it is asked what a muted microphone would have heard
-IN_A_SOLO = 4  # windows at least, for so few frames to teach a covariance
+FEW_WINDOWS, MANY_WINDOWS = 2, 6  # in a solo: enough for a longer window, and for one twice as long
 FIRST_UPDATES = 30  # of FastMNMF2, as its own method has
 OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where there are solos
 
@@ -854,4 +858,4 @@ _RECIPES = (
     ),
 )
 METHODS = {method.name: method for method in _RECIPES}
-DEFAULT_METHOD = "fastmnmf2"
+DEFAULT_METHOD = "mnmf"

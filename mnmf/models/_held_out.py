@@ -48,12 +48,13 @@ def held_out_misfit(X_FTM: Array, prior: Prior, R_NFMM: Array, block: int = 6) -
     >>> from mnmf import Prior
     >>> from mnmf.models import held_out_misfit
     >>> rng = np.random.default_rng(0)
-    >>> s_FTN = rng.standard_normal((4, 80, 2)) * rng.gamma(0.3, size=(1, 80, 2)) + 0j
+    >>> noise_FTN = rng.standard_normal((4, 80, 2)) + 1j * rng.standard_normal((4, 80, 2))
+    >>> s_FTN = noise_FTN * np.sqrt(rng.gamma(0.3, size=(1, 80, 2)))
     >>> A_MN = np.array([[1, 0.3], [0.3, 1]])
     >>> true_NMM = np.array([np.outer(a, a) + 0.01 * np.eye(2) for a in A_MN.T])
     >>> true_NFMM = np.tile(true_NMM[:, None] + 0j, (1, 4, 1, 1))
     >>> known = Prior(W=np.ones((2, 4, 1)), H=np.mean(np.abs(s_FTN) ** 2, axis=0).T[:, None], R=true_NFMM)
-    >>> X_FTM = s_FTN @ A_MN.T + 0.01 * rng.standard_normal((4, 80, 2))
+    >>> X_FTM = s_FTN @ A_MN.T + 0.1 * rng.standard_normal((4, 80, 2)) * np.abs(s_FTN).sum(axis=2, keepdims=True)
     >>> bool(held_out_misfit(X_FTM, known, true_NFMM).max() < held_out_misfit(X_FTM, known, true_NFMM[::-1]).min())
     True
     """

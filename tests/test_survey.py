@@ -1,0 +1,228 @@
+"""What is found out about solos: what is no solo, what has changed since, and who has moved."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve, resample_poly
+
+from mnmf import METHODS, Take, data, separate
+from mnmf.methods import Evidence
+from mnmf.survey import BANDS, EARLIEST, Survey, _per_mic, survey
+from mnmf.take import Levels
+
+RATE = 11025
+SECONDS = 6
+NAMES = ("violin 1", "violin 2", "viola", "cello")
+
+
+def responses(seed):
+    """Impulse responses (L, M, N): direct sound and a decaying tail, loudest from a player to the own microphone."""
+    rng = np.random.default_rng(seed)
+    tail_L = np.exp(-np.arange(1200) / 250)[:, None, None]
+    h_LMN = 0.03 * tail_L * rng.standard_normal((1200, 4, 4))
+    for m in range(4):
+        for n in range(4):
+            h_LMN[3 if m == n else int(rng.integers(20, 60)), m, n] += 1.0 if m == n else 0.3
+    return h_LMN
+
+
+def heard(h_LMN, dry_LN):
+    images = [fftconvolve(dry_LN[:, [n]], h_LMN[:, :, n], axes=0)[: len(dry_LN)] for n in range(4)]
+    return np.stack(images, axis=2)
+
+
+@pytest.fixture(scope="module")
+def dry():
+    quartet = data.quartet()
+    return [resample_poly(x, 1, 4, axis=0)[: SECONDS * RATE] for x in (quartet.stems_LN, quartet.solos_LN)]
+
+
+def take_of(dry, seated=0, before=0):
+    stems_LN, solos_LN = dry
+    x_LM = heard(responses(seated), stems_LN).sum(axis=2)
+    alone_LMN = heard(responses(before), solos_LN)
+    solos = [[alone_LMN[:, :, n].astype(np.float32)] for n in range(4)]
+    return Take(x_LM.astype(np.float32), RATE, (0, 1, 2, 3), NAMES, solos=solos)
+
+
+@pytest.fixture(scope="module")
+def take(dry):
+    return take_of(dry)
+
+
+def look(take):
+    return survey(take, Levels.of(take, 20.0))
+
+
+@pytest.fixture(scope="module")
+def whole(take):
+    return look(take)
+
+
+def changed(take, change):
+    """Return the take with something done to the solos (L, M), so that the opposite happened since."""
+    return replace(take, solos=[[change(x_LM.copy()) for x_LM in passages] for passages in take.solos])
+
+
+def same(solos, others):
+    """Return how far solos are apart, relative to the others, over what both have."""
+    pairs = [(a[0], b[0]) for a, b in zip(solos, others)]
+    assert all(abs(len(a) - len(b)) < 0.03 * RATE for a, b in pairs)
+    return max(np.sqrt(np.mean((a[: len(b)] - b[: len(a)]) ** 2) / np.mean(b**2)) for a, b in pairs)
+
+
+def test_solos_that_hold(take, whole):
+    assert whole.holds
+    assert whole.remarks == ()
+    assert np.all(whole.misfit_NB < 0.3)
+    assert same(whole.take.solos, take.solos) < 0.1  # gains are learned, to a fraction of a decibel
+    assert abs(whole.shortest - SECONDS) < 1e-3
+
+
+def test_polarity_is_undone(take):
+    found = look(changed(take, lambda x_LM: x_LM * [1, 1, -1, 1]))
+    assert any("mic 3" in remark and "polarity" in remark for remark in found.remarks)
+    assert len(found.remarks) == 1
+    assert found.holds
+    assert same(found.take.solos, take.solos) < 0.1
+
+
+@pytest.mark.parametrize("ms", [20, -5])
+def test_a_late_microphone_is_undone(take, ms):
+    late = round(ms / 1000 * RATE)
+    x_LM = take.x_LM.copy()
+    x_LM[:, 1] = np.roll(x_LM[:, 1], late)
+    found = look(replace(take, x_LM=x_LM))
+    word = "later" if ms > 0 else "earlier"
+    assert [r for r in found.remarks if "mic 2" in r and f"{abs(late) / RATE * 1000:.1f} ms {word}" in r]
+    assert len(found.remarks) == 1
+    assert np.all(found.misfit_NB < 0.5)
+
+
+def test_a_changed_gain_is_undone(take):
+    found = look(changed(take, lambda x_LM: x_LM * [1, 1, 1, 0.25]))
+    (remark,) = found.remarks
+    assert "mic 4" in remark
+    assert "gain changed by +1" in remark
+    assert found.holds
+    assert same(found.take.solos, take.solos) < 0.2
+
+
+def test_exchanged_solos_are_taken_for_each_other(take, whole):
+    solos = [take.solos[n] for n in (1, 0, 2, 3)]
+    found = look(replace(take, solos=solos))
+    assert found.remarks[0].startswith("violin 1, violin 2: their solos are exchanged")
+    np.testing.assert_allclose(found.misfit_NB, whole.misfit_NB)
+
+
+def test_what_is_no_solo_is_left_out(take):
+    """Markers two seconds late: the end of each passage is the beginning of the next one's."""
+    solos = [take.solos[n][0] for n in range(4)]
+    both = [np.concatenate([solos[n], solos[(n + 1) % 4]])[2 * RATE : (SECONDS + 2) * RATE] for n in range(4)]
+    found = look(replace(take, solos=[[x_LM] for x_LM in both]))
+    assert sum("left out" in remark for remark in found.remarks) == 4
+    for n in range(4):
+        (kept,) = found.take.solos[n]
+        assert 3.0 < len(kept) / RATE < 4.6
+    assert np.all(found.misfit_NB[:, 1:4].mean(axis=1) < 0.5)
+
+
+def test_players_who_moved(dry, take):
+    moved = look(take_of(dry, before=1))
+    assert not moved.holds
+    assert all(any(remark.startswith(name) for remark in moved.remarks) for name in NAMES)
+    weight_NF = moved.seconds([300.0, 1000.0])
+    assert np.all(weight_NF < 0.3 * look(take).seconds([300.0, 1000.0]))
+
+
+def test_a_player_who_moves_during_the_take(dry, take):
+    """Three times the music; from the middle on the first player sits elsewhere."""
+    stems_LN = np.tile(dry[0], (3, 1))
+    x_LM = np.tile(take.x_LM, (3, 1))
+    assert not any("during" in remark for remark in look(replace(take, x_LM=x_LM)).remarks)
+    apart_LM = heard(responses(1), stems_LN)[:, :, 0] - heard(responses(0), stems_LN)[:, :, 0]
+    x_LM[len(x_LM) // 2 :] += apart_LM[len(x_LM) // 2 :].astype(np.float32)
+    found = look(replace(take, x_LM=x_LM))
+    assert not found.holds
+    assert any("violin 1: moved during the take" in remark for remark in found.remarks)
+    assert not found.take.solos[0]
+
+
+def test_a_player_without_a_solo(take):
+    found = look(replace(take, solos=[*take.solos[:3], []]))
+    assert not found.holds
+    assert np.isfinite(found.misfit_NB).all(axis=1).tolist() == [True, True, True, False]
+    assert found.seconds([500.0])[3] == 0
+
+
+def test_a_solo_of_somebody_else_altogether(take):
+    noise_LM = np.random.default_rng(0).standard_normal((3 * RATE, 4)).astype(np.float32) * [0.01, 1.0, 0.01, 0.01]
+    found = look(replace(take, solos=[[noise_LM], *take.solos[1:]]))
+    assert not found.take.solos[0] or not found.holds
+    assert any(remark.startswith("violin 1:") for remark in found.remarks)
+
+
+def test_nothing_to_look_at(take):
+    for nothing in (replace(take, solos=[]), replace(take, x_LM=np.zeros_like(take.x_LM))):
+        assert look(nothing).remarks == ()
+        assert not look(nothing).holds
+    clicks = [[x_LM[:500] for x_LM in passages] for passages in take.solos]  # 45 ms
+    assert not look(replace(take, solos=clicks)).holds
+
+
+def test_seconds_shrink_with_the_misfit():
+    misfit_NB = np.tile([[0.05], [0.5], [np.inf]], (1, len(BANDS) - 1))
+    found = Survey(Take(np.ones((800, 3)), 8000), misfit_NB, hop=0.2)
+    seconds_N = found.seconds([1000.0])[:, 0]
+    assert seconds_N[0] == pytest.approx(10 * seconds_N[1])
+    assert seconds_N[2] == 0
+
+
+def test_delays_of_pairs_give_those_of_microphones():
+    """Pairs of microphones that agree but for one that is late and flipped, and a pair that is not clear."""
+    edges = [(0, 1, 0.9, 0, 1, 0.0), (0, 2, 0.8, 220, -1, 0.0), (2, 1, 0.7, -220, -1, 0.0), (1, 2, 0.1, 17, 1, 0.0)]
+    delay_M, sign_M, level_M = _per_mic(edges, 3, EARLIEST * RATE)
+    assert delay_M.tolist() == [0, 0, 220]
+    assert sign_M.tolist() == [1, 1, -1]
+    assert np.allclose(level_M, 0)
+
+
+def test_the_method_takes_the_longer_window_where_solos_hold(take):
+    recipe = METHODS["mnmf"]
+    assert recipe.fitting_window(True, 6.0) == recipe.longer_window > recipe.window
+    assert recipe.fitting_window(True, 20.0) == 2 * recipe.longer_window
+    assert recipe.fitting_window(True, 2.0) == recipe.fitting_window(False, 60.0) == recipe.window
+    done = separate(take, method="mnmf", components=3, iterations=1)
+    assert done.parameters["window_samples"] == pytest.approx(recipe.longer_window * RATE, rel=0.02)
+    assert done.remarks == ()
+
+
+@pytest.mark.slow
+def test_solos_beat_no_solos(dry, take):
+    truth_LN = np.stack([heard(responses(0), dry[0])[:, n, n] for n in range(4)], axis=1)
+
+    def error(done):
+        return np.sum((done.stems_LN - truth_LN) ** 2) / np.sum(truth_LN**2)
+
+    with_solos, without, apart = (
+        separate(each, method="mnmf") for each in (take, replace(take, solos=[]), _apart(dry))
+    )
+    assert error(with_solos) < 0.3 * error(without)
+    assert error(apart) < 1.1 * error(without)
+
+
+def _apart(dry):
+    """Return a take whose solos were played elsewhere."""
+    return take_of(dry, before=5)
+
+
+def test_bands_of_evidence():
+    X_FTM = np.arange(24.0).reshape(6, 2, 2) + 0j
+    evidence = Evidence(X_FTM, (0, 1), solo=(X_FTM, [[slice(0, 1)], []]), frequencies=np.arange(6) * 100.0)
+    low, high = evidence.bands(250.0)
+    assert len(low.X_FTM) == len(high.X_FTM) == 3
+    assert np.array_equal(np.concatenate([low.solo[0], high.solo[0]]), X_FTM)
+    assert high.frequencies.tolist() == [300, 400, 500]
+    assert len(evidence.bands(1e4)) == 1
+    assert Evidence(X_FTM, (0, 1)).bands(250.0)[0].X_FTM is X_FTM
