@@ -187,6 +187,58 @@ def summarise(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+# --- tables of the pages
+
+
+def takes_table(document: dict[str, Any]) -> str:
+    """Gain, and that of the worst source, of every method on the takes of development."""
+    return _table(document, "still", "method", "take")
+
+
+def motion_table(document: dict[str, Any]) -> str:
+    """Gain with players who sway, and with two who shift their chairs, beside still ones."""
+    names = {"still": "still", "swaying": "swaying", "moved": "two chairs shifted"}
+    rows = [row for row in document["summary"] if row["part"] in names and row["method"] in MOVING]
+    lines = ["| quartet | players | " + " | ".join(MOVING) + " |", "|---" * (len(MOVING) + 2) + "|"]
+    for room in QUARTET_SCENES:
+        for part, name in names.items():
+            found = {row["method"]: row for row in rows if row["part"] == part and row["take"] == room}
+            if found:
+                place = room.removeprefix("quartet, ")
+                lines.append(f"| {place} | {name} | " + " | ".join(_cell(found.get(each)) for each in MOVING) + " |")
+    return "\n".join(lines)
+
+
+def faults_table(document: dict[str, Any]) -> str:
+    """Gain where one thing is wrong; without solos that of the take without a fault, where solos alone have one."""
+    methods = ("mnmf, solos", "mnmf", "linear, 0.74 s")
+    found = {(row["take"], row["method"]): row for row in document["summary"] if row["part"] == "faults"}
+    lines = ["| fault | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
+    for fault in FAULTS:
+        rows = [found.get((fault, method)) for method in methods]
+        rows[1] = rows[1] or found.get(("none", "mnmf"))
+        lines.append(f"| {fault} | " + " | ".join(map(_cell, rows)) + " |")
+    return "\n".join(lines)
+
+
+def unseen_table(document: dict[str, Any]) -> str:
+    """Gain on the takes on which nothing was chosen."""
+    return _table(document, "unseen", "take", "method")
+
+
+def _table(document: dict[str, Any], part: str, row_name: str, column_name: str) -> str:
+    found = {(row[row_name], row[column_name]): row for row in document["summary"] if row["part"] == part}
+    rows, columns = (list(dict.fromkeys(key[axis] for key in found)) for axis in (0, 1))
+    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for row in rows:
+        lines.append(f"| {row} | " + " | ".join(_cell(found.get((row, column))) for column in columns) + " |")
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    return "" if row is None else f"{row['delta_sdr']:+.1f} ({row['worst']:+.1f})"
+
+
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--unseen", type=Path, metavar="DIR", help="folder of pieces on which nothing was chosen")

@@ -1,4 +1,4 @@
-"""What choices in the other methods are worth, and whether a dictionary of notes helps the default one.
+"""What choices in the other methods are worth, and whether a dictionary of notes helps `fastmnmf2`.
 
     python benchmarks/family_ablation.py [--data DIR] [--quick] [--jobs N]
 
@@ -47,7 +47,7 @@ def tilted(*brightness: float) -> Any:
 
 
 def from_notes(prior: Prior, evidence: Evidence) -> Prior:
-    """Start W and H of the default method from the notes that explain best what each spot hears best."""
+    """Start W and H of `fastmnmf2` from the notes that explain best what each spot hears best."""
     X_FTM, notes_NFK = evidence.X_FTM, evidence.notes(2.0).W
     z_FTN = X_FTM @ prior.Q[:, : len(notes_NFK)].astype(X_FTM.dtype).swapaxes(1, 2)
     power_FTN = z_FTN.real**2 + z_FTN.imag**2

@@ -1,4 +1,4 @@
-"""What each choice in the default method is worth: one thing changed at a time, gains over the raw spots.
+"""What each choice in `fastmnmf2` is worth: one thing changed at a time, gains over the raw spots.
 
     python benchmarks/fastmnmf2_ablation.py [--data DIR] [--quick] [--jobs N]
 
@@ -17,14 +17,14 @@ from _measure import hurried, scorer, separate, with_prior
 from _runner import Cell, Result, arguments, run
 
 from mnmf import METHODS, Method, Prior
-from mnmf.methods import DEFAULT_METHOD, Evidence
+from mnmf.methods import Evidence
 from mnmf.priors._nmf import nmf
 from mnmf.priors._spot import weight_start
 from mnmf.spots import Spots
 
 SEED = 0
 KINDS = {"with solos": "solo", "without solos": None}
-AS_IT_IS = METHODS[DEFAULT_METHOD]
+AS_IT_IS = METHODS["fastmnmf2"]
 
 
 def small_leak(prior: Prior, evidence: Evidence) -> Prior:
@@ -47,7 +47,7 @@ def squared_dominance(prior: Prior, evidence: Evidence) -> Prior:
 
 @dataclass(frozen=True)
 class Idea:
-    """A variant of the default method, and whether it is measured without solos, too."""
+    """A variant of it, and whether it is measured without solos, too."""
 
     recipe: Method
     without_solos: bool = False

@@ -211,7 +211,7 @@ def ablation() -> str:
 
 
 def fastmnmf2_with_solos() -> str:
-    """What each choice in the default method is worth with solos."""
+    """What each choice in `fastmnmf2` is worth with solos."""
     return fastmnmf2_ablation("with solos")
 
 
@@ -325,27 +325,27 @@ def in_short() -> str:
     ]
     networks = [rooms.against_theirs(measured["rooms_and_layouts"], rooms.key(*each)) for each in rooms.FAST]
     lines = [
-        f"- In the hall of Cabañas-Molero et al. 2023, given claps, the default method gains "
+        f"- In the hall of Cabañas-Molero et al. 2023, given claps, `fastmnmf2` gains "
         f"{of_hall('fastmnmf2', 'clap'):+.1f} dB and `mnmf-is` {of_hall('mnmf-is', 'clap'):+.1f}; the best method of "
         f"that paper gains {published:+.1f} on its own music.",
-        f"- In room R6, layout L5 of Pandey et al. 2026, by their measure, the default gains {without} dB, and "
+        f"- In room R6, layout L5 of Pandey et al. 2026, by their measure, `fastmnmf2` gains {without} dB, and "
         f"{with_solos} with solos; the best of their networks gains {network:+.1f} with the same instruments, on other "
         "music, of recorded players.",
-        f"- Of the methods of other libraries, {rival} comes nearest in rooms: it gains {theirs:+.1f} dB on "
-        f"{len(pairs[rival])} takes, where the default without solos gains {ours:+.1f}.",
+        f"- Of the libraries we ran, {rival} comes nearest in rooms: it gains {theirs:+.1f} dB on "
+        f"{len(pairs[rival])} takes, where `fastmnmf2` without solos gains {ours:+.1f}.",
         "- **Where it loses, or does not win clearly.** Compared with the best of their networks in room R6, layout "
         f"L5, over the players that both have: {'. '.join(networks)}. Margins there are over the pieces.",
-        f"- In the studio of “CLASS-net + FastMNMF2” the default, as shipped, gains "
+        f"- In the studio of “CLASS-net + FastMNMF2” `fastmnmf2`, as shipped, gains "
         f"{started.written(shipped[started.OUR_SPOTS])} dB from the spots; the best guided start at the same "
         f"settings, “{ahead_there}”, gains {started.written(shipped[ahead_there])} dB.",
-        f"- Without a room, in plain gains, these gain more than the default given the same "
+        f"- Without a room, in plain gains, these gain more than `fastmnmf2` given the same "
         f"({gains[peers.DEFAULT]:+.1f} dB, with solos {gains[peers.DEFAULT_SOLOS]:+.1f}): "
         f"{', '.join(ahead) or 'none'}. From other libraries: {libraries or 'none'}.",
         f"- Solos do harm, with 95 % confidence, at {harmed or 'nothing that was tried'}.",
         "- With wrong markers of the solo passages, solos change the gain by as much as "
         f"{wrong.shown(worst['solos_add'])} dB ({misplaced(worst['value'])}). The stems end below the raw spots, in "
         f"the mean, with: {', '.join(below) or 'none'}.",
-        f"- Faster than the default ({found[peers.DEFAULT]['seconds']:.1f} s a take), each at its best window: "
+        f"- Faster than `fastmnmf2` ({found[peers.DEFAULT]['seconds']:.1f} s a take), each at its best window: "
         f"{', '.join(quicker) or 'none'}.",
         f"- In the studio of “CLASS-net + FastMNMF2”, at the settings of that paper, “{first}” ends highest in the "
         f"mean of the guided starts and our start from the spots ({guided[first]:+.1f} dB; ours "

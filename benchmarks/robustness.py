@@ -16,7 +16,7 @@ here: everything is given to the method as it is.  With gains that change, or wi
 the truth does so too: each player is wanted as its own spot recorded it.  A method without solos is measured once a
 seed on axes that only solos can suffer from.
 
-The last two axes are the window of the default method, in a large room with close cardioids and in a hall with omnis.
+The last two axes are the window of `fastmnmf2`, in a large room with close cardioids and in a hall with omnis.
 Writes benchmarks/results/robustness.json and docs/images/robustness.png.
 """
 
@@ -61,7 +61,7 @@ CONTENDERS = {
 }
 CHEAP = ("mnmf-fixh, solos", "kamir, solos")
 FLAWLESS = "none"
-MANY = 12  # players: the default method alone
+MANY = 12  # players: fastmnmf2 alone
 
 
 @dataclass(frozen=True)
@@ -477,7 +477,7 @@ def full_rank(document: dict[str, Any]) -> str:
 
 
 def windows(document: dict[str, Any]) -> str:
-    """Say which window gains most, and by how much more than the default one."""
+    """Say which window gains most, and by how much more than that of the method."""
     default = min(WINDOWS, key=lambda window: abs(window - METHODS["fastmnmf2"].window))
     lines = []
     for axis in ("window, close", "window, hall"):
@@ -491,9 +491,9 @@ def windows(document: dict[str, Any]) -> str:
                 a, b = found.of(axis, best, method), found.of(axis, default, method)
                 figure = rounded([x - y for x, y in zip(a, b, strict=True)])
                 told = "" if sign(figure) else ", which is not significant"
-                said += f", {shown(figure)} dB compared with the default's {default} s{told}"
+                said += f", {shown(figure)} dB compared with the method's {default} s{told}"
             elif best == default:
-                said += ", the default"
+                said += ", the method's own"
             lines.append(said + ".")
     return "\n".join(lines)
 

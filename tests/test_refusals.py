@@ -57,7 +57,7 @@ def test_a_recipe_as_a_value_is_followed_as_its_name_is(rng):
     assert find_method(recipe) is recipe
     assert "takes a dictionary" in replace(recipe, name="mine").needs
     take = Take(rng.standard_normal((RATE, 2)), RATE, sources=("violin", "cello"))
-    with pytest.raises(ArgumentError, match="fastmnmf2 has no use for a dictionary; .*ntf-panning"):
+    with pytest.raises(ArgumentError, match="mnmf has no use for a dictionary; .*ntf-panning"):
         separate(take, dictionary=NoteDictionary.embedded())
 
 
