@@ -5,8 +5,8 @@
 The embedded quartet in its three rooms and the cases of DIR, as in methods.py, are the takes on which the method was
 developed.  The quartet again, in the same rooms, with players who sway by 3 cm in solo and take, and with two who shift
 their chairs by 22 cm in the middle of the take; microphones have noise at -60 dB.  Faults: the quartet in a chamber, in
-whose solos or take one thing is wrong, as in robustness.py.  The pieces of `--unseen DIR`, on which nothing was chosen,
-in rooms that no other benchmark uses; one seed.
+whose solos or take one thing is wrong, as in robustness.py; one seed.  The pieces of `--unseen DIR`, on which nothing
+was chosen, in rooms that no other benchmark uses; one seed.
 
 `linear` runs at three windows.  Three seeds, of the bases and of how players sway, where not stated otherwise.
 Writes benchmarks/results/default_method.json.
@@ -92,7 +92,7 @@ def grid(folder: Path | None, unseen: Path | None, quick: bool) -> list[Cell]:
     add("moved", "quartet, hall", MOVING, [0])
     for fault in FAULTS:
         without = ("mnmf",) if fault in IN_THE_TAKE else ()
-        add("faults", fault, ("mnmf, solos", *without, "linear, 0.74 s"))
+        add("faults", fault, ("mnmf, solos", *without, "linear, 0.74 s"), [0])
     for name in [piece.name for piece in pieces(unseen)] if unseen else ():
         for room in UNSEEN_SCENES:
             for condition in ("still", "swaying"):

@@ -324,7 +324,9 @@ class _Story:
             return dictionary.prior(instruments, analysis.window_length, take.sample_rate, take.spots, exponent, first)
 
         self._check_solos()
-        known = take if self.found is None else self.found.take
+        known = take
+        if self.found is not None and isinstance(analysis, STFT):
+            known = self.found.lasting(analysis.window_length)
         solo = levels.solos(known, analysis) if self.recipe.hears_solos else None
         E_FTN = None if estimates_LN is None else levels.estimates(take, estimates_LN, analysis)
         evidence = Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)

@@ -36,7 +36,7 @@ LONGEST = 90.0  # seconds of the take
 COMPONENTS, ITERATIONS = 16, 20
 BANDS = (0.0, 360.0, 720.0, 1440.0, 2880.0, np.inf)  # hertz
 MIDWAY = 3.0  # times the misfit of one half of a take in the other: the player moved between them
-FEWEST = 20  # frames of half a take, or the whole is looked at
+FEWEST = 20  # frames of half a take, or only the whole is looked at; and frequencies
 EXCHANGED = 6.0  # dB a player: two solos are exchanged if each is so much louder at the other's spot
 QUIET = 1e-4  # of the loudest frame of a solo: less is silence
 NOBODYS = 0.1  # of a solo: worth a remark if more of it is left out
@@ -95,6 +95,14 @@ class Survey:
             return 0.0
         longest = [max((len(x_LM) for x_LM in passages), default=0) for passages in self.take.solos]
         return min(longest) / self.take.sample_rate
+
+    def lasting(self, n_samples: int) -> Take:
+        """Return the take without passages shorter than a window of so many samples, where a source has longer ones."""
+        solos = [
+            [x_LM for x_LM in passages if len(x_LM) >= min(n_samples, max(map(len, passages)))]
+            for passages in self.take.solos
+        ]
+        return replace(self.take, solos=solos)
 
     def seconds(self, frequencies: Any) -> Array:
         """Return how many seconds of the take the covariance of each solo is worth, (N, F), at frequencies in hertz.
@@ -173,6 +181,8 @@ class _View:
         stft = STFT(length, max(length // 4, 1))
         bins = stft.frequencies(rate)
         known = np.flatnonzero((bins >= LOWEST) & (bins < min(HIGHEST, 0.45 * rate)))
+        if len(known) < FEWEST:
+            return None
         chosen = np.sort(np.random.default_rng(0).permutation(known)[:FREQUENCIES])
         part = take
         if take.duration > LONGEST:

@@ -167,6 +167,8 @@ def test_nothing_to_look_at(take):
     for nothing in (replace(take, solos=[]), replace(take, x_LM=np.zeros_like(take.x_LM))):
         assert look(nothing).remarks == ()
         assert not look(nothing).holds
+    low = Take(take.x_LM[:2000], 240, take.spots, NAMES, solos=[[x_LM[:2000] for x_LM in p] for p in take.solos])
+    assert not look(low).holds  # hardly any frequency is left to look at
     clicks = [[x_LM[:500] for x_LM in passages] for passages in take.solos]  # 45 ms
     assert not look(replace(take, solos=clicks)).holds
 
@@ -177,6 +179,12 @@ def test_seconds_shrink_with_the_misfit():
     seconds_N = found.seconds([1000.0])[:, 0]
     assert seconds_N[0] == pytest.approx(10 * seconds_N[1])
     assert seconds_N[2] == 0
+
+
+def test_fragments_shorter_than_a_window_are_left_out_where_there_are_longer_ones(take):
+    pieces = [np.ones((length, 4)) for length in (100, 900, 50)]
+    found = Survey(replace(take, solos=[pieces, pieces[::2], [], pieces[:1]]), np.full((4, 5), 0.1), 0.1)
+    assert [[len(x_LM) for x_LM in passages] for passages in found.lasting(500).solos] == [[900], [100], [], [100]]
 
 
 def test_delays_of_pairs_give_those_of_microphones():

@@ -101,7 +101,7 @@ def _remark(session: Session, separation: Separation, clipped: Mapping[str, int]
     """Say on stderr what may have cost quality."""
     lasting = {name: sum(p.stop - p.start for p in session.passages if p.source == name) for name in session.sources}
     short = [f"{name} {seconds:.1f} s" for name, seconds in lasting.items() if 0 < seconds < SHORT_SOLO]
-    if short:
+    if short and not separation.method.longer_window:  # else how far they hold has been found out
         warn(
             f"short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s of playing shows few frequencies and "
             "can do more harm than good; label more (claps may be as short)"

@@ -1,0 +1,187 @@
+"""Covariances that are drawn towards others, and what is learned of solos by maximum likelihood."""
+
+import numpy as np
+import pytest
+
+from mnmf import FastMNMF2, FullRankMNMF, Prior, priors
+from mnmf.errors import ArgumentError
+from mnmf.methods import METHODS, Evidence, _joined
+from mnmf.priors import Anchor
+
+F, T, M, N, K = 5, 40, 3, 2, 4
+
+
+def hermitian(rng, *shape):
+    root = rng.standard_normal((*shape, M, M)) + 1j * rng.standard_normal((*shape, M, M))
+    return root @ np.conj(np.swapaxes(root, -1, -2)) + 0.1 * np.eye(M)
+
+
+@pytest.fixture
+def X_FTM(rng):
+    return rng.standard_normal((F, T, M)) + 1j * rng.standard_normal((F, T, M))
+
+
+@pytest.fixture
+def start(rng):
+    return Prior(W=rng.random((N, F, K)), H=rng.random((N, K, T)), R=hermitian(rng, N, F), spots=(0, 2))
+
+
+def of_trace_m(R_NFMM):
+    return R_NFMM * (M / np.einsum("nfmm->nf", R_NFMM).real)[..., None, None]
+
+
+def fitted(X_FTM, prior, iterations=6):
+    return FullRankMNMF(K, iterations, divergence="log-det").fit(X_FTM, prior)
+
+
+def test_no_weight_is_no_anchor(rng, X_FTM, start):
+    free = fitted(X_FTM, start)
+    drawn = fitted(X_FTM, start | Prior(anchor=Anchor(hermitian(rng, N, F), np.zeros((N, F)))))
+    np.testing.assert_allclose(drawn.R_, free.R_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(drawn.W_ @ drawn.H_, free.W_ @ free.H_, rtol=1e-6)
+
+
+def test_an_infinite_weight_holds_some_sources_and_bands_only(rng, X_FTM, start):
+    anchor_NFMM, weight_NF = hermitian(rng, N, F), np.zeros((N, F))
+    weight_NF[0] = np.inf
+    weight_NF[1, 2] = np.inf
+    model = fitted(X_FTM, start | Prior(anchor=Anchor(anchor_NFMM, weight_NF)))
+    held = np.isinf(weight_NF)
+    np.testing.assert_allclose(model.R_[held], of_trace_m(anchor_NFMM)[held], atol=1e-12)
+    assert np.abs(model.R_[~held] - of_trace_m(start.R)[~held]).max() > 0.1
+
+
+def test_all_held_is_as_holding_r(rng, X_FTM, start):
+    anchor_NFMM = of_trace_m(hermitian(rng, N, F))
+    drawn = fitted(X_FTM, start | Prior(R=anchor_NFMM, anchor=Anchor(anchor_NFMM, np.full((N, F), np.inf))))
+    held = fitted(X_FTM, (start | Prior(R=anchor_NFMM)).hold("R"))
+    np.testing.assert_allclose(drawn.W_ @ drawn.H_, held.W_ @ held.H_, rtol=1e-9)
+
+
+def test_the_heavier_the_nearer(rng, X_FTM, start):
+    anchor_NFMM = of_trace_m(hermitian(rng, N, F))
+    apart = []
+    for weight in (0.0, 10.0, 100.0, 1e4):
+        prior = start | Prior(anchor=Anchor(anchor_NFMM, np.full((N, F), weight)))
+        apart.append(np.abs(of_trace_m(fitted(X_FTM, prior, 20).R_) - anchor_NFMM).mean())
+    assert apart == sorted(apart, reverse=True)
+    assert apart[-1] < 0.05 * apart[0]
+
+
+def test_the_update_lowers_the_posterior_cost(rng, X_FTM, start):
+    """One sweep of R alone, W and H held: likelihood and prior together must not rise."""
+    anchor_NFMM = of_trace_m(hermitian(rng, N, F))
+    anchor = Anchor(anchor_NFMM, np.full((N, F), 7.0))
+
+    def cost(R_NFMM):
+        P_NFT = start.W @ start.H
+        model_FTMM = np.einsum("nft,nfij->ftij", P_NFT, R_NFMM)
+        solved = np.linalg.solve(model_FTMM, X_FTM[..., None])[..., 0]
+        likelihood = np.sum(np.linalg.slogdet(model_FTMM)[1]) + np.sum(X_FTM.conj() * solved).real
+        inverse = np.linalg.inv(R_NFMM)
+        prior = np.linalg.slogdet(R_NFMM)[1] + np.einsum("nfij,nfji->nf", inverse, anchor_NFMM).real
+        return likelihood + np.sum(7.0 * prior)
+
+    held = Prior(W=start.W, H=start.H, R=of_trace_m(start.R), anchor=anchor, spots=start.spots).hold("W", "H")
+    costs = [
+        cost(held.R),
+        *(cost(model.R_.copy()) for model in FullRankMNMF(K, 5, divergence="log-det").iterate(X_FTM, held)),
+    ]
+    assert np.all(np.diff(costs) < 1e-3)
+    assert costs[-1] < costs[0] - 10
+
+
+@pytest.mark.parametrize("model", [FastMNMF2(K, 1), FullRankMNMF(K, 1)])
+def test_models_that_cannot_refuse(rng, X_FTM, model):
+    with pytest.raises(ArgumentError, match="cannot be drawn towards an anchor"):
+        model.fit(X_FTM, Prior(anchor=Anchor(hermitian(rng, M, F), np.ones((M, F)))))
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [(np.ones((N, F + 1)), "prior.anchor.weight"), (-np.ones((N, F)), "0 or more"), (np.full((N, F), np.nan), "0 or")],
+)
+def test_weights_that_make_no_sense(rng, X_FTM, start, weight, said):
+    with pytest.raises(ArgumentError, match=said):
+        fitted(X_FTM, start | Prior(anchor=Anchor(hermitian(rng, N, F), weight)))
+
+
+def test_an_anchor_says_how_many_sources_there_are(rng, X_FTM):
+    prior = Prior(anchor=Anchor(hermitian(rng, N, F), np.ones((N, F))))
+    assert prior.n_sources == N
+    assert fitted(X_FTM, prior, 1).R_.shape == (N, F, M, M)
+
+
+def test_likely_covariances_do_not_depend_on_loudness(rng):
+    R_MM = hermitian(rng)
+    root_MM = np.linalg.cholesky(R_MM)
+    noise = rng.standard_normal((2, 3000, M)) + 1j * rng.standard_normal((2, 3000, M))
+    loud_T = rng.gamma(0.2, size=3000) + 1e-3
+    X_FTM = (noise @ root_MM.T) * loud_T[:, None]
+    found = priors.likely_covariances(X_FTM, [slice(0, 3000)], [1]).R[0]
+    expected = R_MM / R_MM[1, 1].real
+    assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max()
+    apart = np.abs(priors.solo_covariances(X_FTM, [slice(0, 3000)], [1], exponent=2).R[0] - expected).max()
+    assert np.abs(found - expected).max() < 0.5 * apart  # which only the loudest frames decide
+
+
+def test_likely_covariances_of_silence_and_of_nobody(X_FTM):
+    X_FTM[2] = 0
+    R_NFMM = priors.likely_covariances(X_FTM, [slice(0, T), []], [0, 2]).R
+    assert R_NFMM[0, 2].real.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert np.all(R_NFMM[1] == np.diag([0, 0, 1]))
+    np.testing.assert_allclose(R_NFMM[0, :, 0, 0], 1)
+
+
+def test_unmixing_is_what_solo_learns(rng):
+    a_FN2 = rng.standard_normal((F, 2, M)) + 1j * rng.standard_normal((F, 2, M))
+    solos = [rng.standard_normal((F, T, 1)) * a_FN2[:, [n]] for n in range(2)]
+    X_FTM, passages = np.concatenate(solos, axis=1), [slice(0, T), slice(T, 2 * T)]
+    learned = priors.solo_covariances(X_FTM, passages, [0, 1], exponent=2)
+    ours, theirs = priors.unmixing(learned).Q, priors.solo(X_FTM, passages, [0, 1]).Q
+    np.testing.assert_allclose(ours, theirs, atol=1e-8)
+
+
+def test_unmixing_needs_covariances(rng):
+    with pytest.raises(ArgumentError, match="needs R and spots"):
+        priors.unmixing(Prior(spots=(0, 1)))
+    many = Prior(R=hermitian(rng, M + 1, F), spots=(0, 1, 2, 2))
+    with pytest.raises(ArgumentError, match="4 sources on 3 microphones"):
+        priors.unmixing(many)
+
+
+def test_sharpness_gives_a_point_to_the_loudest(X_FTM):
+    spots = (0, 1, 2)
+    plain = priors.spot(X_FTM, spots, n_components=K, n_iterations=2)
+    same = priors.spot(X_FTM, spots, n_components=K, n_iterations=2, sharpness=1.0)
+    assert np.array_equal(plain.W, same.W)
+    sharp = priors.spot(X_FTM, spots, n_components=T, n_iterations=300, sharpness=50.0)
+    powers_NFT = np.moveaxis(np.abs(X_FTM) ** 2, 2, 0)
+    alone_NFT = np.where(powers_NFT == powers_NFT.max(axis=0), powers_NFT, 0)
+    blurred_NFT = powers_NFT**2 / powers_NFT.sum(axis=0)
+    found_NFT = sharp.W @ sharp.H
+    assert np.abs(found_NFT - alone_NFT).sum() < 0.5 * np.abs(found_NFT - blurred_NFT).sum()
+
+
+def test_bands_keep_bases_of_their_own(rng, start):
+    low, high = (Prior(W=start.W + b, H=start.H, R=start.R, spots=start.spots) for b in (0, 1))
+    joined = _joined([low, high])
+    assert joined.W.shape == (N, 2 * F, 2 * K)
+    np.testing.assert_allclose((joined.W @ joined.H)[:, :F], low.W @ low.H)
+    np.testing.assert_allclose((joined.W @ joined.H)[:, F:], high.W @ high.H)
+    assert _joined([low]) is low
+
+
+def test_the_default_draws_as_far_as_the_solos_hold(rng):
+    """A weight of its own for each source reaches the model; without any, the anchor leaves R free."""
+    X_FTM = (rng.standard_normal((12, T, M)) + 1j * rng.standard_normal((12, T, M))).astype(np.complex64)
+    solo = X_FTM[:, : T // 2], [[slice(0, 10)], [slice(10, 20)]]
+    frames_NF = np.array([[5.0] * 12, [0.0] * 12])
+    evidence = Evidence(X_FTM, (0, 1), solo=solo, solo_frames=frames_NF, frequencies=np.arange(12) * 1000.0)
+    prior = METHODS["mnmf"].prior(evidence, K, rng)
+    assert np.array_equal(prior.anchor.weight, frames_NF)
+    assert prior.W.shape == (2, 12, 2 * K)
+    assert "R" not in prior.held
+    held = METHODS["mnmf"].prior(Evidence(**(vars(evidence) | {"solos_hold": True})), K, rng)
+    assert "R" in held.held
+    assert held.anchor is None
