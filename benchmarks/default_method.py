@@ -5,10 +5,10 @@
 The embedded quartet in its three rooms and the cases of DIR, as in methods.py, are the takes on which the method was
 developed.  The quartet again, in the same rooms, with players who sway by 3 cm in solo and take, and with two who shift
 their chairs by 22 cm in the middle of the take; microphones have noise at -60 dB.  Faults: the quartet in a chamber, in
-whose solos or take one thing is wrong, as in robustness.py; one seed.  The pieces of `--unseen DIR`, on which nothing
-was chosen, in rooms that no other benchmark uses; one seed.
+whose solos or take one thing is wrong, as in robustness.py.  The pieces of `--unseen DIR`, on which nothing
+was chosen, in rooms that no other benchmark uses.
 
-`linear` runs at three windows.  Three seeds, of the bases and of how players sway, where not stated otherwise.
+`linear` runs at three windows.  Three seeds where players sit still, else one.
 Writes benchmarks/results/default_method.json.
 """
 
@@ -88,7 +88,7 @@ def grid(folder: Path | None, unseen: Path | None, quick: bool) -> list[Cell]:
     if quick:
         return cells
     for room in QUARTET_SCENES:
-        add("swaying", room, MOVING)
+        add("swaying", room, MOVING, [0])
     add("moved", "quartet, hall", MOVING, [0])
     for fault in FAULTS:
         without = ("mnmf",) if fault in IN_THE_TAKE else ()

@@ -43,9 +43,9 @@ NOBODYS = 0.1  # of a solo: worth a remark if more of it is left out
 LATEST = 0.1  # seconds by which a microphone may be late
 EARLIEST = 0.002  # seconds: less may be a player who moved
 CLEAR = 0.3  # height of a peak between 0 and 1 from which on it is believed
-LOUDER = 2.0  # dB of a change of gain that is worth a remark
+LOUDER = 3.5  # dB of a change of gain that is worth a remark
 FOREIGN = 15.0  # dB by which the levels of a solo may differ from those in the take before it is ignored
-IGNORED = 3.0  # nats a frame and 4 microphones, below 1.4 kHz: a solo that predicts so much worse only misleads
+IGNORED = 2.0  # nats a frame and 4 microphones, below 1.4 kHz: a solo that predicts so much worse only misleads
 KEPT = 0.5  # nats a frame and 4 microphones: a player whose solo predicts so much worse has moved
 HOLDS = 0.125  # the mean of all players, up to which nobody seems even to sway
 LEAST = 0.05  # nats a frame: the misfit of a solo that could not hold better
@@ -468,7 +468,7 @@ def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array]:
     worse_N, better_N = misfit_PN.max(axis=0), misfit_PN.min(axis=0)
     bad_N = np.isfinite(worse_N) & (worse_N >= KEPT * len(gains_M) / 4)
     misfit_NB[bad_N] = np.maximum(misfit_NB, misfit_PNB.max(axis=0))[bad_N]
-    midway_N = bad_N & (better_N * MIDWAY < worse_N)
+    midway_N = bad_N & (better_N < 2 * HOLDS * len(gains_M) / 4) & (better_N * MIDWAY < worse_N)
     if midway_N.any():  # the others cannot be told from who is in two places, either
         misfit_NB[:] = np.inf
         names = ", ".join(view.take.sources[n] for n in np.flatnonzero(midway_N).tolist())

@@ -202,7 +202,7 @@ def test_separate_then_score(files, tmp_path, capsys, method):
     assert "violin: mic 1, where its solo is" in printed.out
     assert f"3 sources by {method} in" in printed.out
     assert f"stems in {tmp_path}/out" in printed.out
-    assert printed.err == SHORT
+    assert printed.err == ("" if METHODS[method].longer_window else SHORT)
     assert sorted(os.listdir(tmp_path / "out")) == ["cello.wav", "manifest.json", "viola.wav", "violin.wav"]
 
     arguments = ["score", f"{tmp_path}/out", "--reference", f"{tmp_path}/truth.wav"]
@@ -387,7 +387,7 @@ def test_two_identical_spots_work_when_told(tmp_path, capsys):
 
 
 def test_solos_may_carry_on_into_their_tail(tmp_path, capsys):
-    arguments, options = write_session(tmp_path), ["--components", "12", "--iterations", "20"]
+    arguments, options = write_session(tmp_path), ["--components", "12", "--iterations", "20", "--method", "fastmnmf2"]
 
     def mean_gain():
         capsys.readouterr()
