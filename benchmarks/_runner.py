@@ -254,16 +254,15 @@ def fingerprint(measure: Callable[..., Any], inputs: Iterable[Path] = ()) -> str
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    compiled = {".pyc", ".nbi", ".nbc"}
     found, seen = [], set()
     for folder, below, names in os.walk(path, followlinks=True):
-        below.sort()
+        below[:] = sorted(name for name in below if name != "__pycache__")
         real = os.path.realpath(folder)
         if real in seen:  # a link that leads back
             below.clear()
             continue
         seen.add(real)
-        found += [file for name in names if (file := Path(folder, name)).is_file() and file.suffix not in compiled]
+        found += [file for name in names if (file := Path(folder, name)).is_file()]
     return sorted(found)
 
 

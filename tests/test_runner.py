@@ -276,6 +276,8 @@ def test_cells_are_not_reused_when_what_the_script_imports_or_links_to_has_chang
         assert runner.fingerprint(toy.draw, [data]) != before, path.name
         path.write_text(kept)
     (tmp_path / "other.py").write_text("\n")
+    (data / "__pycache__").mkdir()
+    (data / "__pycache__" / "kernels.sha256").touch()  # comes with the first import
     assert runner.fingerprint(toy.draw, [data]) == before
     environment = importlib.import_module("_environment")
     monkeypatch.setattr(environment, "LIBRARIES", (*environment.LIBRARIES, "pytest", "there-is-no-such-library"))
