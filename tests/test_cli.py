@@ -605,7 +605,7 @@ REFUSALS = {
     "unknown method": (
         None,
         [..., "--method", "magic"],
-        "method must be one of fastmnmf2, fastmnmf2-blind, ilrma, mnmf-fixh",
+        "method must be one of mnmf, fastmnmf2, fastmnmf2-blind, ilrma, mnmf-fixh",
     ),
     "bad number": (None, [..., "--iterations", "0"], "iterations must be a whole number of at least 1"),
     "no number": (None, [..., "--iterations", "many"], "'many' is not a valid integer"),
