@@ -96,7 +96,7 @@ def grid(folder: Path | None, unseen: Path | None, quick: bool) -> list[Cell]:
     for name in [piece.name for piece in pieces(unseen)] if unseen else ():
         for room in UNSEEN_SCENES:
             for condition in ("still", "swaying"):
-                names = ("mnmf, solos", "mnmf", "fastmnmf2, solos", "linear, 1.49 s")
+                names = ("mnmf, solos", "mnmf", "linear, 1.49 s")
                 add("unseen", SEPARATOR.join((name, room, condition)), names, [0])
     return cells
 

@@ -108,11 +108,12 @@ class Survey:
         """Return how many seconds of the take the covariance of each solo is worth, (N, F), at frequencies in hertz.
 
         A prior of weight w lets a covariance, which has M² numbers, go about ``M² / 2w`` nats a frame from its centre.
-        So where the take shows a misfit d the weight is ``M² / 2d`` frames, of which four overlap.
+        So where the take shows a misfit d the weight is ``M² / 2d`` frames.  Four of them overlap, and a source is only
+        a third of what is heard or less: a twelfth of that is taken.
         """
         n_mics = len(self.take.mic_names)
         band_F = np.searchsorted(BANDS, np.asarray(frequencies), side="right") - 1
-        return np.asarray(n_mics**2 / (8 * self.misfit_NB[:, band_F]) * self.hop)
+        return np.asarray(n_mics**2 / (2 * self.misfit_NB[:, band_F]) / 12 * self.hop)
 
 
 def survey(take: Take, levels: Levels) -> Survey:
@@ -468,7 +469,7 @@ def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array]:
     worse_N, better_N = misfit_PN.max(axis=0), misfit_PN.min(axis=0)
     bad_N = np.isfinite(worse_N) & (worse_N >= KEPT * len(gains_M) / 4)
     misfit_NB[bad_N] = np.maximum(misfit_NB, misfit_PNB.max(axis=0))[bad_N]
-    midway_N = bad_N & (better_N < 2 * HOLDS * len(gains_M) / 4) & (better_N * MIDWAY < worse_N)
+    midway_N = bad_N & (better_N * MIDWAY < worse_N)
     if midway_N.any():  # the others cannot be told from who is in two places, either
         misfit_NB[:] = np.inf
         names = ", ".join(view.take.sources[n] for n in np.flatnonzero(midway_N).tolist())
