@@ -479,10 +479,7 @@ def test_stems_of_an_earlier_run_are_pointed_out(files, tmp_path, capsys):
     (tmp_path / "solos.txt").write_text(text)
     capsys.readouterr()
     assert cli.run(["separate", *files, *QUICK, "--overwrite"]) == 0
-    assert (
-        capsys.readouterr().err
-        == f"{SHORT.replace('viola', 'Bratsche')}mnmf: still there from an earlier run: viola.wav\n"
-    )
+    assert capsys.readouterr().err == "mnmf: still there from an earlier run: viola.wav\n"
 
 
 def test_a_practically_silent_mic_disturbs_nobody_and_is_pointed_out(tmp_path, capsys):
