@@ -108,8 +108,8 @@ class Survey:
         """Return how many seconds of the take the covariance of each solo is worth, (N, F), at frequencies in hertz.
 
         A prior of weight w lets a covariance, which has M² numbers, go about ``M² / 2w`` nats a frame from its centre.
-        So where the take shows a misfit d the weight is ``M² / 2d`` frames.  Four of them overlap, and a source is only
-        a third of what is heard or less: a twelfth of that is taken.
+        So where the take shows a misfit d the weight is ``M² / 2d`` frames.  A twelfth of that is taken, chosen
+        on development takes; that neighbouring frames overlap accounts for a part of it.
         """
         n_mics = len(self.take.mic_names)
         band_F = np.searchsorted(BANDS, np.asarray(frequencies), side="right") - 1
