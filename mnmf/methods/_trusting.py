@@ -1,0 +1,84 @@
+"""What the default method starts from: solos as far as they hold, and what each spot hears best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mnmf import priors
+from mnmf.methods._evidence import Array, Evidence
+from mnmf.methods._starts import FIRST_UPDATES, full_rank_prior
+from mnmf.models import FastMNMF2, FullRankMNMF, match_gains
+from mnmf.priors import Anchor, Prior
+
+SPLIT = 5500.0  # hertz: bases are learned below and above apart
+HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
+PULLED_TO_SOLOS = 0.03  # of the frames of a take: with this weight a solo's covariance and the fitted one start halfway
+
+
+def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the covariances of solos that hold; draw those of others to them, as far as they do; or start without.
+
+    The bases of lower and higher frequencies have activations of their own: most frequencies lie above those where most
+    of the music is, and count alike.
+    """
+    if evidence.spots.shared:
+        return full_rank_prior(evidence, n_components, rng)
+    sharpness = priors.bleed_sharpness(evidence.X_FTM, evidence.spots)
+    band_prior = _held_prior if evidence.solos_hold else _drawn_prior
+    return _joined([band_prior(band, n_components, sharpness, rng) for band in evidence.bands(SPLIT)])
+
+
+def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
+    """Start from what FastMNMF2 makes of the take; draw the covariances to those of the solos as far as they hold."""
+    X_FTM, solo, spots = evidence.X_FTM, evidence.solo, evidence.spots
+    Q = None if solo is None else match_gains(X_FTM, priors.solo(*solo, spots)).Q
+    start = evidence.start(Q, n_components, rng, sharpness=1.0 if solo else sharpness)
+    model = FastMNMF2(n_components, FIRST_UPDATES).fit(X_FTM, start, rng=rng)
+    prior = model.as_full_rank()
+    weight_NF = evidence.solo_frames
+    if solo is None or weight_NF is None:
+        return prior
+    gains_M = model.gains_.astype(solo[0].real.dtype)
+    alone_NFMM = np.asarray(priors.likely_covariances(solo[0] * gains_M, solo[1], spots).R)
+    fitted_NFMM = np.asarray(prior.R)
+    part_NF11 = (weight_NF / (weight_NF + PULLED_TO_SOLOS * X_FTM.shape[1]))[..., None, None]
+    start_NFMM = part_NF11 * _of_trace_1(alone_NFMM) + (1 - part_NF11) * _of_trace_1(fitted_NFMM)
+    start_NFMM *= np.einsum("nfmm->nf", fitted_NFMM).real[..., None, None]
+    return prior | Prior(R=start_NFMM, anchor=Anchor(alone_NFMM, weight_NF))
+
+
+def _held_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
+    """Hold the covariances of the solos; start W and H from what filters made of them let through."""
+    assert evidence.solo is not None  # or nothing would hold
+    solo_FTM, passages = evidence.solo
+    learned = priors.likely_covariances(solo_FTM, passages, evidence.spots)
+    start = evidence.start(priors.unmixing(learned).Q, n_components, rng)
+    held = Prior(W=start.W, H=start.H, R=learned.R, spots=evidence.spots).hold("R")
+    model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)
+    return held | Prior(W=model.W_, H=model.H_)
+
+
+def _joined(bands: Sequence[Prior]) -> Prior:
+    """Return one prior of the full-rank model for all frequencies; each band keeps bases of its own."""
+    if len(bands) == 1:
+        return bands[0]
+    W_BNFK, R_BNFMM = [np.asarray(band.W) for band in bands], [np.asarray(band.R) for band in bands]
+    sizes, K = [W_NFK.shape[1] for W_NFK in W_BNFK], W_BNFK[0].shape[2]
+    W_NFK = np.zeros((len(W_BNFK[0]), sum(sizes), K * len(bands)))
+    for b, (first, part_NFK) in enumerate(zip(np.cumsum([0, *sizes]), W_BNFK)):
+        W_NFK[:, first : first + part_NFK.shape[1], b * K : (b + 1) * K] = part_NFK
+    anchors = [band.anchor for band in bands if band.anchor is not None]
+    anchor = None
+    if len(anchors) == len(bands):
+        weights = np.concatenate([each.weight for each in anchors], axis=1)
+        anchor = Anchor(np.concatenate([each.R for each in anchors], axis=1), weights)
+    H_NKT, R_NFMM = np.concatenate([np.asarray(band.H) for band in bands], axis=1), np.concatenate(R_BNFMM, axis=1)
+    return replace(bands[0], W=W_NFK, H=H_NKT, R=R_NFMM, anchor=anchor)
+
+
+def _of_trace_1(R_NFMM: Array) -> Array:
+    trace_NF = np.einsum("nfmm->nf", R_NFMM).real
+    return np.asarray(R_NFMM / np.maximum(trace_NF, np.finfo(float).tiny)[..., None, None])
