@@ -34,8 +34,6 @@ learns, its updates (`Updates`) and its filter.  The docstring of `Model` shows 
 from mnmf.models._assign import assign_spots
 from mnmf.models._gains import changed_gains, match_gains
 from mnmf.models._held_out import held_out_misfit
-
-# DEL changed_gains, match_gains
 from mnmf.models._model import Model, Updates
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
