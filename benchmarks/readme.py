@@ -284,13 +284,14 @@ def in_short() -> str:
         gains = hall.by_work(measured["solo_priors"], hall.HALL, hall.N, given)
         return sum(gains.values()) / len(gains)
 
+    plainly, solos = peers.first(measured["peers"])
     published = max(hall.THEIRS["simulated"].values())[0]
     near = [rooms.shared(measured["rooms_and_layouts"], rooms.key(*each)) for each in rooms.FAST]
     (without, network), (with_solos, _) = ((rooms.signed(gains), theirs) for gains, theirs in near)
     found = {method: peers.best(measured["peers"], method, peers.ROOMS) for method in peers.methods(measured["peers"])}
     # Some ran on few takes: the gap is that on the takes of both.
     pairs = {
-        method: [(gain, found[peers.DEFAULT]["gains"][take]) for take, gain in figures["gains"].items()]
+        method: [(gain, found[plainly]["gains"][take]) for take, gain in figures["gains"].items()]
         for method, figures in found.items()
         if method in peers.PEERS and figures
     }
@@ -298,7 +299,7 @@ def in_short() -> str:
     theirs, ours = (mean([gains]) for gains in zip(*pairs[rival]))
     plain = {method: peers.best(measured["peers"], method, peers.GAINS) for method in peers.methods(measured["peers"])}
     gains = {method: figures["delta_sdr"][0] for method, figures in plain.items() if figures}
-    like = {method: peers.DEFAULT_SOLOS if method.endswith(", solos") else peers.DEFAULT for method in gains}
+    like = {method: solos if method.endswith(", solos") else plainly for method in gains}
     ahead = [f"{method} ({gains[method]:+.1f} dB)" for method, own in like.items() if gains[method] > gains[own]]
     libraries = sum(method in peers.PEERS and gains[method] > gains[own] for method, own in like.items())
     harm: dict[str, list[str]] = {}
@@ -321,7 +322,7 @@ def in_short() -> str:
     quicker = [
         f"{method} ({found[method]['seconds']:.1f} s a take)"
         for method in pairs
-        if found[method]["seconds"] < found[peers.DEFAULT]["seconds"]
+        if found[method]["seconds"] < found[plainly]["seconds"]
     ]
     networks = [rooms.against_theirs(measured["rooms_and_layouts"], rooms.key(*each)) for each in rooms.FAST]
     lines = [
@@ -332,20 +333,20 @@ def in_short() -> str:
         f"{with_solos} with solos; the best of their networks gains {network:+.1f} with the same instruments, on other "
         "music, of recorded players.",
         f"- Of the libraries we ran, {rival} comes nearest in rooms: it gains {theirs:+.1f} dB on "
-        f"{len(pairs[rival])} takes, where `fastmnmf2` without solos gains {ours:+.1f}.",
+        f"{len(pairs[rival])} takes, where `{plainly}` without solos gains {ours:+.1f}.",
         "- **Where it loses, or does not win clearly.** Compared with the best of their networks in room R6, layout "
         f"L5, over the players that both have: {'. '.join(networks)}. Margins there are over the pieces.",
         f"- In the studio of “CLASS-net + FastMNMF2” `fastmnmf2`, as shipped, gains "
         f"{started.written(shipped[started.OUR_SPOTS])} dB from the spots; the best guided start at the same "
         f"settings, “{ahead_there}”, gains {started.written(shipped[ahead_there])} dB.",
-        f"- Without a room, in plain gains, these gain more than `fastmnmf2` given the same "
-        f"({gains[peers.DEFAULT]:+.1f} dB, with solos {gains[peers.DEFAULT_SOLOS]:+.1f}): "
+        f"- Without a room, in plain gains, these gain more than `{plainly}` given the same "
+        f"({gains[plainly]:+.1f} dB, with solos {gains[solos]:+.1f}): "
         f"{', '.join(ahead) or 'none'}. From other libraries: {libraries or 'none'}.",
         f"- Solos do harm, with 95 % confidence, at {harmed or 'nothing that was tried'}.",
         "- With wrong markers of the solo passages, solos change the gain by as much as "
         f"{wrong.shown(worst['solos_add'])} dB ({misplaced(worst['value'])}). The stems end below the raw spots, in "
         f"the mean, with: {', '.join(below) or 'none'}.",
-        f"- Faster than `fastmnmf2` ({found[peers.DEFAULT]['seconds']:.1f} s a take), each at its best window: "
+        f"- Faster than `{plainly}` ({found[plainly]['seconds']:.1f} s a take), each at its best window: "
         f"{', '.join(quicker) or 'none'}.",
         f"- In the studio of “CLASS-net + FastMNMF2”, at the settings of that paper, “{first}” ends highest in the "
         f"mean of the guided starts and our start from the spots ({guided[first]:+.1f} dB; ours "

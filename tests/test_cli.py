@@ -418,7 +418,7 @@ def test_a_blind_start_takes_its_spots_from_the_session_and_nothing_from_the_sol
     blind = ["--method", "fastmnmf2-blind"]
     assert cli.run(["separate", *files, *blind, *QUICK]) == 0
     with_solos = digests(tmp_path / "out")
-    assert read_manifest(tmp_path / "out")["parameters"]["window_samples"] == 720  # about 93 ms at 8 kHz
+    assert read_manifest(tmp_path / "out")["parameters"]["window_samples"] == 512  # 64 ms at 8 kHz
     take = [f"{tmp_path}/take.wav", "--sources", ",".join(NAMES), "--out", f"{tmp_path}/bare"]
     assert cli.run(["separate", *take, *blind, *QUICK]) == 0
     without = digests(tmp_path / "bare")
