@@ -1,6 +1,6 @@
 """What other libraries make of the same takes: pyroomacoustics, ssspy and scikit-learn beside mnmf.
 
-    python benchmarks/peers.py [--data DIR] [--quick] [--jobs N]
+    python benchmarks/peers.py [--data DIR] [--external NAME=COMMAND ...] [--quick] [--jobs N]
 
 All hear the same excerpts at 16 kHz.  Every method that has windows is run with several of `WINDOWS`, and its best one
 by mean gain in SDR is what counts for it, beside its gain at `COMMON`, like with like, and at `PUBLISHED`, the window
@@ -13,14 +13,23 @@ players as raises the SDR most, by the truth.  The very slow ones run with few i
 takes; `PEERS` says so.  Each is started once, with one seed.  The mixture of plain gains has no room, as in Rajesh R,
 "Interference Reduction in Music Source Separation for Live Recordings", 2023, who compares with ICA there.
 
+`--external` adds a program that is no library of Python, such as one for Octave: `_external.py` says what it is given
+and what it must leave.  It is told the spots, and the solos if it wants them, and chooses its window itself, so its
+stems count as they are.
+
+    --external 'MIRA=/home/me/mira/run.sh {in} {out}'
+    --external 'semi-automaticDemixing=octave-cli --path /home/me/demixing /home/me/demix.m {in} {solos} {out}'
+
 DIR holds ready takes as `_cases.folder_cases` reads them; without it there is the embedded quartet only.  Libraries
-that are not installed are left out.  Writes benchmarks/results/peers.json and docs/images/peers.png; seconds are of a
-thread each if as many cells run at a time as there are cores, and comparable only within a run.
+and programs that are not installed are left out.  Writes benchmarks/results/peers.json and docs/images/peers.png;
+seconds are of a thread each if as many cells run at a time as there are cores, and comparable only within a run.
 """
 
+import argparse
+import hashlib
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from importlib.metadata import version
@@ -30,9 +39,10 @@ from typing import Any
 import numpy as np
 from _cases import Case, folder_cases, simulated, successive
 from _datasets import free, quartet
+from _external import External, ExternalError
 from _figures import COLOURS, save, subplots
 from _measure import scorer, separate
-from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
+from _runner import Cell, Result, grouped, mean_and_margin, parser, run
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import resample_poly
 
@@ -190,7 +200,7 @@ def installed() -> tuple[list[str], list[str]]:
     return [name for name, peer in PEERS.items() if there[peer.package]], [name for name in there if not there[name]]
 
 
-def grid(quick: bool, data: Path | None = None) -> list[Cell]:
+def grid(quick: bool, data: Path | None = None, externals: Sequence[External] = ()) -> list[Cell]:
     cells = []
     embedded, own = [GAINS, *SCENES], list(folder_takes(data))
     for take in [*embedded[:2], *own[:1]] if quick else [*embedded, *own]:
@@ -200,6 +210,9 @@ def grid(quick: bool, data: Path | None = None) -> list[Cell]:
                 continue
             if method in OURS or PEERS[method].takes is None or take in PEERS[method].takes:
                 cells += [{"take": take, "method": method, "window": window, "seed": 0} for window in chosen]
+        for external in externals:
+            command = hashlib.sha256(repr(external.words).encode()).hexdigest()[:8]  # another one is run anew
+            cells.append({"take": take, "method": external.name, "window": None, "seed": 0, "command": command})
     return cells
 
 
@@ -254,7 +267,7 @@ def resampled(x_LN: np.ndarray, rate: int) -> np.ndarray:
     return resample_poly(x_LN, RATE // common, rate // common, axis=0)
 
 
-def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result:
+def measure(cell: Cell, data: Path | None = None, quick: bool = False, externals: Sequence[External] = ()) -> Result:
     """Return the gains over the raw spots, one a player, and the seconds it took."""
     case = prepared(data, cell["take"], QUICK_SECONDS if quick else SECONDS)
     method, window = cell["method"], WINDOWS.get(cell["window"], 0.0)
@@ -266,6 +279,16 @@ def measure(cell: Cell, data: Path | None = None, quick: bool = False) -> Result
         y_LN = by_ours(case, method, window, cell["seed"])
         seconds = time.perf_counter() - start
         iterations = METHODS[OURS[method][0]].iterations
+    elif method not in PEERS:
+        external = next(each for each in externals if each.name == method)
+        iterations = None
+        start = time.perf_counter()
+        try:
+            y_LN = external.stems(case)
+        except ExternalError as error:  # it counts as if it had left the spots alone
+            about["failed"] = str(error)
+            y_LN = case.mixture_LM[:, list(case.spots)]
+        seconds = time.perf_counter() - start
     else:
         peer = PEERS[method]
         iterations = 1 if quick and peer.windows else peer.iterations
@@ -334,7 +357,8 @@ def best(document: dict[str, Any], method: str, of: str, window: str | None = No
 
 def methods(document: dict[str, Any]) -> list[str]:
     measured = grouped(document["cells"], "method")
-    return [method for method in (*OURS, *PEERS) if (method,) in measured]
+    known = [method for method in (*OURS, *PEERS) if (method,) in measured]
+    return known + [method for (method,) in measured if method not in known]
 
 
 def first(document: dict[str, Any]) -> tuple[str, str]:
@@ -377,7 +401,8 @@ def table(document: dict[str, Any]) -> str:
         window = f" ({plain['window']})" if plain and plain["window"] else ""
         cells += [f"{shown(plain['delta_sdr'])}{window}" if plain else ""]
         told = rooms or plain
-        cells += [str(told["iterations"]), f"{told['seconds']:.1f}"]
+        iterations = told["iterations"]
+        cells += ["" if iterations is None else str(iterations), f"{told['seconds']:.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -421,7 +446,7 @@ def conditions(document: dict[str, Any]) -> str:
 def words(document: dict[str, Any]) -> str:
     """Where others beat ours, how much longer they take, and under what conditions."""
     by_method = grouped(document["cells"], "method").items()
-    there = [method for method in methods(document) if method in PEERS]
+    there = [method for method in methods(document) if method not in OURS]
     lines = []
     default, default_solos = first(document)
     for own in (default, default_solos):
@@ -457,7 +482,7 @@ def words(document: dict[str, Any]) -> str:
         f"{method} ({result['failed']})" for (method,), found in by_method for result in found if "failed" in result
     ]
     if failed:
-        lines.append(f"- Ended in an error, which counts as no gain: {', '.join(failed)}.")
+        lines.append(f"- Ended in an error, which counts as no gain: {', '.join(dict.fromkeys(failed))}.")
     packages = {name.split()[0]: result["version"] for (name,), (result, *_) in by_method if "version" in result}
     lines.append(f"- Versions: {', '.join(f'{name} {number}' for name, number in packages.items())}.")
     missing = [package for package in LIBRARIES if package not in packages]
@@ -482,21 +507,43 @@ def draw(document: dict[str, Any]) -> None:
         axis.set_title(title, loc="left")
     axes[0].set_yticks(range(len(rows)), [method for method, *_ in rows])
     axes[0].invert_yaxis()
-    for colour, label in zip(COLOURS, ("mnmf", "other libraries")):
+    for colour, label in zip(COLOURS, ("mnmf", "others")):
         axes[1].barh(0, 0, color=colour, label=label)
     axes[1].legend(loc="lower right")
     save(figure, "peers")
 
 
+def named(text: str) -> External:
+    """Read what a user gave as --external."""
+    try:
+        found = External.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if found.name in (*OURS, *PEERS):
+        raise argparse.ArgumentTypeError(f"{found.name!r} is a name already; choose another")
+    return found
+
+
+def runnable(externals: Sequence[External]) -> list[External]:
+    """Return the programs that can be run, and say in a line each what the others lack."""
+    for each in externals:
+        if each.lacks:
+            print(f"left out: {each.name}, for there is no {each.lacks}")
+    return [each for each in externals if not each.lacks]
+
+
 def main() -> None:
-    options = arguments(__doc__, data="folder of takes")
+    known = parser(__doc__, data="folder of takes")
+    known.add_argument("--external", type=named, action="append", default=[], metavar="NAME=COMMAND")
+    options = known.parse_args()
     missing = installed()[1]
     if missing:
         print(f"left out, as they are not installed: {', '.join(missing)}")
+    externals = runnable(options.external)
     measured = run(
         "peers",
-        grid(options.quick, options.data),
-        partial(measure, data=options.data, quick=options.quick),
+        grid(options.quick, options.data, externals),
+        partial(measure, data=options.data, quick=options.quick, externals=externals),
         jobs=options.jobs,
         quick=options.quick,
         inputs=[options.data] if options.data else [],

@@ -293,7 +293,7 @@ def in_short() -> str:
     pairs = {
         method: [(gain, found[plainly]["gains"][take]) for take, gain in figures["gains"].items()]
         for method, figures in found.items()
-        if method in peers.PEERS and figures
+        if method not in peers.OURS and figures
     }
     rival = max(pairs, key=lambda method: mean([[theirs - ours for theirs, ours in pairs[method]]]))
     theirs, ours = (mean([gains]) for gains in zip(*pairs[rival]))
@@ -301,7 +301,7 @@ def in_short() -> str:
     gains = {method: figures["delta_sdr"][0] for method, figures in plain.items() if figures}
     like = {method: solos if method.endswith(", solos") else plainly for method in gains}
     ahead = [f"{method} ({gains[method]:+.1f} dB)" for method, own in like.items() if gains[method] > gains[own]]
-    libraries = sum(method in peers.PEERS and gains[method] > gains[own] for method, own in like.items())
+    libraries = sum(method not in peers.OURS and gains[method] > gains[own] for method, own in like.items())
     harm: dict[str, list[str]] = {}
     for row in measured["robustness"]["summary"]:
         if row["axis"] in wrong.AXES and wrong.sign(row["solos_add"]) < 0:
@@ -341,7 +341,7 @@ def in_short() -> str:
         f"settings, “{ahead_there}”, gains {started.written(shipped[ahead_there])} dB.",
         f"- Without a room, in plain gains, these gain more than `{plainly}` given the same "
         f"({gains[plainly]:+.1f} dB, with solos {gains[solos]:+.1f}): "
-        f"{', '.join(ahead) or 'none'}. From other libraries: {libraries or 'none'}.",
+        f"{', '.join(ahead) or 'none'}. From others: {libraries or 'none'}.",
         f"- Solos do harm, with 95 % confidence, at {harmed or 'nothing that was tried'}.",
         "- With wrong markers of the solo passages, solos change the gain by as much as "
         f"{wrong.shown(worst['solos_add'])} dB ({misplaced(worst['value'])}). The stems end below the raw spots, in "
