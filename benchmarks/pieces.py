@@ -27,10 +27,14 @@ from mnmf.datasets import Piece
 START, SECONDS, QUICK_SECONDS = 5.0, 12.0, 2.0
 SOLO_SECONDS = 10.0
 CONTENDERS = {
+    "mnmf": ("mnmf", "solo"),
+    "mnmf, no solos": ("mnmf", None),
     "fastmnmf2": ("fastmnmf2", "solo"),
     "fastmnmf2, no solos": ("fastmnmf2", None),
     "mnmf-is": ("mnmf-is", "solo"),
     "mnmf-is, no solos": ("mnmf-is", None),
+    "linear": ("linear", "solo"),
+    "pairwise": ("pairwise", "solo"),
     "ntf-panning": ("ntf-panning", "solo"),
     "kamir": ("kamir", "solo"),
     "mnmf-fixh": ("mnmf-fixh", "solo"),

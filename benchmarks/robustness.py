@@ -14,9 +14,10 @@ at another place.
 What the command would refuse or warn of, such as two players at one spot or markers in silence, is beside the point
 here: everything is given to the method as it is.  With gains that change, or with a microphone that is late or flipped,
 the truth does so too: each player is wanted as its own spot recorded it.  A method without solos is measured once a
-seed on axes that only solos can suffer from.
+seed on axes that only solos can suffer from.  A method that stands and falls with solos takes a window of at most half
+of one.
 
-The last two axes are the window of `fastmnmf2`, in a large room with close cardioids and in a hall with omnis.
+The last two axes are the window of the default method, in a large room with close cardioids and in a hall with omnis.
 Writes benchmarks/results/robustness.json and docs/images/robustness.png.
 """
 
@@ -37,6 +38,7 @@ from scipy.signal import resample_poly
 from mnmf import METHODS, simulate
 from mnmf.datasets import Piece
 from mnmf.datasets._pieces import numbered
+from mnmf.methods import DEFAULT_METHOD
 
 SEEDS = range(5)
 SIZE: dict[str, Any] = {"players": 4, "seconds": 8, "solo_seconds": 8}
@@ -51,22 +53,25 @@ UNISON_LATE_S, UNISON_DETUNED = 0.015, 2 ** (3 / 1200)
 # On half circles around the chamber's reference point, from the middle outwards: metres, degrees.
 SEATS = [(1.8, angle) for angle in (-30, 30, -90, 90)] + [(3.6, 180 / 7 * k - 90) for k in (3, 4, 2, 5, 1, 6, 0, 7)]
 
-SOLOS, NO_SOLOS, FULL_RANK = "fastmnmf2, solos", "fastmnmf2, no solos", "mnmf-is, solos"
+SOLOS, NO_SOLOS = f"{DEFAULT_METHOD}, solos", f"{DEFAULT_METHOD}, no solos"
 CONTENDERS = {
-    SOLOS: ("fastmnmf2", "solo"),
-    NO_SOLOS: ("fastmnmf2", None),
-    FULL_RANK: ("mnmf-is", "solo"),
+    SOLOS: (DEFAULT_METHOD, "solo"),
+    NO_SOLOS: (DEFAULT_METHOD, None),
+    "fastmnmf2, solos": ("fastmnmf2", "solo"),
+    "linear, solos": ("linear", "solo"),
+    "pairwise, solos": ("pairwise", "solo"),
     "mnmf-fixh, solos": ("mnmf-fixh", "solo"),
     "kamir, solos": ("kamir", "solo"),
 }
-CHEAP = ("mnmf-fixh, solos", "kamir, solos")
+BESIDE = ("fastmnmf2, solos", "linear, solos", "pairwise, solos")
+OF_PLAYERS = ("mnmf-fixh, solos", "kamir, solos")  # on that axis only
 FLAWLESS = "none"
-MANY = 12  # players: fastmnmf2 alone
+MANY = 12  # players: too many for those
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing that changes: what `values` it takes beside the `unchanged` one, and where `mnmf-is` is run, too.
+    """One thing that changes, and what `values` it takes beside the `unchanged` one.
 
     Without solos its figures are those of the axis `without`, itself if not given.  `values` of the same number as the
     take without a flaw has are left out.
@@ -75,24 +80,24 @@ class Axis:
     label: str
     values: tuple[Any, ...]
     unchanged: Any
-    full_rank: tuple[Any, ...] = ()
     without: str = ""
 
 
 BOTH = ", solos as well"
-WINDOWS = (0.19, 0.37, 0.74, 1.49)
+OWN = "own"  # the window that the method chooses
+WINDOWS = (0.19, 0.37, 0.74, 1.49, 2.97, OWN)
 AXES = {
     "noise": Axis("noise of the microphones, dB re the peak of the take", (-60, -40, -20), "none"),
-    "markers": Axis("solo passages marked too early or late, s", (0.5, 1, 2, 4, "swap"), 0, (), FLAWLESS),
+    "markers": Axis("solo passages marked too early or late, s", (0.5, 1, 2, 4, "swap"), 0, FLAWLESS),
     "delay": Axis("one microphone late in the take, ms", (5, 20, 50), 0),
-    "delay" + BOTH: Axis("one microphone late in take and solos, ms", (20, 50), 0, (), "delay"),
-    "gain": Axis("gain of one microphone changed since the solos, ± dB", (6, 12), 0, (), FLAWLESS),
-    "gains": Axis("gains of all microphones changed since the solos, ± dB", (3, 6, 9, 12), 0, (), FLAWLESS),
+    "delay" + BOTH: Axis("one microphone late in take and solos, ms", (20, 50), 0, "delay"),
+    "gain": Axis("gain of one microphone changed since the solos, ± dB", (6, 12), 0, FLAWLESS),
+    "gains": Axis("gains of all microphones changed since the solos, ± dB", (3, 6, 9, 12), 0, FLAWLESS),
     "polarity": Axis("polarity of one microphone flipped", ("take", "both"), "no"),
-    "length": Axis("solo of each player, s", (1, 2, 3, 5, 20), "solo_seconds", (1,), FLAWLESS),
-    "moved": Axis("players moved since the solos, cm", (2, 5, 10, 20, 30), 0, (5, 20), FLAWLESS),
-    "unison": Axis("two players in unison, % of the take", (50, 100), 0, (100,)),
-    "distance": Axis("from player to microphone, cm", (10, 20, 60, 100), DISTANCE_CM, (100,)),
+    "length": Axis("solo of each player, s", (1, 2, 3, 5, 20), "solo_seconds", FLAWLESS),
+    "moved": Axis("players moved since the solos, cm", (2, 5, 10, 20, 30), 0, FLAWLESS),
+    "unison": Axis("two players in unison, % of the take", (50, 100), 0),
+    "distance": Axis("from player to microphone, cm", (10, 20, 60, 100), DISTANCE_CM),
     "players": Axis("players", (2, 6, 12), "players"),
     "window, close": Axis("window, s; cardioids at 25 cm, R6/L5", WINDOWS, None),
     "window, hall": Axis("window, s; omnis at 50 cm, hall", WINDOWS, None),
@@ -123,14 +128,14 @@ def grid(quick: bool, data: Path | None) -> list[Cell]:
                     continue
                 methods: tuple[str, ...] = (SOLOS,)
                 methods += (NO_SOLOS,) if source(name, value, NO_SOLOS) == (name, value) else ()
-                methods += (FULL_RANK,) if value in axis.full_rank and not quick else ()
-                add(name, value, methods + (CHEAP if name == "players" and value < MANY else ()))
+                methods += () if name.startswith("window") or (quick and name != "players") else BESIDE
+                add(name, value, methods + (OF_PLAYERS if name == "players" and value < MANY else ()))
     return cells
 
 
 def source(axis: str, value: Any, method: str) -> tuple[str, Any]:
     """Return the axis and the value at which a method was measured for these: without solos not all make a change."""
-    if method != NO_SOLOS:
+    if not method.endswith("no solos"):
         return axis, value
     if axis == "polarity":
         return axis, "take"
@@ -331,10 +336,13 @@ def measure(cell: Cell, data: Path | None = None) -> Result:
     scene = (axis, 0 if windows else value) if windows or axis in BEFORE_RECORDING else (FLAWLESS, 0)
     case = changed(taken(data, *scene, seed, cell["seconds"], count, solo_seconds), axis, value, seed)
     name, kind = CONTENDERS[cell["method"]]
-    recipe = replace(METHODS[name], window=value) if windows else METHODS[name]
+    recipe = METHODS[name]
+    window = value if windows and value != OWN else None
+    if recipe.solos == "needed":
+        window = min(recipe.window, solo_seconds / 2)
     if "iterations" in cell:
-        recipe = replace(recipe, iterations=cell["iterations"])
-    gains = scorer(case)(separate(case, recipe, kind, seed))
+        recipe = replace(recipe, iterations=min(recipe.iterations, cell["iterations"]))
+    gains = scorer(case)(separate(case, recipe, kind, seed, window=window))
     return {**{key: np.round(values, 3) for key, values in gains.items()}, "names": case.names}
 
 
@@ -374,7 +382,7 @@ class Found:
 
 
 def summarise(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the gain in SDR at every value of every axis, and what solos and `mnmf-is` add, with its margin."""
+    """Return the gain in SDR at every value of every axis, and what solos add, with its margin."""
     found = Found(cells)
     rows = []
     for axis in AXES:
@@ -387,7 +395,6 @@ def summarise(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     "flawless": value == found.unchanged(axis),
                     "delta_sdr": {method: rounded(each) for method, each in gains.items() if each},
                     "solos_add": rounded(found.difference(axis, value, SOLOS, NO_SOLOS)),
-                    "full_rank_adds": rounded(found.difference(axis, value, FULL_RANK, SOLOS)),
                 }
             )
     return rows
@@ -404,17 +411,22 @@ def rounded(values: list[float]) -> list[float | None] | None:
 def table(document: dict[str, Any]) -> str:
     """Gains at every value of every axis but the windows."""
     axes = [axis for axis in AXES if not axis.startswith("window")]
-    return gains_table(document, axes, [SOLOS, NO_SOLOS, FULL_RANK])
+    return gains_table(document, axes, [method for method in measured(document) if method not in OF_PLAYERS])
 
 
 def players_table(document: dict[str, Any]) -> str:
     """Gains of more methods with fewer and more players."""
-    return gains_table(document, ["players"], list(CONTENDERS))
+    return gains_table(document, ["players"], measured(document))
 
 
 def windows_table(document: dict[str, Any]) -> str:
     """Gains with shorter and longer windows."""
-    return gains_table(document, ["window, close", "window, hall"], [SOLOS, NO_SOLOS])
+    return gains_table(document, ["window, close", "window, hall"], measured(document)[:2])
+
+
+def measured(document: dict[str, Any]) -> list[str]:
+    """Return the methods that were run; the first two are the one of interest, with solos and without."""
+    return list(document["summary"][0]["delta_sdr"])
 
 
 def gains_table(document: dict[str, Any], axes: list[str], methods: list[str]) -> str:
@@ -460,39 +472,52 @@ def verdicts(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def full_rank(document: dict[str, Any]) -> str:
-    """Say how often `mnmf-is` is the better one, both with solos."""
-    figures = {
-        FLAWLESS if row["flawless"] else (row["axis"], row["value"]): row["full_rank_adds"]
-        for row in document["summary"]
-        if row["full_rank_adds"]
-    }
-    better, worse = (sum(sign(figure) == wanted for figure in figures.values()) for wanted in (1, -1))
-    least, most = (each(figures.values(), key=lambda figure: figure[0]) for each in (min, max))
-    return (
-        f"Of {len(figures)} conditions in which both were measured with solos, `mnmf-is` gains more than `fastmnmf2` "
-        f"in {better} and less in {worse}; in {len(figures) - better - worse} there is no significant difference. "
-        f"The difference is between {shown(least)} and {shown(most)} dB."
-    )
+def others(document: dict[str, Any]) -> str:
+    """Say how often another method is the better one, both with solos."""
+    solos, _, *rest = measured(document)
+    found = Found(document["cells"])
+    rows = document["summary"]
+    places = {FLAWLESS if row["flawless"] else (row["axis"], row["value"]): row for row in rows}.values()
+    lines = []
+    for method in rest:
+        if method in OF_PLAYERS:
+            continue
+        differences = [found.difference(row["axis"], row["value"], method, solos) for row in places]
+        figures = [rounded(each) for each in differences if each]
+        better, worse = (sum(sign(figure) == wanted for figure in figures) for wanted in (1, -1))
+        least, most = (each(figures, key=lambda figure: figure[0]) for each in (min, max))
+        lines.append(
+            f"- Of {len(figures)} conditions in which both were measured with solos, {plain(method)} gains more than "
+            f"{plain(solos)} in {better} and less in {worse}; in {len(figures) - better - worse} there is no "
+            f"significant difference. The difference is between {shown(least)} and {shown(most)} dB."
+        )
+    return "\n".join(lines)
+
+
+def plain(method: str) -> str:
+    """Return the name of a method without what it is given."""
+    return f"`{method.partition(',')[0]}`"
 
 
 def windows(document: dict[str, Any]) -> str:
     """Say which window gains most, and by how much more than that of the method."""
-    default = min(WINDOWS, key=lambda window: abs(window - METHODS["fastmnmf2"].window))
     lines = []
     for axis in ("window, close", "window, hall"):
-        for method in (SOLOS, NO_SOLOS):
+        for method in measured(document)[:2]:
             found = Found(document["cells"])
             values = found.values(axis)
             best = max(values, key=lambda value: np.mean(found.of(axis, value, method)))
             place = "close cardioids" if axis == "window, close" else "omnis in the hall"
-            said = f"- {place}, {method}: {best} s gains most"
-            if default in values and best != default:
-                a, b = found.of(axis, best, method), found.of(axis, default, method)
+            recipe = METHODS[method.partition(",")[0]]
+            own = OWN if OWN in values else min(values, key=lambda value: abs(value - recipe.window))
+            chosen = "what the method chooses" if own == OWN else f"the method's {own} s"
+            said = f"- {place}, {method}: {chosen if best == OWN else f'{best} s'} gains most"
+            if best != own:
+                a, b = found.of(axis, best, method), found.of(axis, own, method)
                 figure = rounded([x - y for x, y in zip(a, b, strict=True)])
                 told = "" if sign(figure) else ", which is not significant"
-                said += f", {shown(figure)} dB compared with the method's {default} s{told}"
-            elif best == default:
+                said += f", {shown(figure)} dB compared with {chosen}{told}"
+            elif best != OWN:
                 said += ", the method's own"
             lines.append(said + ".")
     return "\n".join(lines)
@@ -514,9 +539,9 @@ def draw(document: dict[str, Any]) -> Path:
         second = next((other for other, (first, _) in SHARED.items() if first == name), None)
         values = max((values_of(document, each) for each in (name, second) if each), key=len)
         for each, style in ((name, "-"), (second, "--")):
-            for colour, method in zip(COLOURS, (SOLOS, NO_SOLOS, FULL_RANK)):
+            for colour, method in zip(COLOURS, measured(document)[:3]):
                 rows = [row for row in of_axis(document, each or "") if method in row["delta_sdr"]]
-                if not rows or (style == "--" and method == NO_SOLOS):  # as without dashes
+                if not rows or (style == "--" and method.endswith("no solos")):  # as without dashes
                     continue
                 means, margins = zip(*(row["delta_sdr"][method] for row in rows))
                 axis.errorbar(
@@ -556,7 +581,7 @@ def main() -> None:
         inputs=[options.data] if options.data else [],
         summarise=summarise,
     )
-    for part in (table, players_table, windows_table, verdicts, full_rank, windows):
+    for part in (table, players_table, windows_table, verdicts, others, windows):
         print(f"\n{part(document)}")
     if not options.quick:
         draw(document)

@@ -4,6 +4,8 @@
 
 Each method runs as its users run it, `mnmf separate`: once with all kernels to compile, then up to three times
 without; medians are reported.  The minutes are separated by the default method.
+What the default method costs compared with `mnmf-is`, as CPU time of the same commands, one right after the other: 15
+and 60 s of four microphones, with solos and without.
 Then one iteration and the memory of FastMNMF2 beside pyroomacoustics' and ssspy's if that is installed
 (`_iterations.py`), one iteration of the log-determinant model beside numpy's and ssspy's (`_logdet_iterations.py`), of
 NTF and NMF beside numpy's (`_ntf_iterations.py`), and how iterations grow with sizes and threads (`_growth.py`);
@@ -15,6 +17,7 @@ Writes benchmarks/results/speed.json and docs/images/speed.png.
 import json
 import math
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -31,11 +34,13 @@ from _ntf_iterations import side_by_side as ntf_side_by_side
 from _runner import parser, result_path
 
 from mnmf import METHODS, audio, data, markers, simulate
+from mnmf.methods import DEFAULT_METHOD
 
 SECONDS, QUICK_SECONDS = 15, 3
 RUNS = 3
 PATIENCE = 10.0  # seconds of a command after which it is not run once more
 QUICK_METHODS = ("fastmnmf2", "kamir", "time-domain")
+COMPARED = (DEFAULT_METHOD, "mnmf-is")
 QUICK_SIZES = [(65, 64, 2, 4)]
 
 
@@ -121,10 +126,51 @@ def commands(runs: int, quick: bool) -> dict:
         # As strings, which is what JSON makes of them.
         result["minutes"] = {str(mics): minute(Path(folder), mics, quick) for mics in ((4,) if quick else (4, 8))}
 
+        result["cost"] = cost(Path(folder), runs, quick)
+
     imports = [seconds_of("-c", "import mnmf") - seconds_of("-c", "pass") for _ in range(3)]
     result["import_seconds"] = round(statistics.median(imports), 3)
     print(f"import mnmf: {result['import_seconds']} s")
     return result
+
+
+def cost(folder: Path, runs: int, quick: bool) -> list[dict]:
+    """Return the CPU seconds of the default method and of `mnmf-is`, for short and long takes, with and without solos.
+
+    The least of a few runs counts, for what else runs on a machine only adds to it.
+    """
+    rows = []
+    for seconds in (QUICK_SECONDS,) if quick else (SECONDS, 60):
+        arguments = write_session(folder / f"cost{seconds}", seconds)
+        sources = ["--sources", ",".join(data.quartet().names)]
+        for solos, told in ((True, arguments), (False, [arguments[0], *sources])):
+            spent: dict[str, list[float]] = {method: [] for method in COMPARED}
+            # The first round compiles what is not there yet, and does not count, but in a quick run.
+            for _ in range(1 if quick else 2 if seconds > SECONDS else 1 + runs):
+                for method, found in spent.items():
+                    out = folder / f"cost{seconds}" / "stems"
+                    command = ["-m", "mnmf", "separate", *told, "--method", method, "--out", str(out), "--overwrite"]
+                    found.append(cpu_seconds_of(*command))
+            least = {method: min(found[1:] or found) for method, found in spent.items()}
+            ratio = least[COMPARED[0]] / least[COMPARED[1]]
+            rows.append(
+                {
+                    "seconds": seconds,
+                    "solos": solos,
+                    "cpu_seconds": {method: round(value, 2) for method, value in least.items()},
+                    "ratio": round(ratio, 3),
+                }
+            )
+            print(f"cost: {rows[-1]}", flush=True)
+    return rows
+
+
+def cpu_seconds_of(*command: str) -> float:
+    """Return the CPU time of a program, of all its threads."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds_of(*command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def minute(folder: Path, mics: int, quick: bool) -> dict:
@@ -134,7 +180,11 @@ def minute(folder: Path, mics: int, quick: bool) -> dict:
     command = ["-m", "mnmf", "separate", *arguments, "--out", str(out), "--overwrite"]
     seconds = seconds_of(*command)
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
-    figures = {"command_seconds": round(seconds, 2), "peak_memory_mb": manifest["peak_memory_mb"]}
+    figures = {
+        "method": DEFAULT_METHOD,
+        "command_seconds": round(seconds, 2),
+        "peak_memory_mb": manifest["peak_memory_mb"],
+    }
     print(f"a minute of {mics} mics: {figures}", flush=True)
     return figures
 
