@@ -39,15 +39,18 @@ MIDWAY = 3.0  # times the misfit of one half of a take in the other: the player 
 FEWEST = 20  # frames of half a take, or only the whole is looked at; and frequencies
 EXCHANGED = 6.0  # dB a player: two solos are exchanged if each is so much louder at the other's spot
 QUIET = 1e-4  # of the loudest frame of a solo: less is silence
-NOBODYS = 0.1  # of a solo: worth a remark if more of it is left out
+OTHERS = 0.1  # of a solo: worth a remark if more of it is somebody else's
+CLEARLY = 0.2  # of how far its own player explains a frame better than noise does, at the clearest frames of a solo
+RINGS_ON = 4  # frames after which a note or a clap that rings on is left out, at the latest
+AS_WELL = 0.5  # nats a frame and 4 microphones: a solo with what rings on may predict so much worse than without
 LATEST = 0.1  # seconds by which a microphone may be late
 EARLIEST = 0.002  # seconds: less may be a player who moved
 CLEAR = 0.3  # height of a peak between 0 and 1 from which on it is believed
 LOUDER = 3.5  # dB of a change of gain that is worth a remark
 FOREIGN = 15.0  # dB by which the levels of a solo may differ from those in the take before it is ignored
-IGNORED = 2.0  # nats a frame and 4 microphones, below 1.4 kHz: a solo that predicts so much worse only misleads
-KEPT = 0.5  # nats a frame and 4 microphones: a player whose solo predicts so much worse has moved
-HOLDS = 0.125  # the mean of all players, up to which nobody seems even to sway
+IGNORED = 3.5  # nats a frame and 4 microphones, below 1.4 kHz: a solo that predicts so much worse only misleads
+KEPT = 0.8  # nats a frame and 4 microphones: a player whose solo predicts so much worse has moved
+HOLDS = 0.25  # the mean of all players, up to which nobody seems even to sway
 LEAST = 0.05  # nats a frame: the misfit of a solo that could not hold better
 
 
@@ -66,6 +69,8 @@ class Survey:
         Seconds between frames.
     remarks : tuple of str
         What was left out, undone or ignored, each in one line.
+    ringing : sequences of float arrays, (samples, M), by source
+        The solos with what rings on, which the take's leave out, where they fit about as well; or nothing.
 
     Examples
     --------
@@ -81,6 +86,7 @@ class Survey:
     misfit_NB: Array
     hop: float
     remarks: tuple[str, ...] = ()
+    ringing: Sequence[Sequence[Array]] = ()
 
     @property
     def holds(self) -> bool:
@@ -91,18 +97,25 @@ class Survey:
     @property
     def shortest(self) -> float:
         """Seconds of the longest passage of the source for which that is the shortest; 0 if one has none."""
-        if not self.take.solos:
-            return 0.0
-        longest = [max((len(x_LM) for x_LM in passages), default=0) for passages in self.take.solos]
-        return min(longest) / self.take.sample_rate
+        longest = [max(map(len, (*clear, *ringing)), default=0) for clear, ringing in self._both()]
+        return min(longest, default=0) / self.take.sample_rate
 
     def lasting(self, n_samples: int) -> Take:
-        """Return the take without passages shorter than a window of so many samples, where a source has longer ones."""
-        solos = [
-            [x_LM for x_LM in passages if len(x_LM) >= min(n_samples, max(map(len, passages)))]
-            for passages in self.take.solos
-        ]
+        """Return the take with solos for windows of so many samples.
+
+        Passages that are shorter are left out where a source has longer ones.  What rings on is left in where else no
+        passage would have two windows.
+        """
+        solos = []
+        for clear, ringing in self._both():
+            passages = clear if max(map(len, clear), default=0) >= 2 * n_samples else ringing or clear
+            least = min(n_samples, max(map(len, passages), default=0))
+            solos.append([x_LM for x_LM in passages if len(x_LM) >= least])
         return replace(self.take, solos=solos)
+
+    def _both(self) -> Iterator[tuple[Sequence[Array], Sequence[Array]]]:
+        nothing: list[Sequence[Array]] = [()] * len(self.take.solos)
+        return zip(self.take.solos, self.ringing or nothing)
 
     def seconds(self, frequencies: Any) -> Array:
         """Return how many seconds of the take the covariance of each solo is worth, (N, F), at frequencies in hertz.
@@ -113,7 +126,9 @@ class Survey:
         """
         n_mics = len(self.take.mic_names)
         band_F = np.searchsorted(BANDS, np.asarray(frequencies), side="right") - 1
-        return np.asarray(n_mics**2 / (2 * self.misfit_NB[:, band_F]) / 12 * self.hop)
+        return np.asarray(
+            n_mics**2 / (2 * self.misfit_NB[:, band_F]) / float(__import__("os").environ.get("TW", "12")) * self.hop
+        )
 
 
 def survey(take: Take, levels: Levels) -> Survey:
@@ -148,17 +163,22 @@ def survey(take: Take, levels: Levels) -> Survey:
     if view is None:
         return unknown
     with one_blas_thread():
-        view = _without_others(view, remarks)
+        view = _without_others(view, remarks).shortened()
         blind = view.fitted(None, view.X_FTM)
         view = _undone(view, blind, remarks)
         view = _without_foreign(view, blind, remarks)
-        misfit_NB, gains_M = _misfits(view, remarks)
+        misfit_NB, gains_M, as_well_N = _misfits(view, remarks)
     gains_M = gains_M.astype(take.x_LM.dtype)
-    solos = [[x_LM * gains_M for x_LM in passages] for passages in view.take.solos]
+    solos, ringing = (
+        [[x_LM * gains_M for x_LM in passages] for passages in each] for each in (view.take.solos, view.ringing)
+    )
     remarks += _moved(take, misfit_NB)
     for n in np.flatnonzero(np.isinf(misfit_NB[:, 1])):
         solos[n] = []
-    return Survey(replace(take, solos=solos), misfit_NB, view.stft.hop / take.sample_rate, tuple(remarks))
+    for n in np.flatnonzero(np.isinf(misfit_NB[:, 1]) | ~as_well_N):
+        ringing[n] = []
+    hop = view.stft.hop / take.sample_rate
+    return Survey(replace(take, solos=solos), misfit_NB, hop, tuple(remarks), ringing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,16 +190,14 @@ class _View:
     stft: STFT
     chosen: Array  # the bins
     X_FTM: Array
+    ringing: Sequence[list[Array]] = ()  # the solos with what rings on
 
     @classmethod
     def of(cls, take: Take, levels: Levels) -> _View | None:
         rate = take.sample_rate
-        lengths = [max(map(len, passages)) for passages in take.solos if passages]
-        window = min(WINDOW, min(lengths) / rate / IN_A_SOLO, take.duration)
-        if window < SHORTEST:
+        stft = _analysis(take)
+        if stft is None:
             return None
-        length = window_samples(window, rate)
-        stft = STFT(length, max(length // 4, 1))
         bins = stft.frequencies(rate)
         known = np.flatnonzero((bins >= LOWEST) & (bins < min(HIGHEST, 0.45 * rate)))
         if len(known) < FEWEST:
@@ -196,6 +214,11 @@ class _View:
             X_FTM = np.ascontiguousarray(X_FTM[:, sounds_T])
         return cls(take, levels, stft, chosen, X_FTM)
 
+    def shortened(self) -> _View:
+        """Return the same in shorter windows, if those are too long for what is left of the solos."""
+        again = None if _analysis(self.take) in (None, self.stft) else _View.of(self.take, self.levels)
+        return self if again is None else replace(again, ringing=self.ringing)
+
     @property
     def frequencies(self) -> Array:
         return np.asarray(self.stft.frequencies(self.take.sample_rate)[self.chosen])
@@ -210,18 +233,28 @@ class _View:
         none_FTM = self.X_FTM[:, :0]
         return [np.concatenate([none_FTM, *map(self.passage, passages)], axis=1) for passages in self.take.solos]
 
-    def learned(self, likely: bool) -> tuple[Array, list[list[slice]], Any]:
+    def learned(self, likely: bool, gains_M: Array | float = 1.0) -> tuple[Array, list[list[slice]], Any]:
         """Return all solos one after another, their frames, and the prior of covariances or of Q that they teach."""
         alone = self.alone()
         ends = np.cumsum([x_FTM.shape[1] for x_FTM in alone])
         frames = [[slice(end - x.shape[1], end)] if x.shape[1] else [] for x, end in zip(alone, ends)]
-        X_FTM = np.ascontiguousarray(np.concatenate(alone, axis=1))
+        X_FTM = np.ascontiguousarray(np.concatenate(alone, axis=1) * np.asarray(gains_M, np.float32))
         learn = priors.likely_covariances if likely else priors.solo
         return X_FTM, frames, learn(X_FTM, frames, self.take.spots)
 
     def fitted(self, Q: Array | None, X_FTM: Array) -> FastMNMF2:
         start = priors.spot(X_FTM, self.take.spots, Q, COMPONENTS)
         return FastMNMF2(COMPONENTS, ITERATIONS).fit(X_FTM, start)
+
+
+def _analysis(take: Take) -> STFT | None:
+    lengths = [sum(map(len, passages)) for passages in take.solos if passages]
+    rate = take.sample_rate
+    window = min([WINDOW, take.duration, *(length / rate / IN_A_SOLO for length in lengths)])
+    if window < SHORTEST or not lengths:
+        return None
+    length = window_samples(window, rate)
+    return STFT(length, max(length // 4, 1))
 
 
 def _named(take: Take, levels: Levels, remarks: list[str]) -> list[list[Array]]:
@@ -250,21 +283,33 @@ def _without_others(view: _View, remarks: list[str]) -> _View:
     """Leave out the frames of each solo in which somebody else plays, or nobody."""
     take = view.take
     alone = view.alone()
-    kept = _own_frames(alone, take.spots.references)
+    ours, others = _own_frames(alone, take.spots.references)
     solos: list[list[Array]] = []
+    ringing: list[list[Array]] = []
     for n, passages in enumerate(take.solos):
         solos.append([])
+        ringing.append([])
         first = 0
         for x_LM in passages:
             frames = view.stft.frames(0, len(x_LM), len(x_LM))
-            count = len(range(*frames.indices(10**9)))
-            ours_T = kept[n][first : first + count]
-            solos[n] += _cut(x_LM, ours_T, frames.start, view.stft)
-            first += count
-        if first and kept[n].sum() < (1 - NOBODYS) * first:
-            lost = 100 * (1 - kept[n].mean())
-            remarks.append(f"{take.sources[n]}: somebody else or nobody plays in {lost:.0f} % of the solo; left out")
-    return replace(view, take=replace(take, solos=solos))
+            part = slice(first, first + len(range(*frames.indices(10**9))))
+            solos[n] += _cut(x_LM, ours[n][part], frames.start, view.stft)
+            ringing[n] += _cut(x_LM, _ringing_on(ours[n][part], others[n][part]), frames.start, view.stft)
+            first = part.stop
+        if first and others[n].sum() > OTHERS * first:
+            share = 100 * others[n].mean()
+            remarks.append(f"{take.sources[n]}: somebody else plays in {share:.0f} % of the solo; left out")
+    return replace(view, take=replace(take, solos=solos), ringing=ringing)
+
+
+def _ringing_on(ours_T: Array, others_T: Array) -> Array:
+    """Return the frames of a player, and those after them in which nothing is heard but, maybe, what rings on."""
+    ringing_T = np.array(ours_T)
+    since = RINGS_ON
+    for t in range(len(ours_T)):
+        since = 0 if ours_T[t] else since + 1
+        ringing_T[t] |= since <= RINGS_ON and not others_T[t]
+    return ringing_T
 
 
 def _cut(x_LM: Array, ours_T: Array, first: int, stft: STFT) -> Iterator[Array]:
@@ -279,32 +324,42 @@ def _cut(x_LM: Array, ours_T: Array, first: int, stft: STFT) -> Iterator[Array]:
         yield x_LM[max(begin, 0) : end]
 
 
-def _own_frames(alone: Sequence[Array], own: Sequence[int]) -> list[Array]:
-    """Return, for each solo, in which of its frames its own player is the likeliest of all.
+def _own_frames(alone: Sequence[Array], own: Sequence[int]) -> tuple[list[Array], list[Array]]:
+    """Return, for each solo, in which of its frames its own player is heard clearly, and in which somebody else is.
 
-    It starts from the frames in which the own spot hears most of what all hear.
+    It starts from loud frames in which the own spot hears most of what all hear.  Noise reaches all alike.
     """
     kept: list[Array] = []
     for x_FTM, m in zip(alone, own):
         energy_TM = np.sum(np.abs(x_FTM) ** 2, axis=0)
-        share_T = energy_TM[:, m] / np.maximum(energy_TM.sum(axis=1), 1e-300)
+        level_T = energy_TM.sum(axis=1)
+        share_T = energy_TM[:, m] / np.maximum(level_T, 1e-300)
         sounds_T = _sounds(x_FTM)
         most = np.quantile(share_T[sounds_T], 0.75) if sounds_T.any() else 1.0
-        kept.append(sounds_T & (share_T >= 0.7 * most))
+        clear_T = sounds_T & (share_T >= 0.7 * most)
+        kept.append(clear_T & (level_T >= np.median(level_T[clear_T])) if clear_T.any() else clear_T)
+    others = [np.zeros(len(ours_T), bool) for ours_T in kept]
+    noise_FMM = np.tile(np.eye(alone[0].shape[2]), (len(alone[0]), 1, 1))
     for _ in range(3):
         known = [n for n, ours_T in enumerate(kept) if ours_T.any()]
         R_NFMM = {n: _likely(alone[n][:, kept[n]], own[n]) for n in known}
         again = []
-        for x_FTM, ours_T, n in zip(alone, kept, range(len(alone))):
+        for n, x_FTM in enumerate(alone):
             if n not in R_NFMM:
-                again.append(ours_T)
+                again.append(kept[n])
                 continue
             likely_NT = np.array([_log_likelihood(x_FTM, R_NFMM[k]) for k in known])
-            again.append(_sounds(x_FTM) & (likely_NT.argmax(axis=0) == known.index(n)))
+            noise_T = _log_likelihood(x_FTM, noise_FMM)
+            best_T = likely_NT.argmax(axis=0)
+            clearer_T = likely_NT[known.index(n)] - noise_T
+            sounds_T = _sounds(x_FTM)
+            others[n] = sounds_T & (best_T != known.index(n)) & (likely_NT.max(axis=0) > noise_T)
+            clear_T = clearer_T > CLEARLY * np.quantile(clearer_T[kept[n]], 0.75)
+            again.append(sounds_T & (best_T == known.index(n)) & clear_T)
         if all(map(np.array_equal, kept, again)):
             break
         kept = again
-    return kept
+    return kept, others
 
 
 def _likely(x_FTM: Array, own: int) -> Array:
@@ -330,7 +385,8 @@ def _undone(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View:
     take, rate = view.take, view.take.sample_rate
     taken_NFMM = np.asarray(blind.as_full_rank().R)
     _, frames, learned = view.learned(likely=True)
-    edges = _edges(taken_NFMM, learned.R, frames, take.spots.references, view.frequencies, rate)
+    loud_NF = _loudness(view, blind)
+    edges = _edges(taken_NFMM, learned.R, loud_NF, frames, take.spots.references, view.frequencies, rate)
     M = len(take.mic_names)
     delay_M, sign_M, level_M = _per_mic(edges, M, EARLIEST * rate)
     for m in range(M):
@@ -345,8 +401,11 @@ def _undone(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View:
             remarks.append(f"mic {take.mic_names[m]}: since the solos {' and '.join(said)}; undone")
     level_M[np.abs(level_M) < LOUDER] = 0.0  # smaller changes are learned with the misfit
     scale_M = (sign_M * 10 ** (level_M / 20)).astype(take.x_LM.dtype)
-    solos = [[_shifted(x_LM * scale_M, delay_M) for x_LM in passages] for passages in take.solos]
-    return replace(view, take=replace(take, solos=solos))
+    solos, ringing = (
+        [[_shifted(x_LM * scale_M, delay_M) for x_LM in passages] for passages in each]
+        for each in (take.solos, view.ringing)
+    )
+    return replace(view, take=replace(take, solos=solos), ringing=ringing)
 
 
 def _shifted(x_LM: Array, delay_M: Array) -> Array:
@@ -357,11 +416,38 @@ def _shifted(x_LM: Array, delay_M: Array) -> Array:
     return np.stack([x_LM[first - d : last - d, m] for m, d in enumerate(delay_M.tolist())], axis=1)
 
 
+def _loudness(view: _View, fitted: FastMNMF2) -> Array:
+    """Return the amplitude of each source at each frequency, (N, F), the geometric mean of solo and take.
+
+    Where it plays nothing its covariances tell of noise, of windows and of others.
+    """
+    solo_NF = np.array(
+        [
+            np.square(np.abs(x_FTM[..., m])).mean(axis=1) if x_FTM.shape[1] else np.zeros(len(x_FTM))
+            for x_FTM, m in zip(view.alone(), view.take.spots.references)
+        ]
+    )
+    return np.asarray((solo_NF * np.einsum("nfk,nkt->nf", fitted.W_, fitted.H_)) ** 0.25)
+
+
+def _middle(values: Array, weights: Array) -> float:
+    """Return the weighted median."""
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)]) if total[-1] > 0 else float(np.median(values))
+
+
 _Edge = tuple[int, int, float, int, int, float]  # from mic, to mic, clarity, samples later, sign, dB louder
 
 
 def _edges(
-    taken_NFMM: Array, alone_NFMM: Array, frames: list[list[slice]], own: Sequence[int], f: Array, rate: float
+    taken_NFMM: Array,
+    alone_NFMM: Array,
+    loud_NF: Array,
+    frames: list[list[slice]],
+    own: Sequence[int],
+    f: Array,
+    rate: float,
 ) -> list[_Edge]:
     """Compare how each source reaches each microphone, relative to its own spot, in the take and in its solo.
 
@@ -382,7 +468,7 @@ def _edges(
             agreed_L = (waves_LF @ unit_F.astype(np.complex64)).real
             peak = int(np.abs(agreed_L).argmax())
             levels = [np.log(np.maximum(R[n, :, m, m].real, 1e-12)) for R in (taken_NFMM, alone_NFMM)]
-            louder = 10 / np.log(10) * float(np.median(levels[0] - levels[1]))
+            louder = 10 / np.log(10) * _middle(levels[0] - levels[1], loud_NF[n])
             height = float(agreed_L[peak])
             edges.append((s, m, abs(height), int(lags[peak]), 1 if height > 0 else -1, louder))
     return edges
@@ -435,6 +521,7 @@ def _without_foreign(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View
     take = view.take
     taken_NFMM = np.asarray(blind.as_full_rank().R)
     _, frames, learned = view.learned(likely=True)
+    loud_NF = _loudness(view, blind)
     solos = [list(passages) for passages in take.solos]
     for n, s in enumerate(take.spots.references):
         if not frames[n]:
@@ -443,26 +530,30 @@ def _without_foreign(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View
             solos[n] = []
             continue
         levels = [np.log(np.maximum(np.einsum("fmm->fm", R[n]).real, 1e-12)) for R in (taken_NFMM, learned.R)]
-        other = np.arange(len(take.mic_names)) != s
-        apart = 10 / np.log(10) * np.median(levels[0] - levels[1], axis=0)[other]
-        if other.any() and np.sqrt(np.mean(apart**2)) > FOREIGN:
+        others = [m for m in range(len(take.mic_names)) if m != s]
+        apart = [10 / np.log(10) * _middle((levels[0] - levels[1])[:, m], loud_NF[n]) for m in others]
+        if others and np.sqrt(np.mean(np.square(apart))) > FOREIGN:
             remarks.append(f"{take.sources[n]}: the solo does not fit the take; ignored")
             solos[n] = []
     return replace(view, take=replace(take, solos=solos))
 
 
-def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array]:
-    """Return `Survey.misfit_NB`, and by which factor the gain of each microphone has changed since the solos.
+def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array, Array]:
+    """Return `Survey.misfit_NB`, by which factor the gain of each microphone has changed since the solos, and which
+    solos fit as well with what rings on.
 
     One covariance for a take in which somebody shifts a chair fits no better than that of the solo.  So each half is
     fitted by itself, too, and counts where it says clearly that a player moved.
     """
     if not any(view.take.solos):
-        return np.full((len(view.take.sources), len(BANDS) - 1), np.inf), np.ones(len(view.take.mic_names))
+        N = len(view.take.sources)
+        return np.full((N, len(BANDS) - 1), np.inf), np.ones(len(view.take.mic_names)), np.zeros(N, bool)
     half = view.X_FTM.shape[1] // 2
-    misfit_NB, gains_M = _misfit(view, view.X_FTM)
+    misfit_NB, ringing_NB, gains_M = _misfit(view, view.X_FTM)
+    worse_N = (ringing_NB - misfit_NB)[:, 1:4].mean(axis=1) * 4 / len(gains_M)
+    as_well_N = worse_N < AS_WELL
     if half < FEWEST:
-        return misfit_NB, gains_M
+        return misfit_NB, gains_M, as_well_N
     halves = [np.ascontiguousarray(part) for part in (view.X_FTM[:, :half], view.X_FTM[:, half:])]
     misfit_PNB = np.array([_misfit(view, part_FTM)[0] for part_FTM in halves])
     misfit_PN = misfit_PNB[:, :, 1:4].mean(axis=2)
@@ -474,29 +565,41 @@ def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array]:
         misfit_NB[:] = np.inf
         names = ", ".join(view.take.sources[n] for n in np.flatnonzero(midway_N).tolist())
         remarks.append(f"{names}: moved during the take, it seems; no solo is used")
-    return misfit_NB, gains_M
+    return misfit_NB, gains_M, as_well_N
 
 
-def _misfit(view: _View, X_FTM: Array) -> tuple[Array, Array]:
-    """Return what `_misfits` does for a part of the take."""
-    alone_FTM, frames, learned = view.learned(likely=False)
+def _misfit(view: _View, X_FTM: Array) -> tuple[Array, Array, Array]:
+    """Return what a part of the take shows: misfits without and with what rings on, and the gains of `_misfits`."""
+    _, frames, learned = view.learned(likely=False)
     model = view.fitted(learned.Q, X_FTM)
-    scaled_FTM = alone_FTM * model.gains_.astype(alone_FTM.real.dtype)
-    likely = priors.likely_covariances(scaled_FTM, frames, view.take.spots)
     block = max(2, round(1.1 / (view.stft.hop / view.take.sample_rate)))
-    misfit_NF = held_out_misfit(X_FTM, model.as_full_rank(), np.asarray(likely.R), block)
-    misfit_NB = _in_bands(misfit_NF, view.frequencies)
-    misfit_NB[[not known for known in frames]] = np.inf
-    return misfit_NB, model.gains_
+    fitted, loud_NF = model.as_full_rank(), _loudness(view, model)
+
+    def misfit(solos: Sequence[Sequence[Array]]) -> Array:
+        _, _, likely = replace(view, take=replace(view.take, solos=solos)).learned(likely=True, gains_M=model.gains_)
+        misfit_NF = held_out_misfit(X_FTM, fitted, np.asarray(likely.R), block)
+        return _in_bands(misfit_NF, loud_NF, view.frequencies)
+
+    misfit_NB = misfit(view.take.solos)
+    lengths = [[sum(map(len, passages)) for passages in solos] for solos in (view.take.solos, view.ringing)]
+    ringing_NB = misfit_NB if lengths[0] == lengths[1] else misfit(view.ringing)
+    unknown = [not known for known in frames]
+    misfit_NB[unknown] = np.inf
+    ringing_NB[unknown] = np.inf
+    return misfit_NB, ringing_NB, model.gains_
 
 
-def _in_bands(misfit_NF: Array, frequencies: Array) -> Array:
-    """Return the medians of the bands, at least `LEAST`, and never less than at lower frequencies."""
+def _in_bands(misfit_NF: Array, loud_NF: Array, frequencies: Array) -> Array:
+    """Return the medians of the bands, frequencies counting as they are loud.
+
+    They are at least `LEAST`, and never less than at lower frequencies.
+    """
     misfit_NB = np.full((len(misfit_NF), len(BANDS) - 1), LEAST)
     for b, (low, high) in enumerate(pairwise(BANDS)):
         inside_F = (frequencies >= low) & (frequencies < high)
         if inside_F.any():
-            misfit_NB[:, b] = np.maximum(np.median(misfit_NF[:, inside_F], axis=1), LEAST)
+            middle_N = [_middle(*each) for each in zip(misfit_NF[:, inside_F], loud_NF[:, inside_F])]
+            misfit_NB[:, b] = np.maximum(middle_N, LEAST)
     # A few frequencies tell little at the ends.
     misfit_NB[:, 0], misfit_NB[:, -1] = misfit_NB[:, 1], misfit_NB[:, -2]
     return np.asarray(np.maximum.accumulate(misfit_NB, axis=1))

@@ -396,7 +396,7 @@ def test_two_identical_spots_work_when_told(tmp_path, capsys):
 
 
 def test_solos_may_carry_on_into_their_tail(tmp_path, capsys):
-    arguments, options = write_session(tmp_path), ["--components", "12", "--iterations", "20", "--method", "fastmnmf2"]
+    arguments, options = write_session(tmp_path), ["--components", "12", "--iterations", "20"]
 
     def mean_gain():
         capsys.readouterr()
