@@ -39,6 +39,7 @@ from mnmf.methods import DEFAULT_METHOD
 SECONDS, QUICK_SECONDS = 15, 3
 RUNS = 3
 PATIENCE = 10.0  # seconds of a command after which it is not run once more
+QUICK_SIZE = ["--window", "0.1", "--components", "4"]  # where the default method would take long in a quick run
 QUICK_METHODS = ("fastmnmf2", "kamir", "time-domain")
 COMPARED = (DEFAULT_METHOD, "mnmf-is")
 QUICK_SIZES = [(65, 64, 2, 4)]
@@ -150,7 +151,7 @@ def cost(folder: Path, runs: int, quick: bool) -> list[dict]:
                 for method, found in spent.items():
                     out = folder / f"cost{seconds}" / "stems"
                     command = ["-m", "mnmf", "separate", *told, "--method", method, "--out", str(out), "--overwrite"]
-                    found.append(cpu_seconds_of(*command))
+                    found.append(cpu_seconds_of(*command, *(QUICK_SIZE if quick else [])))
             least = {method: min(found[1:] or found) for method, found in spent.items()}
             ratio = least[COMPARED[0]] / least[COMPARED[1]]
             rows.append(
@@ -177,7 +178,7 @@ def minute(folder: Path, mics: int, quick: bool) -> dict:
     """Return what the default method takes for a minute of so many microphones, by the whole command."""
     arguments = write_session(folder / f"minute{mics}", QUICK_SECONDS if quick else 60, doubled=mics == 8)
     out = folder / f"minute{mics}" / "stems"
-    command = ["-m", "mnmf", "separate", *arguments, "--out", str(out), "--overwrite"]
+    command = ["-m", "mnmf", "separate", *arguments, "--out", str(out), "--overwrite", *(QUICK_SIZE if quick else [])]
     seconds = seconds_of(*command)
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     figures = {
