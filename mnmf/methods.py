@@ -98,6 +98,19 @@ class Evidence:
         estimates = None if self.estimates is None else np.ascontiguousarray(self.estimates[:, frames])
         return replace(self, X_FTM=np.ascontiguousarray(self.X_FTM[:, frames]), estimates=estimates)
 
+    def without(self, silent: Sequence[int]) -> Evidence:
+        """Return the evidence of the sources that play; the microphones of the others are nobody's."""
+        if not silent:
+            return self
+        kept = [n for n in range(len(self.spots)) if n not in silent]
+        return replace(
+            self,
+            spots=Spots([self.spots[n] for n in kept]),
+            solo=self.solo and (self.solo[0], [self.solo[1][n] for n in kept]),
+            estimates=None if self.estimates is None else np.ascontiguousarray(self.estimates[:, :, kept]),
+            solo_frames=None if self.solo_frames is None else self.solo_frames[kept],
+        )
+
     def bands(self, *edges: float) -> list[Evidence]:
         """Return the evidence of each band of frequencies between edges in hertz, without bands that are empty."""
         if self.frequencies is None:
@@ -202,6 +215,9 @@ class Method:
     assigned : bool
         Whether it starts without regard to the spots, so that the fitted sources are given to the spots by their
         energy there.
+    floor : bool
+        Whether it leaves alone what is good: sources that never play are left out of the fit, and those that rest out
+        of the images (`FullRankMNMF.leave_alone`).
     shared : bool
         Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}
@@ -236,6 +252,7 @@ class Method:
     bases: bool = False
     estimates: bool = False
     assigned: bool = False
+    floor: bool = False
     shared: bool = True
     n_mics: Literal["any", "sources"] = "any"
     with_dictionary: str | None = None
@@ -708,6 +725,7 @@ _RECIPES = (
         lowest=20.0,
         solos="useful",
         estimates=True,
+        floor=True,
     ),
     Method(
         name="fastmnmf2",

@@ -37,6 +37,7 @@ from mnmf.models._held_out import held_out_misfit
 
 # DEL changed_gains, match_gains
 from mnmf.models._model import Model, Updates
+from mnmf.models._presence import silent_sources
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 from mnmf.models.kamir import KAMIR
@@ -59,4 +60,5 @@ __all__ = [
     "changed_gains",
     "held_out_misfit",
     "match_gains",
+    "silent_sources",
 ]
