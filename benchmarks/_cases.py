@@ -20,7 +20,7 @@ class Case:
     """A take, the images of its sources at their spots, and passages in which each was alone.
 
     `solos` has, by kind ("solo", "clap"), a recording by the same microphones and for each source the seconds of its
-    passage there.
+    passage there, which is empty if the source has none.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Case:
         if kind is not None:
             x_LM, seconds = self.solos[kind]
             spans = [slice(round(start * self.sample_rate), round(stop * self.sample_rate)) for start, stop in seconds]
-            solos = [[self._at_full_scale(x_LM[span])] for span in spans]
+            solos = [[self._at_full_scale(x_LM[span])] if span.stop > span.start else [] for span in spans]
         return Take(self._at_full_scale(self.mixture_LM), self.sample_rate, self.spots, self.names, solos=solos)
 
     def _at_full_scale(self, x_LM: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, SessionError, check_count, check_number
 from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, fill_in, find_method
-from mnmf.models import Model
+from mnmf.models import FullRankMNMF, Model, silent_sources
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
 from mnmf.stft import STFT, Analysis
@@ -282,7 +282,9 @@ class _Story:
         if muted_TM is not None and isinstance(self.analysis, STFT):
             X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
             evidence = replace(evidence, X_FTM=X_FTM)
-        prior = self.recipe.prior(evidence, components, rng)
+        frequencies, silent = evidence.frequencies, self._silent(evidence, muted=muted_TM is not None)
+        playing = evidence.without(silent).spots
+        prior = self.recipe.prior(evidence.without(silent), components, rng)
         del evidence  # solos and estimates may go now, for memory
 
         self.clock.start("fit")
@@ -290,7 +292,9 @@ class _Story:
         def fitted(done: int, _: float) -> None:
             self.clock.tell(done / max(iterations, 1))
 
-        model = self.recipe.fit(X_FTM, spots, prior, self.sizes, rng=rng, callback=fitted, muted_TM=muted_TM)
+        model = self.recipe.fit(X_FTM, playing, prior, self.sizes, rng=rng, callback=fitted, muted_TM=muted_TM)
+        if self.recipe.floor and frequencies is not None and not spots.shared and isinstance(model, FullRankMNMF):
+            model = model.with_silent(silent, spots).leave_alone(frequencies)
 
         self.clock.start("reconstruct")
         stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
@@ -303,8 +307,19 @@ class _Story:
         missing = () if estimated is None else estimated[1]
         seconds = self.clock.seconds
         remarks = () if self.found is None else self.found.remarks
+        remarks += tuple(
+            f"{take.sources[n]}: never plays, as its spot hears only what the other spots predict; its stem is silent"
+            for n in silent
+        )
         known = self.recipe, model, self.analysis, self.levels, parameters, seconds
         return Separation(take, stems_LN, *known, missing, remarks)
+
+    def _silent(self, evidence: Evidence, muted: bool) -> list[int]:
+        """Return the sources that never play; none if the method does not ask, or microphones are muted."""
+        if not self.recipe.floor or muted or evidence.frequencies is None or evidence.spots.shared:
+            return []
+        loudness_M = 1 / self.levels.gains_M
+        return silent_sources(evidence.X_FTM, evidence.spots, loudness_M, evidence.frequencies)
 
     def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: int) -> Array:
         """Let `levels` fill in what muted microphones would have heard; return what a model sees then."""

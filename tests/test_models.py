@@ -66,7 +66,8 @@ def case(name, values):
 
 
 def learned(model):
-    return {name: np.asarray(getattr(model, f"{name}_")).tobytes() for name in (*model.learns, *model.also)}
+    names = [name for name in (*model.learns, *model.also) if hasattr(model, f"{name}_")]
+    return {name: np.asarray(getattr(model, f"{name}_")).tobytes() for name in names}
 
 
 # Parameters

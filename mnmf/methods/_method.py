@@ -71,6 +71,9 @@ class Method:
     assigned : bool
         Whether it starts without regard to the spots, so that the fitted sources are given to the spots by their
         energy there.
+    floor : bool
+        Whether it leaves alone what is good: sources that never play are left out of the fit, and those that rest out
+        of the images (`FullRankMNMF.leave_alone`).
     shared : bool
         Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}
@@ -105,6 +108,7 @@ class Method:
     bases: bool = False
     estimates: bool = False
     assigned: bool = False
+    floor: bool = False
     shared: bool = True
     n_mics: Literal["any", "sources"] = "any"
     with_dictionary: str | None = None

@@ -69,6 +69,7 @@ _RECIPES = (
         lowest=20.0,
         solos="useful",
         estimates=True,
+        floor=True,
     ),
     Method(
         name="fastmnmf2",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from mnmf.kernels.matmul import matmul
 from mnmf.models._masks import masked_images
 from mnmf.models._missing import check_missing
 from mnmf.models._model import Callback, Model, Updates
+from mnmf.models._presence import edges_of, presence
 from mnmf.models._start import check_covariances, check_orientation, sizes_and_spots
 from mnmf.priors import Anchor, Prior
 from mnmf.spots import Spots
@@ -81,6 +83,8 @@ class FullRankMNMF(Model):
     spots_ : Spots or None
         The microphones of each source, the reference spot first; None where an R of their own is all that tells more
         sources than microphones apart.
+    presence_, edges_ : float64 (N, B, T), int64 (B + 1,)
+        After `leave_alone`: which part of each source's power counts in images, and the bins where bands begin.
 
     Notes
     -----
@@ -104,10 +108,13 @@ class FullRankMNMF(Model):
     """
 
     learns: ClassVar[dict[str, str]] = {"W": "NFK", "H": "NKT", "R": "NFMM"}
+    also: ClassVar[tuple[str, ...]] = ("presence", "edges")
 
     W_: Array
     H_: Array
     R_: Array
+    presence_: Array
+    edges_: Array
 
     def __init__(
         self,
@@ -201,6 +208,50 @@ class FullRankMNMF(Model):
         missing_TM = self._missing(missing_TM, X_FTM)
         return self._at_mics(X_FTM, source, mics, H=self._activity(X_FTM, H), missing_TM=missing_TM)
 
+    def leave_alone(self, frequencies: Array) -> FullRankMNMF:
+        """Let each source count, in every octave band, only in frames in which it is heard at its own spot.
+
+        Images are then those of the sources that play: where one plays alone its image is what the microphones hear.
+        Sets `presence_` and `edges_`, which the next fit forgets.
+
+        Parameters
+        ----------
+        frequencies : float, shape (F,)
+            In hertz, in rising order.
+
+        Returns
+        -------
+        This model.
+
+        Raises
+        ------
+        ArgumentError
+            The divergence is Euclidean, the model has no spots, or `frequencies` are of another number.
+        """
+        self._check_fitted()
+        if self.divergence != "log-det" or self.spots_ is None:
+            raise ArgumentError('leave_alone needs divergence="log-det", and sources that have spots')
+        self.edges_ = edges_of(check_shape("frequencies", frequencies, (self.W_.shape[1],), "(F,)"))
+        self.presence_ = presence(self.W_, self.H_, self.R_, self.spots_, self.edges_)
+        return self
+
+    def with_silent(self, silent: Sequence[int], spots: Spots) -> FullRankMNMF:
+        """Put sources that never play in between those that were fitted; `spots` are those of all."""
+        for n in sorted(silent):
+            self.W_ = np.insert(self.W_, n, 0.0, axis=0)
+            self.H_ = np.insert(self.H_, n, 0.0, axis=0)
+            own_M = np.arange(self.R_.shape[2]) == spots.references[n]
+            self.R_ = np.insert(self.R_, n, np.diag(own_M), axis=0)
+        self.spots_ = spots
+        return self
+
+    def _parts(self, H_NKT: Array) -> list[tuple[slice, Array]] | None:
+        """Return the activations that count in each band; None if all do, or the frames are not those fitted."""
+        if H_NKT is not self.H_ or getattr(self, "presence_", None) is None:
+            return None
+        bands = [slice(first, last) for first, last in pairwise(self.edges_.tolist())]
+        return [(band, H_NKT * self.presence_[:, b, None]) for b, band in enumerate(bands)]
+
     def _missing(self, missing_TM: Array | None, X_FTM: Array) -> Array | None:
         missing_TM = check_missing(missing_TM, *X_FTM.shape[1:])
         if missing_TM is not None and self.divergence != "log-det":
@@ -209,6 +260,8 @@ class FullRankMNMF(Model):
 
     def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator, missing_TM: Array | None = None) -> Updates:
         check_choice("divergence", self.divergence, DIVERGENCES)
+        for name in self.also:  # of an earlier fit
+            self.__dict__.pop(f"{name}_", None)
         missing_TM = self._missing(missing_TM, X_FTM)
         check_orientation(prior, X_FTM)
         prior = _with_covariances(prior)
@@ -243,7 +296,8 @@ class FullRankMNMF(Model):
                 return np.asarray(P_NFB * self.R_[:, :, m, m].real[..., None])
 
             return masked_images(X_FTM, sources, mics, powers, at_mic)
-        image_FTI = wiener_images(X_FTM, self.W_, H_NKT, self.R_, sources, mics, given.get("missing_TM"))
+        parts = self._parts(H_NKT)
+        image_FTI = wiener_images(X_FTM, self.W_, H_NKT, self.R_, sources, mics, given.get("missing_TM"), parts)
         for i, m in enumerate(mics):
             if not X_FTM[..., m].any():
                 image_FTI[..., i] = 0  # a silent microphone has no images
@@ -384,18 +438,26 @@ def wiener_images(
     sources: Sequence[int],
     mics: Sequence[int],
     missing_TM: Array | None,
+    parts: Sequence[tuple[slice, Array]] | None = None,
 ) -> Array:
-    """Return the log-det model's image of ``sources[i]`` at ``mics[i]``, (F, T, I); see `kernels.logdet.images`."""
-    return logdet.images(
-        np.ascontiguousarray(X_FTM),
-        W_NFK,
-        H_NKT,
-        np.ascontiguousarray(np.swapaxes(R_NFMM, 0, 1)),
-        log_det_floors(_expected_powers(W_NFK, H_NKT, R_NFMM)),
-        np.array(sources, np.int64),
-        np.array(mics, np.int64),
-        missing_TM,
-    )
+    """Return the log-det model's image of ``sources[i]`` at ``mics[i]``, (F, T, I); see `kernels.logdet.images`.
+
+    With `parts`, bands of frequencies have activations of their own.
+    """
+    floor_F = log_det_floors(_expected_powers(W_NFK, H_NKT, R_NFMM))
+    image_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
+    for band, part_NKT in parts or [(slice(None), H_NKT)]:
+        image_FTI[band] = logdet.images(
+            np.ascontiguousarray(X_FTM[band]),
+            np.ascontiguousarray(W_NFK[:, band]),
+            np.ascontiguousarray(part_NKT),
+            np.ascontiguousarray(np.swapaxes(R_NFMM[:, band], 0, 1)),
+            floor_F[band],
+            np.array(sources, np.int64),
+            np.array(mics, np.int64),
+            missing_TM,
+        )
+    return image_FTI
 
 
 def _expected_powers(W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> Array:
