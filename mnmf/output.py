@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Self
 
 from mnmf.errors import ArgumentError, OutputError, SessionError
+from mnmf.files import PARTIAL, reason
 
-__all__ = ["PARTIAL", "OutputFolder", "check_file_name", "check_file_names", "reason", "same_file"]
+__all__ = ["OutputFolder", "check_file_name", "check_file_names", "same_file"]
 
 AnyPath = str | os.PathLike[str]
 
-PARTIAL = ".mnmf-partial-"  # begins the names of files and folders that are not finished
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _RESERVED = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
@@ -286,15 +286,3 @@ def same_file(target: Path, others: Iterable[Path]) -> Path | None:
             if os.path.samefile(target, other):
                 return other
     return None
-
-
-def reason(error: BaseException) -> str:
-    """Return in one line what went wrong, without the path, which is elsewhere in the message.
-
-    Examples
-    --------
-    >>> reason(FileNotFoundError(2, "No such file or directory", "take.wav"))
-    'No such file or directory'
-    """
-    text = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
-    return str(text).strip().rstrip(".").replace("\n", " ") or "not all samples were taken"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mnmf._version import __version__
 from mnmf.errors import ArgumentError
+from mnmf.files import read_arrays
 from mnmf.priors._estimates import Estimator, Mask
 
 Array = NDArray[Any]
@@ -138,12 +139,11 @@ def _store(path: Path, found: Mapping[str, Array | Mask] | Array) -> None:
 
 
 def _unpacked(path: Path) -> dict[str, Array | Mask] | Array:
-    # Opened here, because numpy does not close a file that turns out to be damaged.
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        kinds = json.loads(str(file["kinds"]))
-        if not kinds:
-            return np.asarray(file["a0"])
-        return {
-            source: Mask(file[f"a{n}"], window, hop) if kind == "mask" else file[f"a{n}"]
-            for n, (kind, source, window, hop) in enumerate(kinds)
-        }
+    arrays = read_arrays(path, ArgumentError, "delete it", what="is no result")
+    kinds = json.loads(str(arrays["kinds"]))
+    if not kinds:
+        return np.asarray(arrays["a0"])
+    return {
+        source: Mask(arrays[f"a{n}"], window, hop) if kind == "mask" else arrays[f"a{n}"]
+        for n, (kind, source, window, hop) in enumerate(kinds)
+    }
