@@ -207,7 +207,7 @@ def separate(
     (4000, 2)
     """
     recipe = find_method(method, dictionary=dictionary is not None)
-    check_count("seed", seed, 0)
+    check_count("seed", seed, 0, (1 << 128) - 1)
     check_number("trust", trust, 0.0, 1.0)
     given = _given(take, sample_rate, known)
     recipe.check(given, dictionary=dictionary is not None, estimates=estimator is not None)
