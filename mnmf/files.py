@@ -31,6 +31,7 @@ from mnmf.errors import MOST_RATE, ArgumentError, MnmfError, OutputError
 
 __all__ = [
     "PARTIAL",
+    "abandon",
     "check_header",
     "check_path",
     "check_regular",
@@ -389,6 +390,22 @@ def check_header(path: Path, header: Any, kind: Kind) -> None:
         raise kind(f"{path}: states {header.frames} samples, but has only {size} bytes; export it again")
 
 
+_PARTS: set[Path] = set()  # what `whole` has not finished
+
+
+def abandon() -> None:
+    """Remove what `whole` has not finished, in whatever thread; a program that is about to end calls this.
+
+    Examples
+    --------
+    >>> from mnmf.files import abandon
+    >>> abandon()  # nothing is unfinished
+    """
+    for part in tuple(_PARTS):
+        with suppress(OSError, ValueError):
+            part.unlink(missing_ok=True)
+
+
 @contextmanager
 def whole(path: Any) -> Iterator[Path]:
     """Give a hidden place beside `path` to write to; it becomes `path` at the end, or goes if anything fails.
@@ -413,6 +430,7 @@ def whole(path: Any) -> Iterator[Path]:
     """
     target = check_path(path)
     partial = target.parent / f"{PARTIAL}{secrets.token_hex(8)}"
+    _PARTS.add(partial)
     try:
         yield partial
         os.replace(partial, target)
@@ -423,3 +441,4 @@ def whole(path: Any) -> Iterator[Path]:
     finally:
         with suppress(OSError, ValueError):
             partial.unlink(missing_ok=True)
+        _PARTS.discard(partial)

@@ -16,7 +16,7 @@ import soundfile as sf
 from mnmf import FastMNMF2, NoteDictionary, Session, markers
 from mnmf.audio import Recording
 from mnmf.datasets._excerpts import header_of
-from mnmf.errors import ArgumentError, AudioFileError, MarkerError, MnmfError, OutputError, SessionError
+from mnmf.errors import ArgumentError, AudioFileError, MarkerError, MnmfError, SessionError
 from mnmf.estimators._folder import read_at
 from mnmf.files import TOML_BYTES, read_arrays, read_json, read_table, read_toml, whole
 from mnmf.manifest import read_stems
