@@ -257,15 +257,15 @@ def stop_commands() -> None:
 @contextmanager
 def _scratch() -> Iterator[Path]:
     """Make a folder for one call, which `stop_commands` would remove."""
-    with tempfile.TemporaryDirectory(prefix="mnmf-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with _LOCK:  # so that there is no folder that `stop_commands` does not know
+        folder = Path(tempfile.mkdtemp(prefix="mnmf-"))
+        _CALLS[folder] = None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
         with _LOCK:
-            _CALLS[folder] = None
-        try:
-            yield folder
-        finally:
-            with _LOCK:
-                _CALLS.pop(folder, None)
+            _CALLS.pop(folder, None)
 
 
 def _split(command: str, windows: bool) -> list[str]:
