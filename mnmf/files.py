@@ -55,6 +55,7 @@ TEXT_BYTES = 10_000_000
 TOML_BYTES = 200_000
 DOTS = 8  # in a dotted key of TOML: time and memory of the parser grow with their square
 DEEPEST = 32  # lists and tables in one another
+LONGEST = 1000  # characters of a name, a path or any other text in TOML and JSON
 COLUMNS = 100
 ROOM = 1 << 28  # bytes that arrays may unpack to, however small their file
 UNPACKED = 20  # times the size of their file that arrays may unpack to beyond that
@@ -237,14 +238,16 @@ def _parsed(path: AnyPath, parse: Callable[[], Any], kind: Kind, remedy: str, wh
 
 
 def _check_plain(value: Any, depth: int = 0) -> None:
-    """Refuse numbers that no sample, second or channel can be, and lists and tables that are too deep."""
+    """Refuse numbers that no sample, second or channel can be, and what is too deep or too long."""
     if depth > DEEPEST:
         raise _Unfit(f"lists and tables are nested more than {DEEPEST} deep")
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise _Unfit(f"a text has more than {LONGEST} characters")
     if isinstance(value, int) and value.bit_length() > 63:
         raise _Unfit("a number is too large")
     if isinstance(value, float) and not math.isfinite(value):
         raise _Unfit("a number is not finite")
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for inner in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_plain(inner, depth + 1)
 
 

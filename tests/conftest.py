@@ -44,6 +44,14 @@ def start(rng, X_FTM):
     )
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out what takes minutes and is run now and then, unless it is asked for."""
+    if "fuzz" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("fuzz")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("fuzz")]
+
+
 _status = 0
 
 
