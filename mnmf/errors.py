@@ -132,8 +132,8 @@ def check_spectrogram(X_FTM: Any, name: str = "X_FTM") -> NDArray[Any]:
     return array
 
 
-def check_audio(x_LM: Any, name: str = "x_LM") -> NDArray[Any]:
-    """Return `x_LM` if it is a real array of shape (L, M), finite and nowhere beyond `LOUDEST`, as floats.
+def check_audio(x_LM: Any, name: str = "x_LM", loudest: float = LOUDEST) -> NDArray[Any]:
+    """Return `x_LM` if it is a real array of shape (L, M), finite and nowhere beyond `loudest`, as floats.
 
     Raises
     ------
@@ -158,8 +158,8 @@ def check_audio(x_LM: Any, name: str = "x_LM") -> NDArray[Any]:
         array = array.astype(np.float64)
     if not np.all(np.isfinite(array)):
         raise ArgumentError(f"{name} holds NaN or infinite values; clean the recording first")
-    if peak(array) > LOUDEST:
-        raise ArgumentError(f"{name} holds values beyond {LOUDEST:g}, which is no sound; scale it to a full scale of 1")
+    if peak(array) > loudest:
+        raise ArgumentError(f"{name} holds values beyond {loudest:g}, which is no sound; scale it to a full scale of 1")
     return array
 
 

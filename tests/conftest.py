@@ -18,11 +18,18 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from mnmf.priors import Prior  # noqa: E402
+from tests.processes import end_all  # noqa: E402
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261121)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left():
+    yield
+    end_all()
 
 
 @pytest.fixture

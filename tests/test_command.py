@@ -18,6 +18,7 @@ from mnmf import cli
 from mnmf.cli import _terminal
 from mnmf.cli.score import score_table
 from mnmf.errors import SessionError
+from tests.processes import started
 
 CLI = Path(cli.__file__).parent
 RATE = 8000
@@ -172,21 +173,12 @@ __main__.main()
 """
 
 
-def restored():
-    """Let signals have their effect, whatever this program was started with, such as nohup."""
-    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_several_signals_leave_nothing(tmp_path, name):
-    words = [sys.executable, "-c", BLOCKED, str(tmp_path / "out")]
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=restored
-    ) as process:
-        assert process.stdout.readline() == "there\n"
-        process.send_signal(getattr(signal, name))
-        _, said = process.communicate(timeout=60)
+    process = started([sys.executable, "-c", BLOCKED, str(tmp_path / "out")])
+    assert process.stdout.readline() == "there\n"
+    process.send_signal(getattr(signal, name))
+    _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (128 + getattr(signal, name), "mnmf: interrupted; nothing was written\n")
     assert not list(tmp_path.iterdir())
 
