@@ -384,8 +384,8 @@ def check_header(path: Path, header: Any, kind: Kind) -> None:
     size = check_regular(path)
     if not 1 <= header.samplerate <= MOST_RATE:
         raise kind(
-            f"{path}: states a sample rate of {header.samplerate} Hz; it must be from 1 to {MOST_RATE} Hz, "
-            "so the header is damaged, export it again"
+            f"{path}: states a sample rate of {header.samplerate} Hz, which must be from 1 to {MOST_RATE} Hz; "
+            "export it again"
         )
     if not 1 <= header.channels <= MOST_CHANNELS:
         raise kind(f"{path}: states {header.channels} channels, more than {MOST_CHANNELS}; export it again")

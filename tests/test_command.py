@@ -102,6 +102,27 @@ def test_lines_have_a_length(capsys):
     assert len(capsys.readouterr().err) < 2100
 
 
+# What it makes of odd files
+
+
+ODD_SOURCE = '{"sources": [{"name": "a", "file": "\\u0000", "mics": [0]}]}'
+ODD_MANIFESTS = ("[]", ODD_SOURCE, "[" * 10**5, "\x00", '{"sources": [[]]}')
+
+
+@pytest.mark.parametrize("text", ODD_MANIFESTS, ids=["list", "NUL", "nested", "binary", "no source"])
+def test_an_odd_manifest_where_the_stems_go_is_no_obstacle(tmp_path, capsys, text):
+    sf.write(tmp_path / "take.wav", np.random.default_rng(0).uniform(-0.5, 0.5, (RATE // 4, 2)), RATE)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text(text)
+    words = ["separate", f"{tmp_path}/take.wav", "--out", f"{tmp_path}/out", "--method", "time-domain"]
+    assert cli.run(words) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert cli.run([*words, "--overwrite", "--iterations", "1"]) == 0
+    assert capsys.readouterr().err == ""
+    assert len(json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))["sources"]) == 2
+    assert cli.run(["score", f"{tmp_path}/out", "--reference", f"{tmp_path}/take.wav", "--json"]) == 0
+
+
 # Errors that nobody has foreseen
 
 
@@ -142,6 +163,8 @@ def test_foreseen_errors_are_not_called_faults(broken, capsys):
     for error, words in (
         (SessionError("take.wav: is no take"), "mnmf: take.wav: is no take\n"),
         (FileNotFoundError(2, "No such file or directory", "take.wav"), "mnmf: take.wav: No such file or directory\n"),
+        (OSError(28, "No space left on device"), "mnmf: the output cannot be written: No space left on device\n"),
+        (OSError("odd"), "mnmf: odd\n"),
         (MemoryError(), "mnmf: not enough memory"),
         (click.UsageError("no such option"), "mnmf: no such option (see mnmf --help)\n"),
     ):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from errno import EDQUOT, EIO, ENOSPC
 
 import click
 
@@ -49,7 +50,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MnmfError as error:
         return fail(str(error))
     except OSError as error:
-        return fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        # An error of a disk that names no file is one of the standard output.
+        place = error.filename or ("the output cannot be written" if error.errno in (ENOSPC, EDQUOT, EIO) else "")
+        return fail(f"{place}: {error.strerror}" if place else str(error))
     except MemoryError:
         return fail("not enough memory for this take; cut it into shorter ones or use fewer --components")
     except Exception as error:
