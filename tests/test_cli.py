@@ -607,7 +607,7 @@ REFUSALS = {
     ),
     "bad number": (None, [..., "--iterations", "0"], "iterations must be a whole number of at least 1"),
     "no number": (None, [..., "--iterations", "many"], "'many' is not a valid integer"),
-    "bad window": (None, [..., "--window", "-1"], "0.001 to 60 seconds"),
+    "bad window": (None, [..., "--window", "-1"], "from 0.001 to 60 s"),
     "bad seed": (None, [..., "--seed", "-1"], "seed must be"),
     "unknown option": (None, [..., "--magic"], "No such option"),
     "no take": (None, ["--out", "{d}/out"], "Missing argument"),
@@ -624,7 +624,7 @@ REFUSALS = {
         "no sources",
     ),
     "short label": (lambda d: (d / "solos.txt").write_text("0\t0.01\tviolin\n"), None, "lasts less than 0.1 s"),
-    "endless window": (None, [..., "--window", "1e300"], "0.001 to 60 seconds"),
+    "endless window": (None, [..., "--window", "1e300"], "from 0.001 to 60 s"),
     "empty out": (None, ["{d}/take.wav", "--out", ""], "--out is empty"),
     "session file": (
         lambda d: (d / "s.toml").write_text("take = 'take.wav'\nspott = 1"),
