@@ -31,8 +31,11 @@ def main() -> None:
 
         status = run()
     except KeyboardInterrupt as interrupt:
+        written = (
+            "all was written" if getattr(sys.modules.get("mnmf.output"), "PUBLISHED", ()) else "nothing was written"
+        )
         with suppress(OSError):  # the terminal may be gone
-            sys.stderr.write("mnmf: interrupted; nothing was written\n")
+            sys.stderr.write(f"mnmf: interrupted; {written}\n")
             sys.stderr.flush()
         if (terminal := sys.modules.get("mnmf.cli._terminal")) is not None:
             terminal.stop()  # once more, for what a thread has begun since

@@ -409,6 +409,14 @@ def abandon() -> None:
             part.unlink(missing_ok=True)
 
 
+def _is_special(path: Path) -> bool:
+    """Return whether something is there that is no file; as root one would replace even a device by a file."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def whole(path: Any) -> Iterator[Path]:
     """Give a hidden place beside `path` to write to; it becomes `path` at the end, or goes if anything fails.
@@ -432,6 +440,8 @@ def whole(path: Any) -> Iterator[Path]:
     ['labels.txt']
     """
     target = check_path(path)
+    if _is_special(target):
+        raise OutputError(f"{target} cannot be written: it is a folder, a pipe or a device; choose another place")
     partial = target.parent / f"{PARTIAL}{secrets.token_hex(8)}"
     _PARTS.add(partial)
     try:

@@ -157,6 +157,7 @@ class OutputFolder:
             if isinstance(error, OSError):
                 raise OutputError(f"{target} cannot be put in place: {reason(error)}; {outcome}") from error
             raise
+        PUBLISHED.append(self.directory)
 
     def _undo(self) -> str:
         """Put the former files back, and return how that went, as the end of a message."""
@@ -223,6 +224,7 @@ class OutputFolder:
 
 
 _OPEN: set[OutputFolder] = set()
+PUBLISHED: list[Path] = []  # the folders whose results are in place
 
 
 def abandon() -> None:

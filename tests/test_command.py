@@ -206,6 +206,29 @@ def test_several_signals_leave_nothing(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
+PUBLISHED = """
+import os, signal, sys
+from mnmf import __main__, cli
+from mnmf.output import OutputFolder
+
+def run():
+    with OutputFolder(sys.argv[1], ["a"]) as folder:
+        folder.path("a").write_text("whole")
+        folder.publish()
+        os.kill(os.getpid(), signal.SIGINT)
+
+cli.run = run
+__main__.main()
+"""
+
+
+def test_what_was_written_before_a_signal_is_not_denied(tmp_path):
+    process = started([sys.executable, "-c", PUBLISHED, str(tmp_path / "out")])
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "mnmf: interrupted; all was written\n")
+    assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [("a", "whole")]
+
+
 def test_output_that_cannot_be_written_is_named():
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")

@@ -455,6 +455,23 @@ def test_a_file_is_there_when_it_is_complete(tmp_path):
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "new")]
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path, kind):
+    path = tmp_path / "odd"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/null")
+    else:
+        path.mkdir()
+    before = os.stat(path).st_mode
+    refused(lambda: write_half(path, ValueError()), str(path), "cannot be written", "device")
+    refused(lambda: NoteDictionary.embedded().save(path), str(path), "cannot be written")
+    refused(lambda: markers.write_audacity(path, [markers.Passage("a", 0.0, 1.0)]), str(path), "cannot be written")
+    assert os.stat(path).st_mode == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_readers_do_not_wait_for_a_file_that_turns_into_a_pipe(tmp_path, monkeypatch):
     path = tmp_path / "labels.txt"
     os.mkfifo(path)
