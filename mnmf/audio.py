@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,9 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mnmf.errors import ArgumentError, AudioFileError, OutputError
-from mnmf.output import PARTIAL, reason, same_file
+from mnmf.errors import LOUDEST, MOST_RATE, ArgumentError, AudioFileError, OutputError, check_count
+from mnmf.files import PARTIAL, check_header, check_path, reason
+from mnmf.output import same_file
 
 __all__ = ["Mic", "Recording", "write", "write_stem"]
 
@@ -36,6 +37,9 @@ _SUFFIXES = {"WAV": ".wav", "FLAC": ".flac", "AIFF": ".aiff .aif .aifc", "CAF": 
 _ByteOrder = Literal["little", "big"]
 _BLOCK = 1 << 20  # samples handled at a time: small enough that Ctrl-C is honoured at once
 _MAX_BEXT = 1 << 20  # bytes; a real one has a few kilobytes, more means a damaged header
+_MOST_CHUNKS = 10_000
+_MOST_MICS = 1024  # of a take
+_NO_NUMBER = "a NaN or infinite sample"
 
 
 @dataclass(frozen=True)
@@ -138,10 +142,12 @@ class Recording:
         AudioFileError
             A file is missing, unreadable, empty, lossy or given twice, or differs from the others in rate or length.
         """
-        listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        listed = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
         if not listed:
             raise AudioFileError("a take needs at least one audio file; none was given")
-        files = tuple(Path(path) for path in listed)
+        if len(listed) > _MOST_MICS:
+            raise AudioFileError(f"a take has at most {_MOST_MICS} mics, and {len(listed)} files were given")
+        files = tuple(check_path(path, "an audio file") for path in listed)
         headers = [_read_header(path, lossless) for path in files]
         seen: dict[tuple[int, int], Path] = {}
         for path in files:
@@ -157,6 +163,8 @@ class Recording:
             "convert it so that all files of a take share one rate",
         )
         rate = int(headers[0].samplerate)
+        if (count := sum(header.channels for header in headers)) > _MOST_MICS:
+            raise AudioFileError(f"{files[0]}: the files of this take have {count} channels, more than {_MOST_MICS}")
         _check_alike(
             files,
             [header.frames for header in headers],
@@ -214,7 +222,7 @@ class Recording:
         ArgumentError
             The range lies outside the take, or `dtype` is not a float type.
         AudioFileError
-            A file ends early, cannot be decoded, or holds NaN or infinite samples.
+            A file ends early, cannot be decoded, or holds samples that are NaN, infinite or enormous.
         """
         kind = np.dtype(dtype)
         if kind not in (np.float32, np.float64):
@@ -250,11 +258,13 @@ class Recording:
                     if integer:  # libsndfile justifies every depth to the left of an int32
                         x_LM[at : at + wanted] *= x_LM.dtype.type(2.0**-31)
                         continue
-                    finite = np.isfinite(block)
-                    if not finite.all():
-                        sample, channel = np.argwhere(~finite)[0]
+                    level = np.abs(block)
+                    if not np.all(level <= LOUDEST):  # nor NaN
+                        sample, channel = np.argwhere(~(level <= LOUDEST))[0]
+                        value = float(block[sample, channel])
+                        what = f"a sample of {value:.3g}, which is no sound," if np.isfinite(value) else _NO_NUMBER
                         raise AudioFileError(
-                            f"{path}: mic {self.mics[first + channel].name} holds a NaN or infinite sample at "
+                            f"{path}: mic {self.mics[first + channel].name} holds {what} at "
                             f"{(start + at + sample) / self.sample_rate:.6f} s; repair or export it again"
                         )
         except AudioFileError:
@@ -325,7 +335,7 @@ def write_stem(path: AnyPath, x_L: ArrayLike, like: Recording, mic: int) -> int:
     samples = np.asanyarray(x_L)
     if samples.shape != (like.n_samples,):
         raise ArgumentError(f"x_L must have shape (samples,) = ({like.n_samples},) as the take, got {samples.shape}")
-    target, original = Path(path), like.mics[mic]
+    target, original = check_path(path), like.mics[mic]
     if clash := same_file(target, like.paths):
         raise OutputError(f"{target} is the input {clash}; choose another --out")
     tags: Mapping[str, str] = {}
@@ -379,7 +389,8 @@ def write(path: AnyPath, x_LM: ArrayLike, sample_rate: int, subtype: str = "PCM_
     ...     audio.write(Path(folder, "loud.flac"), [0.0, 0.5, 1.5, -1.5], 44100, "PCM_16")
     2
     """
-    target = Path(path)
+    target = check_path(path)
+    check_count(f"{target}: the sample rate", sample_rate, 1, MOST_RATE)
     container = next((name for name, ends in _SUFFIXES.items() if target.suffix.lower() in ends.split()), None)
     if container is None:
         raise ArgumentError(f"{target}: the extension must be one of {' '.join(_SUFFIXES.values())}")
@@ -409,8 +420,9 @@ def _read_header(path: Path, lossless: bool) -> Any:
         raise AudioFileError(f"{path} cannot be read as audio: {reason(error)}; convert it to WAV or FLAC") from error
     if header.frames < 1:
         raise AudioFileError(f"{path} holds no samples; export it again")
-    if header.frames >= 1 << 48 or header.samplerate < 1:
+    if header.frames >= 1 << 48:
         raise AudioFileError(f"{path} does not say how long it is; convert it to WAV or FLAC")
+    check_header(path, header, AudioFileError)
     exact = header.format in _CONTAINERS and (header.subtype in _PCM_BITS or header.subtype in _FLOATS)
     if header.format == "AIFF" and _PCM_BITS.get(header.subtype) == 8:
         exact = False  # libsndfile counts the pad byte of an odd length as one more sample
@@ -481,7 +493,7 @@ def _write(
     except (sf.SoundFileError, OSError, AssertionError, UnicodeError) as error:
         needed = x_LM.size * (_PCM_BITS.get(subtype, 64 if subtype == "DOUBLE" else 32) // 8)
         # libsndfile calls every failure a system error, so ask the disk whether it is full.
-        why = reason(error)
+        why = "not all samples were taken" if isinstance(error, AssertionError) else reason(error)
         with suppress(OSError):
             if shutil.disk_usage(target.parent).free < needed:
                 why = "the disk is full"
@@ -529,7 +541,7 @@ def _chunks(file: BinaryIO) -> tuple[bytes, _ByteOrder, list[tuple[bytes, int, i
     chunks: list[tuple[bytes, int, int]] = []
     long_size = 0
     at = 12 if magic in (b"RIFF", b"RIFX", b"RF64", b"FORM") else None
-    while at is not None:
+    while at is not None and len(chunks) < _MOST_CHUNKS:
         file.seek(at)
         head = file.read(8)
         name, size = head[:4], int.from_bytes(head[4:], order)

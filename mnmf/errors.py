@@ -10,6 +10,7 @@ to transpose it.  They refuse an order only where it is certain to be wrong: sho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
@@ -18,6 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "FAINTEST",
+    "LOUDEST",
+    "MOST",
+    "MOST_COMPONENTS",
+    "MOST_RATE",
     "ArgumentError",
     "AudioFileError",
     "EstimatorError",
@@ -34,11 +40,18 @@ __all__ = [
     "check_rng",
     "check_shape",
     "check_spectrogram",
+    "peak",
 ]
 
 # An axis of more than so many microphones, and so many times longer than another one, is an axis of samples or frames.
 MOST_MICS = 64
 LONGER = 16
+# What no recording and no model exceeds.  Powers of samples must still be numbers, and bases fit into a memory.
+LOUDEST = 1e10
+FAINTEST = 1e-12  # of a take: below it powers are lost in rounding
+MOST_RATE = 1_000_000  # Hz
+MOST_COMPONENTS = 10_000
+MOST = 1 << 40
 
 
 class MnmfError(Exception):
@@ -119,13 +132,13 @@ def check_spectrogram(X_FTM: Any, name: str = "X_FTM") -> NDArray[Any]:
     return array
 
 
-def check_audio(x_LM: Any, name: str = "x_LM") -> NDArray[Any]:
-    """Return `x_LM` if it is a finite real array of shape (L, M), as floats.
+def check_audio(x_LM: Any, name: str = "x_LM", loudest: float = LOUDEST) -> NDArray[Any]:
+    """Return `x_LM` if it is a real array of shape (L, M), finite and nowhere beyond `loudest`, as floats.
 
     Raises
     ------
     ArgumentError
-        Wrong rank, no samples, axes that must be (M, L), complex, or NaN or infinite values.
+        Wrong rank, no samples, axes that must be (M, L), complex, or NaN, infinite or enormous values.
 
     Examples
     --------
@@ -145,7 +158,22 @@ def check_audio(x_LM: Any, name: str = "x_LM") -> NDArray[Any]:
         array = array.astype(np.float64)
     if not np.all(np.isfinite(array)):
         raise ArgumentError(f"{name} holds NaN or infinite values; clean the recording first")
+    if peak(array) > loudest:
+        raise ArgumentError(f"{name} holds values beyond {loudest:g}, which is no sound; scale it to a full scale of 1")
     return array
+
+
+def peak(x: NDArray[Any]) -> float:
+    """Return the largest absolute value of a real array that is not empty, without a copy of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.errors import peak
+    >>> peak(np.array([0.5, -0.75]))
+    0.75
+    """
+    return max(float(np.max(x)), -float(np.min(x)))
 
 
 def check_shape(name: str, value: Any, shape: Sequence[int | None], axes: str) -> NDArray[Any]:
@@ -214,8 +242,8 @@ def check_array(
     return array
 
 
-def check_count(name: str, value: Any, at_least: int = 1) -> int:
-    """Return `value` as an int no smaller than `at_least`, else raise `ArgumentError`.
+def check_count(name: str, value: Any, at_least: int = 1, at_most: int = MOST) -> int:
+    """Return `value` as an int from `at_least` to `at_most`, else raise `ArgumentError`.
 
     Examples
     --------
@@ -223,8 +251,11 @@ def check_count(name: str, value: Any, at_least: int = 1) -> int:
     >>> check_count("n_sources", 3)
     3
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
-        raise ArgumentError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < at_least:
+        raise ArgumentError(f"{name} must be a whole number of at least {at_least}, got {_shown(value)}")
+    if value > at_most:
+        raise ArgumentError(f"{name} must be at most {at_most}, got {_shown(value)}")
     return int(value)
 
 
@@ -238,10 +269,14 @@ def check_number(name: str, value: Any, low: float, high: float, unit: str = "")
     1.0
     """
     real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not real or not np.isfinite(value) or not low <= value <= high:
+    try:
+        number = float(value) if real else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number) or not low <= number <= high:
         span = f"of at least {low:g}{unit}" if np.isinf(high) else f"from {low:g} to {high:g}{unit}"
-        raise ArgumentError(f"{name} must be a number {span}, got {value!r}")
-    return float(value)
+        raise ArgumentError(f"{name} must be a number {span}, got {_shown(value)}")
+    return number
 
 
 def check_rng(rng: Any) -> np.random.Generator:
@@ -256,7 +291,9 @@ def check_rng(rng: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(0 if rng is None else rng)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"rng must be a numpy.random.Generator or a seed of at least 0, got {rng!r}") from error
+        raise ArgumentError(
+            f"rng must be a numpy.random.Generator or a seed of at least 0, got {_shown(rng)}"
+        ) from error
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
@@ -268,9 +305,17 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     >>> check_choice("kernel", "time", ("time", "frequency"))
     'time'
     """
-    if value not in choices:
-        raise ArgumentError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"{name} must be one of {', '.join(choices)}; got {_shown(value)}")
     return str(value)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it, in one line of a bounded length."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number of more than 38 digits"  # which Python may refuse to spell
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else text[:79] + "…"
 
 
 def _described(array: NDArray[Any]) -> str:

@@ -21,14 +21,16 @@ import numpy as np
 
 from mnmf import audio
 from mnmf._version import __version__
-from mnmf.errors import SessionError
-from mnmf.output import OutputFolder
+from mnmf.errors import OutputError, SessionError
+from mnmf.files import read_json, reason
+from mnmf.output import OutputFolder, check_file_names
 from mnmf.separation import Separation
 from mnmf.session import Session
 
 __all__ = ["MANIFEST", "Stem", "manifest", "peak_memory_mb", "read_stems", "stem_files", "write", "write_stems"]
 
 MANIFEST = "manifest.json"
+MOST_MICS = 1024
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def manifest(
             return Path(os.path.relpath(path, folder)).as_posix()
         except ValueError:  # another drive
             return str(path.resolve())
+        except OSError:  # the current folder is gone
+            return str(path)
 
     return {
         "mnmf": __version__,
@@ -109,7 +113,10 @@ def manifest(
 
 def write(path: Path, facts: Mapping[str, Any]) -> None:
     """Write a manifest as JSON."""
-    path.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        path.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {reason(error)}; free space or choose another --out") from error
 
 
 def read_stems(folder: Path) -> list[Stem]:
@@ -120,17 +127,31 @@ def read_stems(folder: Path) -> list[Stem]:
     SessionError
         There is no manifest, or it is none of ``mnmf separate``.
     """
-    path = folder / MANIFEST
+    path, remedy = folder / MANIFEST, "give a folder that mnmf separate wrote"
+    what = "not a manifest of mnmf separate"
+    record = read_json(path, SessionError, remedy, what)
+    sources = record.get("sources") if isinstance(record, dict) else None
+    if not isinstance(sources, list):
+        raise SessionError(f"{path}: {what}; {remedy}")
+    if not sources:
+        raise SessionError(f"{path}: names no sources; {remedy}")
     try:
-        sources = json.loads(path.read_text("utf-8"))["sources"]
-        stems = [Stem(str(s["name"]), str(s["file"]), tuple(int(m) for m in s["mics"])) for s in sources]
-    except OSError as error:
-        raise SessionError(f"{path}: cannot be read; give a folder that mnmf separate wrote") from error
+        stems = [_stem(source) for source in sources]
+        check_file_names(stem.name for stem in stems)
+        check_file_names(stem.file for stem in stems)
     except (ValueError, KeyError, TypeError) as error:
-        raise SessionError(f"{path}: not a manifest of mnmf separate; give a folder that it wrote") from error
-    if not stems:
-        raise SessionError(f"{path}: names no sources; give a folder that mnmf separate wrote")
+        raise SessionError(f"{path}: {what}: {reason(error)}; {remedy}") from error
     return stems
+
+
+def _stem(source: Any) -> Stem:
+    """Return one entry of a manifest if every value is as `manifest` writes it."""
+    name, file, mics = (source[key] for key in ("name", "file", "mics"))
+    if not (isinstance(name, str) and isinstance(file, str) and isinstance(mics, list) and mics):
+        raise TypeError("a source needs a name, a file and mics")
+    if not all(isinstance(m, int) and not isinstance(m, bool) and 1 <= m <= MOST_MICS for m in mics):
+        raise ValueError(f"the mics of {name[:80]!r} are not from 1 to {MOST_MICS}")
+    return Stem(name, file, tuple(mics))
 
 
 def peak_memory_mb() -> float | None:
@@ -169,7 +190,8 @@ def _sources(session: Session, clipped: Mapping[str, int]) -> list[dict[str, Any
 def _digests(session: Session, inputs: Iterable[Path]) -> set[tuple[Path, str]]:
     digests = {*session.recording.sha256().items(), *session.solo_recording.sha256().items()}
     for path in (*inputs, *([session.markers] if session.markers is not None else [])):
-        digests.add((path, hashlib.sha256(path.read_bytes()).hexdigest()))
+        with path.open("rb") as file:
+            digests.add((path, hashlib.file_digest(file, "sha256").hexdigest()))
     return digests
 
 

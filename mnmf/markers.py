@@ -6,27 +6,27 @@ row.  `mnmf.session` checks that the sources named here exist, and uses their so
 
 from __future__ import annotations
 
-import codecs
 import math
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from mnmf.errors import MarkerError, OutputError
+from mnmf.errors import MarkerError
+from mnmf.files import check_path, read_text, whole
 
 __all__ = ["FORMATS", "Format", "Passage", "check", "read", "resolve", "write_audacity"]
 
 _TOLERANCE = 1e-3  # seconds; markers drawn by hand or rounded on export are no closer
 _SHORTEST = 0.1  # seconds; a shorter passage says nothing about a source, and is a slip of the mouse
-_MAX_BYTES = 10_000_000
-_NUMBER = r"\s*([+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?)\s*"
+_LONGEST = 1000  # characters of a label; the rest of what can be wrong with names is told in `mnmf.output`
+# Each piece of a line ends where the next one begins, and digits are counted, so that a line is read in linear time.
+_SPACE = r"[^\S\t]*"
+_NUMBER = rf"{_SPACE}([+-]?[0-9]{{1,15}}(?:[.,][0-9]{{0,30}})?(?:[eE][+-]?[0-9]{{1,3}})?){_SPACE}"
 _AUDACITY = re.compile(rf"{_NUMBER}\t{_NUMBER}(?:\t(.*))?")
-_MARK = re.compile(r"\s*(\d+):([0-5]?\d):([0-5]?\d):(\d{1,3})\s*\t(.*)")
+_MARK = re.compile(rf"{_SPACE}([0-9]{{1,6}}):([0-5]?[0-9]):([0-5]?[0-9]):([0-9]{{1,3}}){_SPACE}\t(.*)")
 
 Lines = Sequence[tuple[int, str]]
 
@@ -160,8 +160,9 @@ def read(path: str | os.PathLike[str], duration: float | None = None) -> tuple[P
     Passage(source='VIOLA', start=2.0, stop=5.5)
     Passage(source='CELLO', start=5.5, stop=9.0)
     """
-    file = os.fspath(path)
-    lines = [(number, line) for number, line in enumerate(_read_lines(Path(path)), 1) if line.strip()]
+    place = check_path(path)
+    file = str(place)
+    lines = [(number, line) for number, line in enumerate(_read_lines(place), 1) if line.strip()]
     if not lines:
         raise MarkerError(f"{file} holds no markers; export them again")
     known = next((form for form in FORMATS if any(form.line.fullmatch(line) for _, line in lines)), None)
@@ -289,15 +290,8 @@ def write_audacity(path: str | os.PathLike[str], passages: Sequence[Passage]) ->
         if not passage.source.strip() or re.search(r"[\t\r\n]", passage.source):
             raise MarkerError(f"{path}: source {passage.source!r} cannot be a label; rename it")
         lines.append(f"{passage.start:.6f}\t{passage.stop:.6f}\t{passage.source}\n")
-    partial = Path(path).parent / f".mnmf-partial-{secrets.token_hex(8)}"
-    try:
-        partial.write_bytes("".join(lines).encode())
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}; free space or choose another place") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with whole(path) as place:
+        place.write_bytes("".join(lines).encode())
 
 
 def _match(pattern: re.Pattern[str], line: str, where: str, wanted: str) -> list[str]:
@@ -308,26 +302,14 @@ def _match(pattern: re.Pattern[str], line: str, where: str, wanted: str) -> list
     *fields, label = found.groups(default="")
     if not label.strip():
         raise MarkerError(f"{where}: the label is empty; name the source that plays alone")
+    if len(label) > _LONGEST:
+        raise MarkerError(f"{where}: the label has more than {_LONGEST} characters; give the source a shorter name")
     return [*fields, label.strip()]
 
 
 def _read_lines(path: Path) -> list[str]:
-    try:
-        size = path.stat().st_size if path.is_file() else 0
-        data = path.read_bytes() if size <= _MAX_BYTES else b""
-    except OSError as error:
-        raise MarkerError(f"{path} cannot be read: {error.strerror}; check the path") from error
-    if size > _MAX_BYTES:
-        raise MarkerError(f"{path} is no marker file: it has {size / 1e6:.0f} MB; is it audio?")
-    try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text = data.decode("utf-16")
-        else:
-            text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    if re.search(r"[\x00-\x08\x0e-\x1f]", text):
-        raise MarkerError(f"{path} is no marker file: it is binary; export the markers as text")
+    what = "is no marker file"
+    text = read_text(path, MarkerError, "is it audio? export the markers as text", what=what, any_encoding=True)
     return re.split(r"\r\n|\r|\n", text)
 
 

@@ -438,7 +438,8 @@ def _decibels(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 
 
 def _check_pair(reference_LN: ArrayLike, estimate_LN: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    reference, estimate = check_audio(reference_LN, "reference_LN"), check_audio(estimate_LN, "estimate_LN")
+    reference = check_audio(reference_LN, "reference_LN", np.inf)
+    estimate = check_audio(estimate_LN, "estimate_LN", np.inf)
     if reference.shape != estimate.shape:
         raise ArgumentError(
             f"reference_LN and estimate_LN must have the same shape (samples, sources), got {reference.shape} and "

@@ -5,9 +5,10 @@ What is in the files does not live here.
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
-import tempfile
 import time
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -15,13 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from mnmf.errors import ArgumentError, OutputError, SessionError
+from mnmf.errors import ArgumentError, MnmfError, OutputError, SessionError
+from mnmf.files import PARTIAL, reason
 
-__all__ = ["PARTIAL", "OutputFolder", "check_file_name", "check_file_names", "reason", "same_file"]
+__all__ = ["OutputFolder", "abandon", "check_file_name", "check_file_names", "same_file"]
 
 AnyPath = str | os.PathLike[str]
 
-PARTIAL = ".mnmf-partial-"  # begins the names of files and folders that are not finished
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # errors that name no file
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _RESERVED = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
@@ -53,6 +55,7 @@ class OutputFolder:
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     with OutputFolder(Path(parent) / "stems", ["violin.wav", "manifest.json"]) as folder:
     ...         _ = folder.path("violin.wav").write_text("sound")
@@ -74,6 +77,7 @@ class OutputFolder:
         self.overwrite = overwrite
         self._inputs = tuple(Path(path) for path in inputs)
         self._created: list[Path] = []
+        self._moved: list[tuple[Path, Path, bool]] = []  # target, where its former file is kept, whether there was one
         self._staging: Path | None = None
         self._published = False
         for name in self.filenames:
@@ -86,24 +90,33 @@ class OutputFolder:
     def __enter__(self) -> Self:
         try:
             self._check_targets()
+            _OPEN.add(self)
             self._make(self.directory)
-            self._staging = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.directory))
+            # Known before it is there, so that an interrupt at any line leaves none behind.
+            self._staging = self.directory / f"{PARTIAL}{secrets.token_hex(8)}"
+            self._staging.mkdir(0o700)
             for name in self.filenames:
                 self.path(name).parent.mkdir(parents=True, exist_ok=True)
+            return self
         except BaseException as error:
             self._clean()
             if isinstance(error, OSError) and not isinstance(error, OutputError):
                 message = f"{self.directory} cannot be written: {reason(error)}; choose another --out"
                 raise OutputError(message) from error
             raise
-        return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        staged = "" if self._staging is None else str(self._staging / "new")
+        staged = str(self._staging / "new") if self._staging is not None else "\0"
         self._clean()
-        if isinstance(error, OutputError) and staged and staged in str(error):
-            # Named by the place where the user expects the file, instead of the one where it was being written.
+        # Named by the place where the user expects the file, instead of the one where it was being written.
+        if isinstance(error, OutputError) and staged in str(error):
             raise OutputError(str(error).replace(staged, str(self.directory))) from error
+        if isinstance(error, OSError) and not isinstance(error, MnmfError):
+            place = str(error.filename or "")
+            if place.startswith(staged) or (not place and error.errno in _OF_DISKS):
+                place = place.replace(staged, str(self.directory)) or str(self.directory)
+                message = f"{place} cannot be written: {reason(error)}; free space or choose another --out"
+                raise OutputError(message) from error
 
     def path(self, name: str) -> Path:
         """Return where to write the declared file `name` until it is published."""
@@ -121,9 +134,10 @@ class OutputFolder:
         """
         staged = {name: self.path(name) for name in self.filenames}
         for name, path in staged.items():
+            if not self._entered().is_dir():
+                raise OutputError(f"{self.directory} has been removed meanwhile; nothing was published, start again")
             if not path.is_file():
                 raise OutputError(f"{self.directory / name} was declared but not written; nothing was published")
-        moved: list[tuple[Path, Path, bool]] = []
         target = self.directory
         try:
             for number, (name, path) in enumerate(staged.items()):
@@ -133,28 +147,31 @@ class OutputFolder:
                 if existed and not self.overwrite:
                     raise FileExistsError("it has appeared meanwhile")
                 # Recorded before anything is moved, so that an interrupt at any line can be undone.
-                moved.append((target, backup, existed))
+                self._moved.append((target, backup, existed))
                 if existed:
                     os.replace(target, backup)
                 os.replace(path, target)
+            self._published = True
         except BaseException as error:
-            outcome = self._undo(moved)
+            outcome = self._undo()
             if isinstance(error, OSError):
                 raise OutputError(f"{target} cannot be put in place: {reason(error)}; {outcome}") from error
             raise
-        self._published = True
+        PUBLISHED.append(self.directory)
 
-    def _undo(self, moved: list[tuple[Path, Path, bool]]) -> str:
+    def _undo(self) -> str:
         """Put the former files back, and return how that went, as the end of a message."""
         kept = None
-        for target, backup, existed in reversed(moved):
+        for target, backup, existed in reversed(self._moved):
             try:
                 if os.path.lexists(backup):
                     os.replace(backup, target)
                 elif not existed:
                     target.unlink(missing_ok=True)
             except OSError:
-                kept, self._staging = backup.parent, None  # it has the only copy, so _clean must not remove it
+                if os.path.lexists(backup):
+                    kept, self._staging = backup.parent, None  # it has the only copy, so _clean must not remove it
+        self._moved.clear()
         return f"the former files are in {kept}" if kept else "nothing was changed, choose another --out"
 
     def _entered(self) -> Path:
@@ -181,21 +198,45 @@ class OutputFolder:
             missing.append(folder)
             folder = folder.parent
         for folder in reversed(missing):
-            folder.mkdir()
-            self._created.append(folder)
+            self._created.append(folder)  # before it is made, so that an interrupt between the two leaves nothing
+            try:
+                folder.mkdir()
+            except OSError:
+                self._created.pop()  # somebody else has made it, or nobody
+                raise
 
     def _clean(self) -> None:
-        staging, self._staging = self._staging, None
+        """Leave nothing but what was published; if this is interrupted, it can be called again."""
+        if not self._published:
+            self._undo()
         deadline = time.monotonic() + 1.0
-        while staging is not None and staging.exists():
-            shutil.rmtree(staging, ignore_errors=True)
+        while self._staging is not None and self._staging.exists():
+            shutil.rmtree(self._staging, ignore_errors=True)
             if time.monotonic() > deadline:
                 break
             time.sleep(0.01)  # a thread may still be writing its last block there
+        self._staging = None
         if not self._published:
             for folder in reversed(self._created):
                 with suppress(OSError):
                     folder.rmdir()
+        _OPEN.discard(self)
+
+
+_OPEN: set[OutputFolder] = set()
+PUBLISHED: list[Path] = []  # the folders whose results are in place
+
+
+def abandon() -> None:
+    """Clear away every `OutputFolder` that is open; a program that is about to end calls this.
+
+    Examples
+    --------
+    >>> abandon()  # none is open
+    """
+    for folder in tuple(_OPEN):
+        with suppress(OSError):
+            folder._clean()
 
 
 def check_file_name(name: str) -> str:
@@ -275,6 +316,7 @@ def same_file(target: Path, others: Iterable[Path]) -> Path | None:
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     take = Path(folder) / "take.wav"
     ...     take.touch()
@@ -286,15 +328,3 @@ def same_file(target: Path, others: Iterable[Path]) -> Path | None:
             if os.path.samefile(target, other):
                 return other
     return None
-
-
-def reason(error: BaseException) -> str:
-    """Return in one line what went wrong, without the path, which is elsewhere in the message.
-
-    Examples
-    --------
-    >>> reason(FileNotFoundError(2, "No such file or directory", "take.wav"))
-    'No such file or directory'
-    """
-    text = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
-    return str(text).strip().rstrip(".").replace("\n", " ") or "not all samples were taken"

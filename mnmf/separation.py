@@ -12,7 +12,7 @@ from typing import Any, Protocol, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, SessionError, check_count, check_number
+from mnmf.errors import MOST_COMPONENTS, ArgumentError, SessionError, check_count, check_number
 from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, fill_in, find_method
 from mnmf.models import FullRankMNMF, Model, silent_sources
 from mnmf.notes import NoteDictionary
@@ -207,8 +207,10 @@ def separate(
     (4000, 2)
     """
     recipe = find_method(method, dictionary=dictionary is not None)
-    check_count("seed", seed, 0)
+    check_count("seed", seed, 0, (1 << 128) - 1)
     check_number("trust", trust, 0.0, 1.0)
+    if components is not None:
+        check_count("components", components, 1, MOST_COMPONENTS)
     given = _given(take, sample_rate, known)
     recipe.check(given, dictionary=dictionary is not None, estimates=estimator is not None)
     sizes = recipe.sizes(components, iterations, dictionary=dictionary is not None)

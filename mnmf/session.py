@@ -8,7 +8,6 @@ knows files and names: `mnmf.audio` reads audio, `mnmf.markers` marker files, an
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 
 from mnmf import markers, whose
 from mnmf.audio import Recording
-from mnmf.errors import SessionError
+from mnmf.errors import FAINTEST, AudioFileError, SessionError, peak
+from mnmf.files import check_path, read_toml
 from mnmf.markers import Passage
 from mnmf.output import check_file_names
 from mnmf.spots import Spots
@@ -166,15 +166,8 @@ class Session:
         Its keys are `take`, `solos`, `solo-take`, `sources`, `ambient` and the tables `spots`, `instruments` and
         `queries`, with the meaning they have in `open`; `overrides` go before them.
         """
-        path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SessionError(f"{path}: cannot be read ({error}); give an existing session file") from error
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise SessionError(f"{path}: not valid TOML: {error}") from error
+        path = check_path(path)
+        table = read_toml(path, SessionError, "give an existing session file")
         return cls.open(**{**_session_keys(path, table), **overrides})
 
     def take(self) -> Take:
@@ -185,10 +178,16 @@ class Session:
         Raises
         ------
         AudioFileError
-            A file cannot be read, or holds NaN.
+            A file cannot be read, holds NaN, or nothing but samples too faint to be sound.
         """
+        x_LM = self.recording.read(dtype=self.recording.exact_dtype)
+        if 0 < (loudest := peak(x_LM)) < FAINTEST:
+            raise AudioFileError(
+                f"{self.recording.paths[0]}: no mic of the take exceeds {loudest:.1g} of full scale, no sound; "
+                "export it at its own level"
+            )
         return Take(
-            self.recording.read(dtype=self.recording.exact_dtype),
+            x_LM,
             self.recording.sample_rate,
             self.spots,
             self.sources,

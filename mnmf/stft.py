@@ -11,7 +11,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_audio, check_choice, check_count, check_number
+from mnmf.errors import MOST_RATE, ArgumentError, check_audio, check_choice, check_count, check_number
 
 __all__ = ["STFT", "WINDOWS", "Analysis", "Waveform", "window_samples"]
 
@@ -64,7 +64,7 @@ class STFT:
     window: str = "half-sine"
 
     def __post_init__(self) -> None:
-        check_count("window_length", self.window_length, 2)
+        check_count("window_length", self.window_length, 2, int(LONGEST) * MOST_RATE)
         if self.window_length % 2:
             raise ArgumentError(f"window_length must be even, got {self.window_length}")
         if self.hop == 0:
@@ -81,7 +81,7 @@ class STFT:
 
     def frequencies(self, sample_rate: float) -> Array:
         """Return the centre of each bin in hertz, float64 (F,)."""
-        check_number("sample_rate", sample_rate, 0.0, np.inf)
+        check_number("sample_rate", sample_rate, 0.0, MOST_RATE, " Hz")
         return np.arange(self.n_frequencies) * sample_rate / self.window_length
 
     def times(self, sample_rate: float, n_samples: int) -> Array:
@@ -89,7 +89,7 @@ class STFT:
 
         Frames at both ends reach beyond the signal, so the first and the last middles may lie outside it.
         """
-        check_number("sample_rate", sample_rate, 0.0, np.inf)
+        check_number("sample_rate", sample_rate, 0.0, MOST_RATE, " Hz")
         starts_T = np.arange(self.n_frames(n_samples)) * self.hop - self._lead
         return (starts_T + self.window_length / 2) / sample_rate
 
@@ -305,8 +305,8 @@ def window_samples(seconds: float, sample_rate: float) -> int:
     >>> window_samples(0.743, 44100), window_samples(0.743, 48000)
     (32768, 36000)
     """
-    if not SHORTEST <= seconds <= LONGEST:
-        raise ArgumentError(f"the window must be {SHORTEST:g} to {LONGEST:.0f} seconds long, got {seconds:g}")
+    seconds = check_number("the window", seconds, SHORTEST, LONGEST, " s")
+    check_number("sample_rate", sample_rate, 0.0, MOST_RATE, " Hz")
     wanted = max(seconds * sample_rate / 4, 1.0)
     above = scipy.fft.next_fast_len(int(np.ceil(wanted)), real=True)
     below = scipy.fft.prev_fast_len(max(int(wanted), 1), real=True)

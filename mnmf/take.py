@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf import whose
-from mnmf.errors import ArgumentError, SessionError, check_audio, check_count, check_number
+from mnmf.errors import (
+    FAINTEST,
+    MOST_RATE,
+    ArgumentError,
+    SessionError,
+    check_audio,
+    check_count,
+    check_number,
+    peak,
+)
 from mnmf.spots import Spots
 from mnmf.stft import Analysis
 
@@ -98,7 +107,9 @@ class Take:
 
     def __post_init__(self) -> None:
         x_LM = check_audio(self.x_LM)
-        check_number("sample_rate", self.sample_rate, 1.0, np.inf, " Hz")
+        if 0 < (loudest := peak(x_LM)) < FAINTEST:
+            raise ArgumentError(f"x_LM nowhere exceeds {loudest:.1g}, which is no sound; scale it to a full scale of 1")
+        check_number("sample_rate", self.sample_rate, 1.0, MOST_RATE, " Hz")
         M = x_LM.shape[1]
         mics = tuple(map(str, self.mic_names)) or tuple(str(m + 1) for m in range(M))
         _check_length("mic_names", mics, M, "microphones")
@@ -168,7 +179,7 @@ class Take:
         Spots((1,), (0,))
         """
         x_LM = check_audio(x_LM)
-        check_number("sample_rate", sample_rate, 1.0, np.inf, " Hz")
+        check_number("sample_rate", sample_rate, 1.0, MOST_RATE, " Hz")
         mics = tuple(map(str, mic_names)) or tuple(str(m + 1) for m in range(x_LM.shape[1]))
         aside = tuple(dict.fromkeys(_numbered(mic, mics) for mic in ambient))
         free = [m for m in range(len(mics)) if m not in aside]

@@ -152,9 +152,11 @@ def find_mic(mic: str | int, mic_names: Sequence[str]) -> int:
     SessionError
         There is none, or the text is the channel of one and the name of another.
     """
+    if not isinstance(mic, str) and abs(mic) > len(mic_names):
+        raise SessionError(f"there is no mic of that number; channels go from 1 to {len(mic_names)}")
     text = str(mic).strip()
     digits = text.removeprefix("#")
-    channel = int(digits) - 1 if digits.isascii() and digits.isdigit() else None
+    channel = int(digits) - 1 if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
     if channel is not None and not 0 <= channel < len(mic_names):
         channel = None
     named = list(mic_names).index(text) if isinstance(mic, str) and text in mic_names else None

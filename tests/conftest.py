@@ -18,11 +18,18 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from mnmf.priors import Prior  # noqa: E402
+from tests.processes import end_all  # noqa: E402
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261121)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left():
+    yield
+    end_all()
 
 
 @pytest.fixture
@@ -42,6 +49,14 @@ def start(rng, X_FTM):
         R=root @ root.conj().swapaxes(-1, -2) / M,
         spots=(0, 2),
     )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what takes minutes and is run now and then, unless it is asked for."""
+    if "fuzz" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("fuzz")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("fuzz")]
 
 
 _status = 0

@@ -490,5 +490,7 @@ def test_plain_files_that_cannot_exist_are_refused(tmp_path):
     refused(ArgumentError, lambda: audio.write(tmp_path / "mix.flac", x_LM, RATE, "FLOAT"), "FLOAT", "FLAC")
     refused(ArgumentError, lambda: audio.write(tmp_path / "mix.wav", x_LM, RATE, "ULAW"), "ULAW")
     refused(ArgumentError, lambda: audio.write(tmp_path / "mix.wav", x_LM[:0], RATE), "(0, 2)")
-    refused(OutputError, lambda: audio.write(tmp_path / "mix.flac", x_LM, 5_000_000), "mix.flac")
+    refused(OutputError, lambda: audio.write(tmp_path / "mix.flac", x_LM, 999_999), "mix.flac")
+    for rate in (5_000_000, 0, -1, 10**30, 8000.0, True):
+        refused(ArgumentError, lambda: audio.write(tmp_path / "mix.flac", x_LM, rate), "mix.flac", "sample rate")  # noqa: B023
     assert not list(tmp_path.iterdir())

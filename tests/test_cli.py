@@ -18,6 +18,7 @@ import soundfile as sf
 
 from mnmf import NoteDictionary, cli, data, simulate
 from mnmf.methods import METHODS
+from tests.processes import end, restored_signals, started
 
 pytestmark = pytest.mark.slow
 
@@ -626,7 +627,7 @@ REFUSALS = {
     ),
     "bad number": (None, [..., "--iterations", "0"], "iterations must be a whole number of at least 1"),
     "no number": (None, [..., "--iterations", "many"], "'many' is not a valid integer"),
-    "bad window": (None, [..., "--window", "-1"], "0.001 to 60 seconds"),
+    "bad window": (None, [..., "--window", "-1"], "from 0.001 to 60 s"),
     "bad seed": (None, [..., "--seed", "-1"], "seed must be"),
     "unknown option": (None, [..., "--magic"], "No such option"),
     "no take": (None, ["--out", "{d}/out"], "Missing argument"),
@@ -643,7 +644,7 @@ REFUSALS = {
         "no sources",
     ),
     "short label": (lambda d: (d / "solos.txt").write_text("0\t0.01\tviolin\n"), None, "lasts less than 0.1 s"),
-    "endless window": (None, [..., "--window", "1e300"], "0.001 to 60 seconds"),
+    "endless window": (None, [..., "--window", "1e300"], "from 0.001 to 60 s"),
     "empty out": (None, ["{d}/take.wav", "--out", ""], "--out is empty"),
     "session file": (
         lambda d: (d / "s.toml").write_text("take = 'take.wav'\nspott = 1"),
@@ -729,8 +730,7 @@ def test_repeated_references_count_as_channels(files, tmp_path, capsys):
 
 
 def start(files, *options, **popen):
-    command = [sys.executable, "-m", "mnmf", "separate", *files, *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen)
+    return started([sys.executable, "-m", "mnmf", "separate", *files, *options], **popen)
 
 
 def test_ctrl_c_leaves_nothing(files, tmp_path):
@@ -764,16 +764,20 @@ def test_signals_end_the_prior_s_command_too(files, tmp_path, name):
     while not pid.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (128 + getattr(signal, name), "mnmf: interrupted; nothing was written\n")
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+    try:
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (128 + getattr(signal, name), "mnmf: interrupted; nothing was written\n")
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)
+    finally:
+        end(pid.read_text())
     assert not list((tmp_path / "scratch").glob("mnmf-*"))
     assert not (tmp_path / "out").exists()
 
 
 def test_what_nohup_switches_off_stays_off(files, tmp_path):
     def ignore():
+        restored_signals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     process = start(files, "--iterations", "10000000", preexec_fn=ignore)
@@ -808,6 +812,7 @@ def test_a_full_disk_leaves_nothing(files, tmp_path):
     before = digests(tmp_path)
 
     def limit():
+        restored_signals()
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 

@@ -109,14 +109,14 @@ x, rate = soundfile.read(sys.argv[1])
 soundfile.write(sys.argv[2], x / 4, rate, subtype="FLOAT")
 open({str(tmp_path / "asked")!r}, "a").write(json.dumps(sys.argv[3:]) + "\\n")
 """
-    command = f"{script(text)} {{in}} {{out}} --query={{query}} '{{source}} {{in'"
+    command = f"{script(text)} {{in}} {{out}} --query={{query}} --name '{{source}} {{in'"
     found = Command(command, NAMES, ((1, 0), 0), ("a flute", "the sound of 'rm -rf', close"))(take, RATE)
     np.testing.assert_allclose(found["flute"], take[:, [1]] / 4, atol=1e-7)
     np.testing.assert_allclose(found["cello"], take[:, [0]] / 4, atol=1e-7)
     asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert asked == [
-        ["--query=a flute", "flute {in"],
-        ["--query=the sound of 'rm -rf', close", "cello {in"],
+        ["--query=a flute", "--name", "flute {in"],
+        ["--query=the sound of 'rm -rf', close", "--name", "cello {in"],
     ]
 
 
@@ -125,21 +125,22 @@ def test_names_and_queries_are_words_and_nothing_else(script, take, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     text = """
 import sys, soundfile
-assert len(sys.argv) == 5, sys.argv
+assert len(sys.argv) == 7, sys.argv
 x, rate = soundfile.read(sys.argv[1])
 soundfile.write(sys.argv[2], x, rate)
 """
     before = sorted(tmp_path.iterdir())
-    command = Command(f"{script(text)} {{in}} {{out}} {{source}} {{query}}", (name, "b"), (0, 1), (name, name))
+    words = f"{script(text)} {{in}} {{out}} --source {{source}} --text {{query}}"
+    command = Command(words, (name, "b"), (0, 1), (name, name))
     assert set(command(take, RATE)) == {name, "b"}
     assert [path.name for path in tmp_path.iterdir() if path not in before] == ["script0.py"]
 
 
 def test_names_that_would_be_options_are_refused():
     with pytest.raises(ArgumentError, match="'--evil' would be an option"):
-        Command("tool {in} {out} {source}", ("--evil",), (0,))
+        Command("tool {in} {out} --source {source}", ("--evil",), (0,))
     with pytest.raises(ArgumentError, match="'-x' would be an option"):
-        Command("tool {in} {out} {query}", ("a",), (0,), ("-x",))
+        Command("tool {in} {out} --query {query}", ("a",), (0,), ("-x",))
     Command("tool {in} {out}", ("--fine",), (0,))  # it is not among the words
 
 
@@ -148,10 +149,12 @@ def test_names_that_would_be_options_are_refused():
 )
 def test_names_and_queries_that_could_be_code_are_refused(name):
     with pytest.raises(ArgumentError, match="nothing that could be code"):
-        Command("tool {in} {out} {source}", (name,), (0,))
+        Command("tool {in} {out} --source {source}", (name,), (0,))
     with pytest.raises(ArgumentError, match="nothing that could be code"):
-        Command("tool {in} {out} {query}", ("a",), (0,), (name,))
-    Command("tool {in} {out} {query}", (name,), (0,), ("a",))  # it is not among the words
+        Command("tool {in} {out} --query {query}", ("a",), (0,), (name,))
+    with pytest.raises(ArgumentError, match="nothing that could be code"):  # it is in the environment
+        Command("tool {in} {out} --query {query}", (name,), (0,), ("a",))
+    Command("tool {in} {out}", (name,), (0,))  # it goes nowhere
 
 
 @pytest.mark.parametrize(
@@ -189,10 +192,33 @@ def test_names_and_queries_that_could_be_code_are_refused(name):
         "powershell -Command tool {in} {out} {query}",
         "pwsh.exe -NoProfile -c tool {in} {out} {query}",
         "eval tool {in} {out} {query}",
+        # No list of programs knows these, so there is none.
+        "tool {in} {out} {query}",
+        "xargs -a {in} {query} {out}",
+        "flock {in} {query} {out}",
+        "strace -o {out} {query} {in}",
+        "systemd-run {query} {in} {out}",
+        "find {in} {out} -exec {query} +",
+        "tar -cf {out} {in} --to-command={query}",
+        "rsync -e {query} {in} {out}",
+        "emacs --eval {query} {in} {out}",
+        "gdb -ex {query} {in} {out}",
+        "java -cp . {query} {in} {out}",
+        "npx {query} {in} {out}",
+        "busybox {query} {in} {out}",
+        "/lib64/ld-linux-x86-64.so.2 {query} {in} {out}",
+        "make -f {in} SHELL={query} {out}",
+        "env LD_PRELOAD={query} tool {in} {out}",
+        "tool --config={query} {in} {out}",
+        "tool --text-command {query} {in} {out}",
+        "tool -q {query} {in} {out}",
+        "tool --text= {query} {in} {out}",
+        "tool --text -- {query} {in} {out}",
+        "--text={query} {in} {out}",
     ],
 )
 def test_what_a_session_says_is_never_code(command):
-    with pytest.raises(ArgumentError, match="would run what a session says"):
+    with pytest.raises(ArgumentError, match="could run what a session says"):
         Command(command, NAMES, (0, 1))
 
 
@@ -201,16 +227,39 @@ def test_what_a_session_says_is_never_code(command):
     [
         f"python {__file__} -c conf.yaml --text {{query}} {{in}} {{out}}",
         "python -m package --text {query} {in} {out}",
-        f"nice -n 10 python {__file__} {{query}} {{in}} {{out}}",
+        f"nice -n 10 python {__file__} --instrument {{query}} {{in}} {{out}}",
         "tool --text={query} --name {source} {in} {out}",
+        "tool --text-prompt={query} --source_name {source} {in} {out}",
         "tool '--text=the sound of a {query}; nothing else (please)' {in} {out}",
-        'sh -c \'tool "$1" "$2" "$3"\' - {in} {out} {query}',
+        'sh -c \'tool "$1" "$2" --text "$3"\' - {in} {out} --text {query}',
+        'sh -c \'tool "$1" "$2" "$MNMF_QUERY"\' - {in} {out}',
         "sh -c 'cp {in} {out}'",
-        "powershell -File tool.ps1 {in} {out} {query}",
+        "powershell -File tool.ps1 {in} {out} --text {query}",
     ],
 )
 def test_what_a_session_says_may_be_a_word(command):
     Command(command, NAMES, (0, 1))
+
+
+def test_the_environment_says_whose_turn_it_is(script, take, monkeypatch):
+    monkeypatch.setenv("MNMF_SOURCE", "an older one")
+    text = """
+import os, sys, soundfile
+x, rate = soundfile.read(sys.argv[1], always_2d=True)
+assert x.shape[1] == 1
+soundfile.write(sys.argv[2], x * len(os.environ["MNMF_SOURCE"] + os.environ["MNMF_QUERY"]) / 20, rate, subtype="FLOAT")
+"""
+    words = [*shlex.split(script(text)), "{in}", "{out}", "# MNMF_QUERY"]
+    found = Command(words, ("a", "bcd"), (0, 1), ("the a", "it"))(take, RATE)
+    np.testing.assert_allclose(found["a"], take[:, :1] * 6 / 20, atol=1e-7)
+    np.testing.assert_allclose(found["bcd"], take[:, 1:] * 5 / 20, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["-x", "a; b", "x" * 501, "a\u202eb"])
+def test_the_environment_holds_no_code_either(name):
+    for names in ((name, "a"), ("a", name)):
+        with pytest.raises(ArgumentError, match="an option|nothing that could be code"):
+            Command("sh -c 'tool $MNMF_SOURCE' {in} {out}", names[:1], (0,), names[1:])
 
 
 def test_words_of_a_command(tmp_path):
@@ -251,7 +300,7 @@ def test_failures_say_what_the_program_said(script, take):
     with pytest.raises(EstimatorError, match="wrote nothing; expected files called flute, cello.*; it said: no model"):
         Command(says, NAMES, (0, 1))(take, RATE)
     with pytest.raises(EstimatorError, match="wrote no file for 'flute'.*; it said: no model"):
-        Command(f"{says} {{source}}", NAMES, (0, 1))(take, RATE)
+        Command(f"{says} --source {{source}}", NAMES, (0, 1))(take, RATE)
     with pytest.raises(EstimatorError, match="wrote nothing.*; it said nothing"):
         Command(f"{PYTHON} -c pass {{in}} {{out}}", NAMES, (0, 1))(take, RATE)
 
@@ -276,8 +325,8 @@ def test_a_command_that_takes_too_long_is_stopped_with_what_it_started(script, t
 def test_what_a_command_says_before_it_is_stopped(script, take, monkeypatch):
     begin = _command._start
 
-    def start(words, said):
-        process = begin(words, said)
+    def start(words, said, environment):
+        process = begin(words, said, environment)
         while os.fstat(said.fileno()).st_size == 0 and process.poll() is None:
             time.sleep(0.01)
         return process
@@ -321,7 +370,7 @@ def test_takes_that_no_wav_file_holds(monkeypatch):
     with pytest.raises(EstimatorError, match=r"more than 4 GiB \(536870912 samples, 2 mics\)"):
         Command("tool {in} {out}", NAMES, (0, 1))(long, RATE)
     with pytest.raises(EstimatorError, match="more than 4 GiB"):
-        Command("tool {in} {out} {source}", NAMES, (0, 1))(np.broadcast_to(np.float32(0), (2**30, 2)), RATE)
+        Command("tool {in} {out} --source {source}", NAMES, (0, 1))(np.broadcast_to(np.float32(0), (2**30, 2)), RATE)
 
 
 def test_the_identity_of_a_command_is_its_files(tmp_path, monkeypatch):
@@ -688,7 +737,12 @@ def test_what_a_session_file_must_not_say(session, script, monkeypatch, capsys, 
     tool = script(ECHO)
     before = sorted(session.rglob("*"))
     toml = f"take = 'take.wav'\nsources = [{json.dumps(source)}, 'cello']\n[queries]\n{json.dumps(source)} = "
-    assert separate_session(session, toml + json.dumps(query), f"{tool} {{in}} {{out}} {{source}} {{query}}") == 2
+    assert (
+        separate_session(
+            session, toml + json.dumps(query), f"{tool} {{in}} {{out}} --source {{source}} --text {{query}}"
+        )
+        == 2
+    )
     said = capsys.readouterr().err
     assert message in said
     assert len(said.splitlines()) == 1
@@ -700,7 +754,7 @@ def test_a_session_file_never_says_what_is_run(session, monkeypatch, capsys, com
     monkeypatch.chdir(session)
     toml = "take = 'take.wav'\nsources = ['flute', 'cello']\n[queries]\nflute = 'violin; touch PWNED'\n"
     assert separate_session(session, toml, command) == 2
-    assert "would run what a session says" in capsys.readouterr().err
+    assert "could run what a session says" in capsys.readouterr().err
     assert not list(session.rglob("PWNED"))
 
 
@@ -785,4 +839,4 @@ def test_no_command_begins_once_they_were_stopped(take, monkeypatch):
 
     monkeypatch.setattr(_command, "_write", write_and_stop)
     with pytest.raises(EstimatorError, match="was stopped"):
-        Command(f"{PYTHON} -c pass {{in}} {{out}} {{source}}", NAMES, (0, 1))(take, RATE)
+        Command(f"{PYTHON} -c pass {{in}} {{out}} --source {{source}}", NAMES, (0, 1))(take, RATE)

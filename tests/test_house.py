@@ -16,6 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up.  A module imports from its own floor and from those below.
 FLOORS = (
     ("errors", "_version"),
+    ("files",),
     ("kernels", "directivity", "data"),
     ("spots", "stft", "metrics", "wiener"),
     ("priors",),

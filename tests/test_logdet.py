@@ -299,3 +299,36 @@ def test_callback_can_stop(X_FTM):
 def test_unknown_divergence_is_refused(X_FTM):
     with pytest.raises(ArgumentError, match="divergence must be one of euclidean, log-det"):
         FullRankMNMF(2, divergence="kl").fit(X_FTM)
+
+
+@pytest.mark.kernel
+def test_no_pivot_is_less_than_the_floor():
+    """Rounding makes a covariance indefinite; its logarithm and its inverse must still be numbers."""
+    R = np.array([[1.0, 1.0 + 1e-9], [1.0 + 1e-9, 1.0]], complex)[None, None]
+    X = np.ones((1, 3, 2), complex)
+    W, H, floor_F = np.full((1, 1, 1), 1e9), np.ones((1, 1, 3)), np.array([1e-3])
+    cost, over, under = logdet.sweep(X, W, H, R.copy(), floor_F, False, False, True)
+    assert np.isfinite(cost)
+    assert np.isfinite(over).all()
+    assert np.isfinite(under).all()
+    # The first pivot is λ + ε, the second one the floor.
+    inverse = np.linalg.inv([[1e9 + 1e-3, 1e9 + 1], [1e9 + 1, (1e9 + 1) ** 2 / (1e9 + 1e-3) + 1e-3]])
+    form = np.ones(2) @ inverse @ np.ones(2)
+    assert cost == pytest.approx(3 * (np.log(1e9) + np.log(1e-3) + form), rel=1e-3)
+
+
+@pytest.mark.kernel
+def test_the_riccati_equation_has_a_semidefinite_solution_whatever_rounding_makes_of_it():
+    R = np.eye(2, dtype=complex)
+    solve_riccati(np.eye(2, dtype=complex), np.diag([4.0, -1e-9]).astype(complex), R)
+    np.testing.assert_allclose(R, np.diag([2.0, 0.0]), atol=1e-12)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("M", [8, 9, 20])
+def test_determinants_of_many_mics_do_not_overflow(M):
+    """Pivots are multiplied before the logarithm is taken, eight of them: that is what a double holds of 10³⁸."""
+    X = np.zeros((1, 2, M), complex)
+    W, H, floor_F = np.full((1, 1, 1), 1e18), np.ones((1, 1, 2)), np.array([1e-20])
+    cost, _, _ = logdet.sweep(X, W, H, np.eye(M, dtype=complex)[None, None], floor_F, False, False, False)
+    assert cost == pytest.approx(2 * M * np.log(1e18), rel=1e-12)

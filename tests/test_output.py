@@ -72,7 +72,7 @@ def test_an_interrupt_while_entering_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(output.tempfile, "mkdtemp", interrupt)
+    monkeypatch.setattr(output.secrets, "token_hex", interrupt)
     with pytest.raises(KeyboardInterrupt), OutputFolder(tmp_path / "out", ["x"]):
         pass
     assert not tree(tmp_path)
@@ -212,7 +212,7 @@ def test_places_that_are_no_folders_are_refused(tmp_path, monkeypatch):
     def deny(*args, **kwargs):
         raise PermissionError(errno.EACCES, "Permission denied", "x")
 
-    monkeypatch.setattr(output.tempfile, "mkdtemp", deny)
+    monkeypatch.setattr(output.secrets, "token_hex", deny)
     refused(OutputError, OutputFolder(tmp_path / "new", ["a"]).__enter__, "new", "Permission denied", "another --out")
     assert not (tmp_path / "new").exists()
 

@@ -223,3 +223,17 @@ def test_single_precision_factorises_as_well_as_double(rng, beta, scale):
     np.testing.assert_allclose(W.sum(axis=0), 1, rtol=1e-5)
     silence, _ = nmf(np.zeros((3, 4), np.float32), 2, beta=beta, n_iterations=3, rng=rng)
     assert np.isfinite(silence).all()
+
+
+def test_a_ridge_bounds_demixing_where_two_players_reach_the_mics_alike(rng):
+    """Without it the filters of `solo` would be a hundred times as large, and so would what else they let through."""
+    alone_FTN = rng.standard_normal((3, 40, 2)) + 1j * rng.standard_normal((3, 40, 2))
+    alone_FTN[:, :20, 1] = alone_FTN[:, 20:, 0] = 0
+    X_FTM = alone_FTN @ np.array([[1.0, 1.0], [1.0, 1.0002]])
+    passages = [slice(0, 20), slice(20, 40)]
+    default = priors.solo(X_FTM, passages, (0, 1)).Q
+    np.testing.assert_array_equal(default, priors.solo(X_FTM, passages, (0, 1), ridge=1e-3).Q)
+    assert np.abs(default).max() < 50
+    assert np.abs(priors.solo(X_FTM, passages, (0, 1), ridge=1e-12).Q).max() > 1000
+    learned = priors.solo_covariances(X_FTM, passages, (0, 1), exponent=2.0)
+    np.testing.assert_array_equal(priors.unmixing(learned).Q, priors.unmixing(learned, ridge=1e-3).Q)

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.processes import restored_signals
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 pytestmark = [
@@ -135,6 +137,7 @@ def started(folder, what):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=restored_signals,
     )
 
 

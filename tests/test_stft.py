@@ -113,5 +113,5 @@ def test_window_lengths_follow_the_rate():
             while length % factor == 0:
                 length //= factor
         assert length == 1
-    with pytest.raises(ArgumentError, match="0.001 to 60 seconds"):
+    with pytest.raises(ArgumentError, match="from 0.001 to 60 s"):
         window_samples(0, 44100)

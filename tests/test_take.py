@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnmf import METHODS, STFT, Take, separate
+from mnmf import METHODS, STFT, Take, separate, whose
 from mnmf.errors import ArgumentError, SessionError
 from mnmf.stft import Waveform
 from mnmf.take import Levels
@@ -183,3 +183,68 @@ def test_float64_stays_float64_and_inputs_are_not_changed(x_LM, method):
     assert wide_LM.tobytes() == before
     integers = np.round(x_LM * 1000).astype(np.int16)
     assert separate(integers, RATE, method=method, iterations=2).stems_LN.dtype == np.float64
+
+
+@pytest.fixture
+def bursts(rng):
+    """Return a maker of two players in turn, in bursts, the second mic `apart_db` below the first for the first one."""
+
+    def make(apart_db, noise=0.0):
+        apart = 10 ** (-apart_db / 20)
+        x_LM = rng.standard_normal((4 * RATE, 1)) * (np.arange(4 * RATE)[:, None] // 2000 % 2)
+        solo_LM = x_LM * np.repeat([[1.0, apart], [apart, 1.0]], 2 * RATE, axis=0)
+        return solo_LM + noise * rng.standard_normal(solo_LM.shape), {"violin": (0.0, 2.0), "viola": (2.0, 4.0)}
+
+    return make
+
+
+@pytest.mark.parametrize(("apart_db", "enough"), [(0.3, False), (0.9, False), (1.1, True), (3.0, True)])
+def test_a_solo_must_be_a_decibel_louder_at_one_mic_than_at_any_other(bursts, apart_db, enough):
+    solo_LM, solos = bursts(apart_db)
+    if enough:
+        assert Take.of(solo_LM, RATE, solos=solos).spots == ((0,), (1,))
+    else:
+        with pytest.raises(SessionError, match=f"as loud at mic 1 and mic 2 .{apart_db} dB apart"):
+            Take.of(solo_LM, RATE, solos=solos)
+
+
+def test_what_a_mic_hears_anyway_is_no_energy_of_a_solo(bursts):
+    clean_LM, solos = bursts(3.0)
+    noisy_LM, _ = clean_LM + np.array([1.5, 0.2]) * np.random.default_rng(1).standard_normal(clean_LM.shape), None
+    found = []
+    for x_LM in (clean_LM, noisy_LM):
+        parts = {name: [x_LM[round(start * RATE) : round(stop * RATE)]] for name, (start, stop) in solos.items()}
+        energies = whose._solo_energies(list(solos), parts, round(whose.FLOOR_FRAME * RATE))
+        found.append((energies.above_NM, energies.energy_NM))
+    (clean_NM, _), (above_NM, energy_NM) = found
+    np.testing.assert_allclose(above_NM[:, 1], clean_NM[:, 1], rtol=0.1)
+    # Noise louder than the solo at the first mic: what is left is less than half of all that it hears.
+    assert (above_NM[:, 0] < 0.5 * energy_NM[:, 0]).all()
+
+
+def test_solos_are_learned_from_frames_that_see_no_cut(rng):
+    """At the ends of a passage the window reaches beyond it; those frames would show a click that nobody played."""
+    x_LM = np.cos(2 * np.pi * 1000 / RATE * np.arange(2 * RATE))[:, None] * [1.0, 0.5]
+    take = Take.of(x_LM, RATE, solos={"violin": (0.5, 1.0)}, spots={"violin": 0}, ambient=[1])
+    analysis = STFT(512, 128)
+    alone_FTM, frames = Levels.of(take).solos(take, analysis)
+    assert frames == [[slice(0, 1 + (RATE // 2 - 512) // 128)]]
+    assert alone_FTM.shape[1] == frames[0][0].stop
+    power_FT = np.abs(alone_FTM[..., 0]) ** 2
+    far_F = np.abs(analysis.frequencies(RATE) - 1000) > 500
+    assert (power_FT[far_F].max(axis=0) < 1e-5 * power_FT.max(axis=0)).all()
+
+
+def test_solos_are_at_the_gains_of_the_take(rng):
+    """A model sees take and solos at one loudness a mic, that of the take, however its preamplifiers were set."""
+    x_LM = rng.standard_normal((2 * RATE, 2))
+    solo_LM = rng.standard_normal((RATE, 2)) * [1.0, 0.25]
+    analysis, seen = STFT(512, 128), []
+    for gains_M in ([1.0, 1.0], [8.0, 0.125]):
+        take = Take(x_LM * gains_M, RATE, solos=[[solo_LM * gains_M], []])
+        levels = Levels.of(take)
+        seen.append(levels.solos(take, analysis)[0])
+        expected = analysis.analyse((solo_LM * gains_M - (solo_LM * gains_M).mean(axis=0)) * levels.gains_M)
+        np.testing.assert_allclose(seen[-1], expected[:, analysis.frames(0, RATE, RATE)], rtol=1e-6, atol=1e-9)
+    ratio = np.linalg.norm(seen[0], axis=(0, 1)) / np.linalg.norm(seen[1], axis=(0, 1))
+    np.testing.assert_allclose(ratio[0], ratio[1], rtol=1e-3)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from errno import EDQUOT, EIO, ENOSPC
 
 import click
 
 from mnmf._version import __version__
 from mnmf.cli import demo, methods, notes, score, separate
-from mnmf.cli._terminal import REFUSED, fail
+from mnmf.cli._terminal import REFUSED, fail, unforeseen
 from mnmf.errors import MnmfError
 
 __all__ = ["run"]
@@ -30,7 +31,10 @@ for _module in (separate, score, demo, methods, notes):
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, or 2 after one line on stderr that says what to change."""
+    """Run one command and return its exit status: 0, or 2 after one line on stderr that says what to change.
+
+    An error that nobody has foreseen is one line, too, and status 70; MNMF_TRACEBACK=1 in the environment shows more.
+    """
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         # Not group.main, which prints on its own when interrupted.
@@ -43,8 +47,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return fail(f"{error.format_message().rstrip('.')} (see mnmf --help)")
     except click.exceptions.Exit as request:
         return request.exit_code
-    except (MnmfError, OSError) as error:
+    except MnmfError as error:
         return fail(str(error))
+    except OSError as error:
+        # An error of a disk that names no file is one of the standard output.
+        place = error.filename or ("the output cannot be written" if error.errno in (ENOSPC, EDQUOT, EIO) else "")
+        return fail(f"{place}: {error.strerror}" if place else str(error))
     except MemoryError:
         return fail("not enough memory for this take; cut it into shorter ones or use fewer --components")
+    except Exception as error:
+        return unforeseen(error)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from rich.table import Table
 
-from mnmf.cli._terminal import show
+from mnmf.cli._terminal import add_row, show
 
 
 @click.command("methods")
@@ -18,5 +18,5 @@ def command() -> None:
         table.add_column(heading, overflow="fold", no_wrap=heading == "method")
     for name, method in METHODS.items():
         shown = f"{name} (default)" if name == DEFAULT_METHOD else name
-        table.add_row(shown, method.summary, method.needs, method.citation)
+        add_row(table, shown, method.summary, method.needs, method.citation)
     show(table)

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from mnmf.cli._options import EMBEDDED, file_target, named_dictionary
-from mnmf.cli._terminal import interruptible, printable, progress, say, show
+from mnmf.cli._terminal import add_row, interruptible, progress, say, show
 from mnmf.output import OutputFolder
 
 if TYPE_CHECKING:
@@ -118,6 +117,5 @@ def notes_table(dictionary: NoteDictionary) -> Table:
     for own in dictionary.instruments:
         pitches = dictionary.pitches(own)
         span = f"{pitch_name(pitches[0]):<3} – {pitch_name(pitches[-1])}"
-        source = Text(printable(dictionary.source(own)))
-        table.add_row(Text(printable(own)), str(len(pitches)), span, source)
+        add_row(table, own, str(len(pitches)), span, dictionary.source(own))
     return table

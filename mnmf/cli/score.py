@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
-from mnmf.cli._terminal import interruptible, printable, show, warn
+from mnmf.cli._terminal import add_row, interruptible, printable, say_json, show, warn
 
 __all__ = ["command", "score_table"]
 
@@ -38,7 +36,7 @@ def command(stems_dir: str, reference: tuple[str, ...], mixture: tuple[str, ...]
     for stem, likely in result.pop("mistaken"):
         warn(f"the stem {stem!r} is more like the reference of {likely!r}; check their order")
     if as_json:
-        click.echo(json.dumps(_without_nan(result), indent=2, ensure_ascii=False))
+        say_json(_without_nan(result))
     else:
         show(score_table(result))
 
@@ -60,7 +58,7 @@ def score_table(result: Mapping[str, Any]) -> Table:
             cells.append(f"{_decibels(row['input'][name])} → {after}" if with_input else after)
             if with_input and name != "sar":
                 cells.append(_decibels(row["delta"][name], sign="+"))
-        table.add_row(Text(printable(row["name"])), *cells, style="bold" if row["name"] == "mean" else None)
+        add_row(table, row["name"], *cells, style="bold" if row is rows[-1] else None)
     return table
 
 

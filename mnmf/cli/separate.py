@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     cls=Renamed,
     metavar="'PROGRAM … {in} … {out}'",
     help="A program that makes them: it reads the file {in} and writes one file a source to the folder {out}; with "
-    "{source} or {query} it runs once a source, from its spot to the file {out}. There is no shell.",
+    "--source {source} or --text {query} it runs once a source, from its spot to the file {out}. There is no shell.",
 )
 @click.option(
     "--estimate-timeout",

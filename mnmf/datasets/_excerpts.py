@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mnmf.errors import AudioFileError, SessionError
+from mnmf.errors import LOUDEST, AudioFileError, SessionError
+from mnmf.files import check_header, check_regular, reason
 
 Audio = NDArray[np.float64]
 
@@ -33,9 +34,11 @@ class Cut:
 def header_of(path: Path, problems: list[str]) -> Any:
     """Return the header of a file, or None; what is wrong with the file is added to `problems`."""
     try:
+        check_regular(path)
         info = soundfile.info(path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        problems.append(f"{path.name} cannot be read ({error})")
+        check_header(path, info, AudioFileError)
+    except (soundfile.LibsndfileError, OSError, ValueError) as error:
+        problems.append(f"{path.name} cannot be read ({reason(error)})")
         return None
     if info.frames == 0:
         problems.append(f"{path.name} is empty")
@@ -116,7 +119,7 @@ def _mono(folder: Path, path: Path, start: int, stop: int) -> Audio:
         x_LM, _ = soundfile.read(path, start=start, stop=stop, always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioFileError(f"{folder}: {path.name} cannot be read ({error}); get it anew") from error
-    if len(x_LM) < stop - start or not np.isfinite(x_LM).all():
+    if len(x_LM) < stop - start or not np.all(np.abs(x_LM) <= LOUDEST):  # nor NaN
         raise AudioFileError(f"{folder}: {path.name} is damaged; get it anew")
     mono_L: Audio = x_LM.mean(axis=1)
     return mono_L

@@ -6,7 +6,6 @@ reader and add a row to `READERS`.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnmf.datasets._folders import audio_files, listed, name_of
+from mnmf.errors import SessionError
+from mnmf.files import read_json
 
 URMP = {
     "vn": "violin",
@@ -120,10 +121,10 @@ def read_own(folder: Path) -> Parts | None:
         missing += [f"solos/{path.name}" for name, path in stems.items() if name not in solos]
     if (folder / "meta.json").exists():
         try:
-            parts = json.loads((folder / "meta.json").read_text("utf-8")).get("parts", [])
+            parts = read_json(folder / "meta.json", SessionError, "repair it").get("parts", [])
             promised = [part[kind] for part in parts for kind in ("stem", "solo") if kind in part]
             missing += [name for name in promised if not (folder / name).exists()]
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:  # a SessionError is a ValueError
             problems.append(f"meta.json cannot be read ({error})")
     named = tuple((re.sub(r"^\d+[_\s-]+", "", name).replace("_", " "), path) for name, path in stems.items())
     matching = tuple(solos[name] for name in stems if name in solos)

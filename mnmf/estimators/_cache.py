@@ -6,23 +6,26 @@ import hashlib
 import json
 import os
 import re
-import threading
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 from mnmf._version import __version__
 from mnmf.errors import ArgumentError
+from mnmf.files import PARTIAL, read_arrays, whole
 from mnmf.priors._estimates import Estimator, Mask
 
 Array = NDArray[Any]
 
 CACHE_BYTES = 2 * 10**9
-_OURS = re.compile(r"[0-9a-f]{64}\.npz|\.[0-9a-f]{64}\.npz\.[0-9.]+")  # results, and unfinished ones of killed runs
+# Results, and unfinished ones of killed runs.
+_OURS = re.compile(rf"[0-9a-f]{{64}}\.npz|\.[0-9a-f]{{64}}\.npz\.[0-9.]+|{re.escape(PARTIAL)}[0-9a-f]{{16}}")
 
 
 def cached(estimator: Estimator, identity: str = "", folder: str | os.PathLike[str] | None = None) -> Estimator:
@@ -67,8 +70,11 @@ def cached(estimator: Estimator, identity: str = "", folder: str | os.PathLike[s
             'cached(network, "my network, version 3")'
         )
     place = cache_folder() if folder is None else Path(folder)
+    chosen = folder is not None or bool(os.environ.get("MNMF_CACHE"))
 
     def remembered(audio_LM: Array, sample_rate: int) -> Any:
+        if not (chosen or _ours(place)):
+            return estimator(audio_LM, sample_rate)
         # Asked for each time, because files may have changed.
         known = [__version__, getattr(estimator, "identity", ""), identity]
         known += [str(sample_rate), str(audio_LM.shape), str(audio_LM.dtype)]
@@ -90,7 +96,7 @@ def cached(estimator: Estimator, identity: str = "", folder: str | os.PathLike[s
 
 
 def cache_folder() -> Path:
-    """Return the folder of `cached`: the one that MNMF_CACHE names, or mnmf in the user's cache folder.
+    """Return the folder of `cached`: the one that MNMF_CACHE names, or mnmf among the user's caches, for no one else.
 
     Examples
     --------
@@ -101,11 +107,22 @@ def cache_folder() -> Path:
     """
     if own := os.environ.get("MNMF_CACHE"):
         return Path(own)
-    if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home())
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "mnmf"
+    folder = Path(platformdirs.user_cache_dir("mnmf", appauthor=False))
+    if folder.is_absolute():
+        return folder
+    # Without a home; other users can write to this place, so that `_ours` decides whether it is used.
+    return Path(tempfile.gettempdir()) / f"mnmf-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+
+
+def _ours(folder: Path) -> bool:
+    """Return whether nobody else can have put anything into this folder, or there is none yet."""
+    try:
+        status = os.stat(folder)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
 
 
 def _store(path: Path, found: Mapping[str, Array | Mask] | Array) -> None:
@@ -121,14 +138,10 @@ def _store(path: Path, found: Mapping[str, Array | Mask] | Array) -> None:
         arrays["a0"] = np.asarray(found)
     if not arrays or any(array.dtype.hasobject for array in arrays.values()):
         return  # not an estimate; what uses it will raise the error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        with scratch.open("wb") as file:
-            np.savez(file, kinds=np.array(json.dumps(kinds)), allow_pickle=False, **arrays)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(0o700, exist_ok=True)  # what others recorded is nobody else's business
+    with whole(path) as place, place.open("wb") as file:
+        np.savez(file, kinds=np.array(json.dumps(kinds)), allow_pickle=False, **arrays)
     ours = [other for other in path.parent.iterdir() if _OURS.fullmatch(other.name) and other.is_file()]
     kept = sorted(ours, key=lambda other: other.stat().st_mtime, reverse=True)
     sizes = np.cumsum([other.stat().st_size for other in kept])
@@ -138,12 +151,11 @@ def _store(path: Path, found: Mapping[str, Array | Mask] | Array) -> None:
 
 
 def _unpacked(path: Path) -> dict[str, Array | Mask] | Array:
-    # Opened here, because numpy does not close a file that turns out to be damaged.
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        kinds = json.loads(str(file["kinds"]))
-        if not kinds:
-            return np.asarray(file["a0"])
-        return {
-            source: Mask(file[f"a{n}"], window, hop) if kind == "mask" else file[f"a{n}"]
-            for n, (kind, source, window, hop) in enumerate(kinds)
-        }
+    arrays = read_arrays(path, ArgumentError, "delete it", what="is no result")
+    kinds = json.loads(str(arrays["kinds"]))
+    if not kinds:
+        return np.asarray(arrays["a0"])
+    return {
+        source: Mask(arrays[f"a{n}"], window, hop) if kind == "mask" else arrays[f"a{n}"]
+        for n, (kind, source, window, hop) in enumerate(kinds)
+    }

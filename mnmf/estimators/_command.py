@@ -37,22 +37,15 @@ LAST_BYTES = 2**16  # of the output, in which these lines are looked for
 LINE_LENGTH = 200  # characters of each that are shown
 WAV_BYTES = 2**32 - 2**12  # a WAV file counts its bytes, including those of its header, in 32 bits
 
-# What a name or query may contain: whichever shell or interpreter it ends up in, none of this is code.
-_PLAIN = re.compile(r"[\w .,'’-]*")
-# Programs that run what their arguments say; options whose next argument is code, or that are followed by code in the
-# same argument; arguments after which everything is code.
-_RUNS = re.compile(
-    r"(.*[/\\])?(env|exec|nice|ionice|nohup|setsid|sudo|doas|time|timeout|stdbuf|xargs|parallel|watch|ssh|uvx?|pipx|"
-    r"poetry|conda|mamba|docker|podman|apptainer|([bcdkz]|ba|da|tc)?sh|fish|(python|pypy)[\d.]*|perl|ruby|node|deno|bun|"
-    r"php|lua|julia|rscript|r|tclsh|[gm]?awk|sed|matlab|octave|ipython)(\.exe)?",
-    re.IGNORECASE,
-)
-_SCRIPT = re.compile(r"[^=]*\.[A-Za-z]\w*|[^=]*[/\\][^=]*")
-_NAMES_WHAT_RUNS = re.compile(r"-m|-\w*[ce]")  # in the next argument
-_THEN_CODE = re.compile(r"-[0-9SIEBOaeilnopux]{0,5}[ceEr]|--?(eval|exec\w*)|--command")
-_JOINED_CODE = re.compile(r"-[ceE](\{|.*[\s;()$|&<>\"'`])|--?(eval|exec\w*|command)=", re.DOTALL)
-_ALL_CODE = re.compile(r"/[ck]|eval|-command", re.IGNORECASE)
-_POWERSHELL = re.compile(r"(.*[/\\])?(powershell|pwsh)(\.exe)?", re.IGNORECASE)
+# The one rule for names and queries, which may come with somebody else's session.  What they may hold: nothing that any
+# shell or interpreter takes for code, and no dash in front.  Where they may stand: in the value of an option that is
+# called after them, as in ``--text {query}`` or ``--source-name={source}``.  So no program takes them for another
+# program, for code or for an option of its own, whatever it is; an option that it does not know it refuses.
+_PLAIN = re.compile(r"(?!-)[\w .,'’-]{0,500}")
+_NOUN = "caption|description|instrument|label|name|part|prompt|query|sound|source|stem|target|text|track|voice"
+_OPTION = re.compile(rf"--(?:{_NOUN})(?:[-_](?:{_NOUN}))*")
+# And what the environment of the program says in any case, for code that reads it there.
+_VARIABLES = {"{source}": "MNMF_SOURCE", "{query}": "MNMF_QUERY"}
 
 _LOCK = threading.Lock()
 _CALLS: dict[Path, subprocess.Popen[bytes] | None] = {}  # the folder of each call under way, and its process
@@ -69,8 +62,13 @@ class Command:
     ``{out}``
         A folder to write the estimates to, one file for each source and with its name, also in sub-folders.
     ``{source}``, ``{query}``
-        The name of a source, and what to ask a network for (usually the instrument).  If a word has one of them, the
-        command is run once for each source; ``{in}`` is then what its own spot heard, and ``{out}`` the file to write.
+        The name of a source, and what to ask a network for (usually the instrument), in the value of an option that is
+        called after them, such as ``--text {query}`` or ``--source-name={source}``.  Then the command is run once for
+        each source; ``{in}`` is what its own spot heard, and ``{out}`` the file to write.
+
+    For programs with other options, the environment of such a run has both in MNMF_SOURCE and MNMF_QUERY.  A command
+    that mentions one of these is run once for each source, too, as in ``sh -c 'my-tool "$1" "$2" "$MNMF_QUERY"' -
+    {in} {out}``.
 
     Parameters
     ----------
@@ -88,9 +86,9 @@ class Command:
     Raises
     ------
     ArgumentError
-        The command is empty or lacks ``{in}`` or ``{out}``; ``{source}`` or ``{query}`` is where a program is expected,
-        or code for a shell or an interpreter; or a name or query that would go into the command begins with a dash,
-        which a program takes for an option, or has other characters than letters, digits, spaces and ``. , - '``.
+        The command is empty or lacks ``{in}`` or ``{out}``; ``{source}`` or ``{query}`` stands elsewhere than in such a
+        value; or a name or query that would go to the program begins with a dash, which a program takes for an option,
+        or has other characters than letters, digits, spaces and ``. , - '``.
 
     Examples
     --------
@@ -99,7 +97,8 @@ class Command:
     >>> import sys
     >>> import numpy as np
     >>> copy = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
-    >>> command = Command([sys.executable, "-c", copy, "{in}", "{out}", "{source}"], ["violin", "cello"], [0, 1])
+    >>> words = [sys.executable, "-c", copy, "{in}", "{out}", "--source={source}"]
+    >>> command = Command(words, ["violin", "cello"], [0, 1])
     >>> estimates = command(np.zeros((100, 2), np.float32), 8000)
     >>> {source: y_LC.shape for source, y_LC in estimates.items()}
     {'violin': (100, 1), 'cello': (100, 1)}
@@ -129,17 +128,11 @@ class Command:
         self.timeout = check_number("timeout", timeout, 0.0, math.inf, " s")
         if not len(self.sources) == len(self.spots) == len(self.queries):
             raise ArgumentError("the estimate command needs as many spots and queries as there are sources")
-        self.each = any(_has_name(word) for word in self.words)
-        _refuse_code(self.words)
-        for place, names in (("{source}", self.sources), ("{query}", self.queries)):
-            for name in names if any(place in word for word in self.words) else ():
-                if name.startswith("-"):
-                    raise ArgumentError(f"{name!r} would be an option of the estimate command; call it something else")
-                if not _PLAIN.fullmatch(name):
-                    raise ArgumentError(
-                        f"{name!r} goes into the estimate command as {place}, where it may have letters, digits, "
-                        "spaces and . , - ' but nothing that could be code; call it something else"
-                    )
+        _refuse_places(self.words)
+        slots = (*_VARIABLES, *_VARIABLES.values())
+        self.each = any(slot in word for word in self.words for slot in slots)
+        for name in (*self.sources, *self.queries) if self.each else ():
+            _check_plain(name)
 
     def __call__(self, audio_LM: Array, sample_rate: int) -> dict[str, Array]:
         """Run the command, and return the estimates that it wrote, (L, channels), at this sample rate.
@@ -205,7 +198,7 @@ class Command:
                 with _LOCK:
                     if folder not in _CALLS:
                         raise EstimatorError("the estimate command was stopped")
-                    process = _CALLS[folder] = _start(words, output)
+                    process = _CALLS[folder] = _start(words, output, _environment(values))
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise EstimatorError(f"the estimate command cannot be run: {words[0]}: {reason}") from error
@@ -257,15 +250,15 @@ def stop_commands() -> None:
 @contextmanager
 def _scratch() -> Iterator[Path]:
     """Make a folder for one call, which `stop_commands` would remove."""
-    with tempfile.TemporaryDirectory(prefix="mnmf-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with _LOCK:  # so that there is no folder that `stop_commands` does not know
+        folder = Path(tempfile.mkdtemp(prefix="mnmf-"))
+        _CALLS[folder] = None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
         with _LOCK:
-            _CALLS[folder] = None
-        try:
-            yield folder
-        finally:
-            with _LOCK:
-                _CALLS.pop(folder, None)
+            _CALLS.pop(folder, None)
 
 
 def _split(command: str, windows: bool) -> list[str]:
@@ -277,43 +270,29 @@ def _split(command: str, windows: bool) -> list[str]:
     return list(lexer)
 
 
-def _has_name(word: str) -> bool:
-    """Whether the name of a source, or a query, goes into this word."""
-    return "{source}" in word or "{query}" in word
-
-
-def _refuse_code(words: Sequence[str]) -> None:
-    """Refuse a command in which a name or query, which may come with a session file, would decide what is run."""
-    batch = words[0].lower().endswith((".bat", ".cmd"))  # Windows runs these with a shell
-    first = _what_runs(words)
+def _refuse_places(words: Sequence[str]) -> None:
+    """Refuse a command in which a name or query stands anywhere but in the value of an option called after it."""
     for n, word in enumerate(words):
-        if _has_name(word) and (n <= first or batch or _is_code(words[:n], word)):
+        if not any(place in word for place in _VARIABLES):
+            continue
+        option, equals, _ = word.partition("=")
+        joined = bool(equals) and _OPTION.fullmatch(option)
+        if n == 0 or not (joined or _OPTION.fullmatch(words[n - 1])):
             raise ArgumentError(
-                f"the estimate command would run what a session says: {word!r} is a program, or code for one that runs "
-                "code; use {source} and {query} as arguments of a program, as in my-tool --text {query} {in} {out}"
+                f"the estimate command could run what a session says: {word!r}; {{source}} and {{query}} may be the "
+                "value of an option called after them, as in my-tool --text {query} {in} {out}, and MNMF_SOURCE and "
+                "MNMF_QUERY in its environment say the same"
             )
 
 
-def _what_runs(words: Sequence[str]) -> int:
-    """Return the number of the word that decides what is run: 0, or that of the program or script which word 0 runs."""
-    if not _RUNS.fullmatch(words[0]):
-        return 0
-    for n, word in enumerate(words[1:], 1):
-        if _has_name(word) or _RUNS.fullmatch(word) or word.startswith("-"):
-            continue
-        # A word after an option may be its value even if a program has that name, such as the user in sudo -u.
-        program = not words[n - 1].startswith("-") and shutil.which(word)
-        if _NAMES_WHAT_RUNS.fullmatch(words[n - 1]) or _SCRIPT.fullmatch(word) or program:
-            return n
-    return len(words)
-
-
-def _is_code(before: Sequence[str], word: str) -> bool:
-    if _THEN_CODE.fullmatch(before[-1]) or _JOINED_CODE.match(word):
-        return True
-    if any(_POWERSHELL.fullmatch(other) for other in before):
-        return not any(other.lower() in ("-f", "-file") for other in before)
-    return any(_ALL_CODE.fullmatch(other) for other in before)
+def _check_plain(name: str) -> None:
+    if name.startswith("-"):
+        raise ArgumentError(f"{name[:80]!r} would be an option of the estimate command; call it something else")
+    if not _PLAIN.fullmatch(name):
+        raise ArgumentError(
+            f"{name[:80]!r} goes to the estimate command, and so may have letters, digits, spaces and . , - ' but "
+            "nothing that could be code; call it something else"
+        )
 
 
 def _filled(word: str, values: Mapping[str, str]) -> str:
@@ -330,13 +309,19 @@ def _write(path: Path, audio: Array, sample_rate: int) -> None:
         ) from error
 
 
-def _start(words: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _environment(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program: ours, and for one source its name and query."""
+    return os.environ | {name: values[place] for place, name in _VARIABLES.items() if place in values}
+
+
+def _start(words: Sequence[str], output: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, so that whatever it starts can be ended with it."""
     return subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
+        env=environment,
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows
     )

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, AudioFileError
+from mnmf.errors import LOUDEST, ArgumentError, AudioFileError
+from mnmf.files import sound
 
 Array = NDArray[Any]
 
 SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".mp3")
+RATES = (1000, 400_000)  # Hz of an estimate: at the rate of the take it may be as many times longer
 
 
 class EstimateFolder:
@@ -49,6 +50,7 @@ class EstimateFolder:
     Examples
     --------
     >>> import tempfile
+    >>> import soundfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     soundfile.write(Path(folder) / "Violin.wav", np.zeros(100), 8000)
     ...     estimator = EstimateFolder(folder, ["violin", "cello"])
@@ -86,10 +88,13 @@ def read_at(path: Path, sample_rate: int) -> Array:
     AudioFileError
         The file cannot be read.
     """
-    try:
-        x_LM, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioFileError(f"{path}: cannot be read ({error})") from error
+    with sound(path, AudioFileError) as file:
+        rate = int(file.samplerate)
+        if not RATES[0] <= rate <= RATES[1]:
+            raise AudioFileError(f"{path}: has a sample rate of {rate} Hz; export it at that of the take")
+        x_LM = file.read(dtype="float32", always_2d=True)
+    if not np.all(np.abs(x_LM) <= LOUDEST):  # nor NaN
+        raise AudioFileError(f"{path}: holds NaN, infinite or enormous values; export it again")
     return resampled(x_LM, rate, sample_rate)
 
 

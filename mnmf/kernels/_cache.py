@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -38,7 +39,26 @@ def _choose_folder() -> None:
     places = [str(SOURCES), home, os.environ.get("XDG_CACHE_HOME", home)]
     if not any(os.access(place, os.W_OK) for place in places):
         user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-        os.environ["NUMBA_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), f"mnmf-kernels-{user}")
+        folder = os.path.join(tempfile.gettempdir(), f"mnmf-kernels-{user}")
+        os.environ["NUMBA_CACHE_DIR"] = folder if _private(folder) else tempfile.mkdtemp(prefix="mnmf-kernels-")
+
+
+def _private(folder: str) -> bool:
+    """Make a folder that only we can write, and return whether it is one: what is found there will be run."""
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode):
+            return False
+        if not hasattr(os, "geteuid"):
+            return True
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            return False
+        os.chmod(folder, 0o700)
+    except OSError:
+        return False
+    return True
 
 
 def _probe() -> None:

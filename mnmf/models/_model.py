@@ -24,7 +24,7 @@ from mnmf.errors import (
     check_spectrogram,
 )
 from mnmf.kernels import one_blas_thread
-from mnmf.models._saved import load_arrays, save_arrays
+from mnmf.models._saved import NONNEGATIVE, load_arrays, save_arrays
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 
@@ -32,8 +32,6 @@ __all__ = ["Callback", "Model", "Updates"]
 
 Array = NDArray[Any]
 Callback = Callable[[int, float], Any]
-
-NONNEGATIVE = "WHGP"
 
 
 class Updates:
@@ -518,6 +516,8 @@ class Model:
             There is nothing to save yet.
         ArgumentError
             A hyper-parameter is neither a number nor text.
+        OutputError
+            The file cannot be written.
         """
         self._check_fitted()
         save_arrays(path, self, (*self.learns, *self.also))
@@ -531,7 +531,7 @@ class Model:
         ArgumentError
             The file cannot be read, or holds something else.
         """
-        return load_arrays(path, cls, tuple(cls.learns), cls.also)
+        return load_arrays(path, cls, cls.learns, cls.also)
 
 
 def _whole(number: Any) -> bool:

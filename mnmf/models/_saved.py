@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError
+from mnmf.files import check_path, read_arrays, whole
 from mnmf.spots import Spots
 
-__all__ = ["load_arrays", "save_arrays"]
+__all__ = ["NONNEGATIVE", "load_arrays", "save_arrays"]
 
+Array = NDArray[Any]
 Kind = TypeVar("Kind")
 
 NONE = -1  # an array holds no None
+NONNEGATIVE = "WHGP"
 
 
 def save_arrays(path: str | os.PathLike[str], model: Any, names: Iterable[str]) -> None:
@@ -25,6 +29,8 @@ def save_arrays(path: str | os.PathLike[str], model: Any, names: Iterable[str]) 
     ------
     ArgumentError
         A hyper-parameter is neither a number nor text.
+    OutputError
+        The file cannot be written.
     """
     given = model.get_params()
     parameters: dict[str, Any] = {name: np.asarray(NONE if value is None else value) for name, value in given.items()}
@@ -33,7 +39,7 @@ def save_arrays(path: str | os.PathLike[str], model: Any, names: Iterable[str]) 
             raise ArgumentError(f"{name} must be a number or text to be saved, got {given[name]!r}")
     learned: dict[str, Any] = {name: getattr(model, f"{name}_") for name in names if hasattr(model, f"{name}_")}
     spots = () if model.spots_ is None else Spots(model.spots_)
-    with open(path, "wb") as file:
+    with whole(path) as place, place.open("wb") as file:
         np.savez_compressed(
             file,
             model=type(model).__name__,
@@ -46,37 +52,100 @@ def save_arrays(path: str | os.PathLike[str], model: Any, names: Iterable[str]) 
 
 
 def load_arrays(
-    path: str | os.PathLike[str], kind: type[Kind], names: tuple[str, ...], also: tuple[str, ...] = ()
+    path: str | os.PathLike[str], kind: type[Kind], learns: Mapping[str, str], also: tuple[str, ...] = ()
 ) -> Kind:
     """Return the model of class `kind` that `save_arrays` wrote; what is called `also` need not be there.
+
+    Shapes must fit together, as the axes in `learns` say, and values be of the kind that each array has.
 
     Raises
     ------
     ArgumentError
         The file cannot be read, or holds something else.
     """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            saved = dict(arrays)
-    except Exception as error:  # zipfile, zlib, tokenize and numpy each have their own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ArgumentError(f"{path} cannot be read as a saved model: {reason}") from error
+    place = check_path(path)
     defaults = cast(Any, kind)().get_params()
-    needed = {*defaults, "cost", "spots", "spots_per_source", *names}
+    needed = {*defaults, "model", "cost", "spots", "spots_per_source", *learns}
+    known = needed | set(also)
+    what = "cannot be read as a saved model"
+    saved = read_arrays(place, ArgumentError, "give a file that save wrote", what=what, wanted=known.__contains__)
     if str(saved.get("model")) != kind.__name__ or not saved.keys() >= needed:
         raise ArgumentError(f"{path} does not hold a {kind.__name__}; give a file that save wrote")
     try:
-        values = {name: saved[name].item() for name in defaults}
-        model: Any = kind(
-            **{name: None if value == NONE and defaults[name] is None else value for name, value in values.items()}
-        )
-        for name in (*names, *(name for name in also if name in saved)):
-            value = saved[name]
-            setattr(model, f"{name}_", value if value.ndim else value.item())
-        model.cost_ = saved["cost"]
-        ends = np.cumsum(saved["spots_per_source"])[:-1]
-        spots = [mics.tolist() for mics in np.split(saved["spots"], ends)] if len(saved["spots_per_source"]) else None
-        model.spots_ = None if spots is None else Spots(spots)
+        model: Any = kind(**{name: _parameter(saved[name], default) for name, default in defaults.items()})
+        sizes = _sizes(saved, learns)
+        for name in learns:
+            setattr(model, f"{name}_", _checked(name, learns[name], saved[name]))
+        for name in also:
+            if name in saved:
+                setattr(model, f"{name}_", _further(saved[name], sizes))
+        model.cost_, model.spots_ = _cost(saved["cost"]), _spots(saved, sizes)
     except Exception as error:  # numpy raises various errors on malformed arrays
-        raise ArgumentError(f"{path} holds a damaged {kind.__name__}; save it anew") from error
+        why = f" ({error})" if isinstance(error, _DamagedError) else ""
+        raise ArgumentError(f"{path} holds a damaged {kind.__name__}{why}; save it anew") from error
     return cast(Kind, model)
+
+
+class _DamagedError(ValueError):
+    """What is wrong with a saved model, in a few words."""
+
+
+def _parameter(saved: Array, default: Any) -> Any:
+    """Return a hyper-parameter if it is of the type of its default."""
+    value = saved.item()
+    if default is None:
+        return None if not isinstance(value, str) and value == NONE else value
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(default, bool | int | float | str) and type(value) is not type(default):
+        raise _DamagedError(f"a parameter is no {type(default).__name__}")
+    return value
+
+
+def _sizes(saved: Mapping[str, Array], learns: Mapping[str, str]) -> dict[str, int]:
+    """Return the length of each axis, the same in all arrays."""
+    sizes: dict[str, int] = {}
+    for name, axes in learns.items():
+        shape = saved[name].shape
+        if len(shape) != len(axes) or 0 in shape:
+            raise _DamagedError(f"{name} has the shape {shape}")
+        for axis, length in zip(axes, shape):
+            if sizes.setdefault(axis, length) != length:
+                raise _DamagedError(f"axis {axis} of {name} has length {length}, not {sizes[axis]}")
+    return sizes
+
+
+def _checked(name: str, axes: str, value: Array) -> Array:
+    """Return what a model has learned if it is of the type that it has in every model, and finite."""
+    kinds = "c" if name in "QR" or (name == "A" and "F" in axes) else "f" if name in NONNEGATIVE else "fc"
+    if value.dtype.kind not in kinds or value.dtype.itemsize > 16:
+        raise _DamagedError(f"{name} is of type {value.dtype}")
+    if not np.all(np.isfinite(value)) or (name in NONNEGATIVE and np.any(value < 0)):
+        raise _DamagedError(f"{name} holds negative, NaN or infinite values")
+    return np.array(value, value.dtype.newbyteorder("="), order="C")
+
+
+def _further(value: Array, sizes: Mapping[str, int]) -> Any:
+    if not value.ndim:
+        return value.item()
+    if value.shape != (sizes.get("M"),) or value.dtype.kind != "f" or not np.all(np.isfinite(value)):
+        raise _DamagedError("an array does not fit the others")
+    return value
+
+
+def _cost(value: Array) -> Array:
+    if value.ndim != 1 or value.dtype.kind != "f":
+        raise _DamagedError("the cost is no series of numbers")
+    return value
+
+
+def _spots(saved: Mapping[str, Array], sizes: Mapping[str, int]) -> Spots | None:
+    mics, counts = saved["spots"], saved["spots_per_source"]
+    if any(value.ndim != 1 or value.dtype.kind not in "iu" for value in (mics, counts)):
+        raise _DamagedError("the spots are no whole numbers")
+    if not len(counts):
+        return None
+    if counts.min() < 1 or int(counts.sum()) != len(mics):
+        raise _DamagedError("the spots do not fit the sources")
+    spots = Spots([part.tolist() for part in np.split(mics, np.cumsum(counts)[:-1])])
+    return spots.check(sizes.get("M", len(mics) + int(mics.max())), sizes.get("N"))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_array, check_count, check_shape
+from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_array, check_count, check_shape
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 
@@ -101,7 +101,7 @@ def sizes_and_spots(
         K = check_array("prior.W", prior.W, (N, F, None), "(N, F, K)", nonnegative=True).shape[2]
     elif prior.H is not None:
         K = check_array("prior.H", prior.H, (N, None, T), "(N, K, T)", nonnegative=True).shape[1]
-    check_count("n_components", K)
+    check_count("n_components", K, 1, MOST_COMPONENTS)
     if prior.H is not None:
         check_array("prior.H", prior.H, (N, K, T), "(N, K, T)", nonnegative=True)
     if N > M and prior.spots is None and any(getattr(prior, name) is not None for name in "GR" if name in names):

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, check_count, check_number
+from mnmf.files import read_arrays, whole
 from mnmf.notes._instruments import find_instrument, name_problem, pitch_name
 from mnmf.priors import Prior
 from mnmf.spots import Spots
@@ -45,6 +46,7 @@ BRIGHTNESS = (-6.0, 0.0)  # dB per octave: every note is there with both slopes
 JOINT = " + "  # between the instruments of a group, as in "alto saxophone + tenor saxophone"
 FORMAT = "mnmf notes 1"
 LONGEST = 1000  # characters of the name of a dictionary, and of the source of its notes
+_ENTRY = re.compile(r"format|name|instruments|sources|(pitches|levels)_\d{1,4}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +208,8 @@ class NoteDictionary:
         ------
         ArgumentError
             The name of the dictionary has control characters or is too long.
+        OutputError
+            The file cannot be written.
         """
         _text("name", self.name)
         arrays: dict[str, Any] = {
@@ -217,7 +221,7 @@ class NoteDictionary:
         for number, spectra in enumerate(self._notes.values()):
             arrays[f"pitches_{number}"] = np.array(spectra.pitches, np.uint8)
             arrays[f"levels_{number}"] = spectra.level_KB
-        with open(path, "wb") as file:
+        with whole(path) as place, place.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
     @classmethod
@@ -229,13 +233,8 @@ class NoteDictionary:
         ArgumentError
             The file cannot be read, is damaged, or holds something else.
         """
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                saved = dict(arrays)
-        except OSError as error:
-            raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except Exception as error:  # damage raises errors of zipfile, zlib, tokenize or numpy
-            raise ArgumentError(f"{path}: is no note dictionary; mnmf notes build writes one") from error
+        remedy, what = "mnmf notes build writes one", "is no note dictionary"
+        saved = read_arrays(path, ArgumentError, remedy, what=what, wanted=_ENTRY.fullmatch)
         if str(saved.get("format")) != FORMAT:
             raise ArgumentError(f"{path}: is no note dictionary of this version; mnmf notes build writes one")
         try:

@@ -7,7 +7,6 @@ learned from the notes does not live here.
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile as sf
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, AudioFileError
+from mnmf.errors import LOUDEST, ArgumentError, AudioFileError
+from mnmf.files import read_table, sound
 from mnmf.notes._instruments import (
     LOWEST,
     PITCH,
@@ -109,29 +108,21 @@ def _audio_in(root: Path) -> list[Path]:
 
 def read_note(note: Note) -> tuple[Array, int]:
     """Return the loudest channel of a note, float64, and the sample rate."""
-    try:
-        with sf.SoundFile(note.path) as file:
-            rate = int(file.samplerate)
-            first = round(min(note.start * rate, file.frames))
-            last = file.frames if note.stop is None else round(min(note.stop * rate, file.frames))
-            if not 0 <= first < last:
-                raise ArgumentError(
-                    f"{note.path}: {pitch_name(note.pitch)} is said to start at {note.start:g} s, but the file has "
-                    f"{file.frames / rate:g} s"
-                )
-            file.seek(first)
-            x_LM = file.read(last - first, dtype="float64", always_2d=True)
-    except (sf.SoundFileError, OSError) as error:
-        raise _unreadable(note.path, error) from error
-    if not np.all(np.isfinite(x_LM)):
-        raise AudioFileError(f"{note.path}: holds NaN or infinite values; repair it or leave it out")
+    with sound(note.path, AudioFileError, "repair it or leave it out") as file:
+        rate = int(file.samplerate)
+        first = round(min(note.start * rate, file.frames))
+        last = file.frames if note.stop is None else round(min(note.stop * rate, file.frames))
+        if not 0 <= first < last:
+            raise ArgumentError(
+                f"{note.path}: {pitch_name(note.pitch)} is said to start at {note.start:g} s, but the file has "
+                f"{file.frames / rate:g} s"
+            )
+        file.seek(first)
+        x_LM = file.read(last - first, dtype="float64", always_2d=True)
+    if not np.all(np.abs(x_LM) <= LOUDEST):  # nor NaN
+        raise AudioFileError(f"{note.path}: holds NaN, infinite or enormous values; repair it or leave it out")
     x_LM -= x_LM.mean(axis=0)
     return x_LM[:, np.argmax(np.sum(x_LM**2, axis=0))], rate
-
-
-def _unreadable(path: Path, error: BaseException) -> AudioFileError:
-    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return AudioFileError(f"{path}: cannot be read as audio: {str(text).strip().rstrip('.')}")
 
 
 def _from_name(
@@ -229,19 +220,16 @@ def _successive(path: Path, instrument: str, lowest: int | None) -> list[Note]:
 def sounding(path: Path) -> list[tuple[float, float]]:
     """Return start and stop in seconds of each note in a file, where silence separates them."""
     levels = []
-    try:
-        with sf.SoundFile(path) as file:
-            frame = max(round(FRAME * file.samplerate), 1)
-            seconds = frame / file.samplerate
-            for block_LM in file.blocks(blocksize=frame * 1000, dtype="float64", always_2d=True):
-                whole = len(block_LM) // frame * frame
-                if whole:
-                    levels.append(np.mean(block_LM[:whole].reshape(-1, frame * block_LM.shape[1]) ** 2, axis=1))
-    except (sf.SoundFileError, OSError) as error:
-        raise _unreadable(path, error) from error
+    with sound(path, AudioFileError, "repair it or leave it out") as file:
+        frame = max(round(FRAME * file.samplerate), 1)
+        seconds = frame / file.samplerate
+        for block_LM in file.blocks(blocksize=frame * 1000, dtype="float64", always_2d=True):
+            if not np.all(np.abs(block_LM) <= LOUDEST):  # nor NaN
+                raise AudioFileError(f"{path}: holds NaN, infinite or enormous values; repair it or leave it out")
+            whole = len(block_LM) // frame * frame
+            if whole:
+                levels.append(np.mean(block_LM[:whole].reshape(-1, frame * block_LM.shape[1]) ** 2, axis=1))
     power_T = np.concatenate(levels) if levels else np.zeros(0)
-    if not np.all(np.isfinite(power_T)):
-        raise AudioFileError(f"{path}: holds NaN or infinite values; repair it or leave it out")
     if not power_T.size or power_T.max() <= 0:
         return []
     loud_T = power_T > power_T.max() * 10 ** (SILENT_DB / 10)
@@ -292,12 +280,8 @@ def _from_table(
 
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a table with the numbers of their lines; headings become lower case."""
-    try:
-        rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ArgumentError(f"{table}: cannot be read as a table: {error}") from error
+    needs = "it needs file, instrument, pitch"
+    rows = read_table(table, ArgumentError, needs)
     if not rows:
-        raise ArgumentError(f"{table}: has no rows under a line of headings; it needs file, instrument, pitch")
-    for line, raw in enumerate(rows, start=2):
-        row = {key.strip().casefold(): (value or "").strip() for key, value in raw.items() if isinstance(key, str)}
-        yield line, row
+        raise ArgumentError(f"{table}: has no rows under a line of headings; {needs}")
+    yield from enumerate(rows, start=2)

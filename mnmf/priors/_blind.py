@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import check_count, check_number, check_rng, check_spectrogram
+from mnmf.errors import MOST_COMPONENTS, check_count, check_number, check_rng, check_spectrogram
 from mnmf.priors._prior import Prior
 
 __all__ = ["circular", "random"]
@@ -117,7 +117,7 @@ def _random_powers(X_FTM: Array, n_sources: int, n_components: int, rng: Any) ->
     Unscaled, the mean of an entry of ``W @ H`` is K/4.
     """
     F, T, M = X_FTM.shape
-    K = check_count("n_components", n_components)
+    K = check_count("n_components", n_components, 1, MOST_COMPONENTS)
     generator = check_rng(rng)
     power = float(np.mean(np.square(np.abs(X_FTM), dtype=np.float64))) or 1.0
     W_NFK = (1.0 - generator.random((n_sources, F, K))) * (4 * M * power / (n_sources * K))

@@ -386,7 +386,7 @@ def estimate_covariances(
     >>> estimate_covariances(X_FTM, E_FTN, spots=[0, 1]).R[0, 0].real.round(2).tolist()
     [[1.0, 0.5], [0.5, 0.25]]
     """
-    if exponent not in (1, 2):
+    if check_number("exponent", exponent, 1.0, 2.0) not in (1.0, 2.0):
         raise ArgumentError(f"exponent must be 1 or 2, got {exponent!r}")
     share_NFT = estimate_shares(X_FTM, E_FTN, spots, sharpness=sharpness)
     all_spots = Spots(spots)

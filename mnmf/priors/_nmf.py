@@ -38,7 +38,8 @@ def nmf(
         Columns of `W_FK` sum to 1, or to 0 where the spectrogram has nothing for them.
     """
     kind: Any = np.float32 if V_FT.dtype == np.float32 else np.float64
-    mean = float(np.mean(V_FT, dtype=np.float64)) or 1.0
+    mean = float(np.mean(V_FT, dtype=np.float64))
+    mean = mean if mean > np.finfo(kind).tiny else 1.0  # what is fainter than numbers can be told apart is silence
     V_FT = np.ascontiguousarray(V_FT, kind) / kind(mean)  # near 1, where single precision neither over- nor underflows
     F, T = V_FT.shape
     W_FK: Any = rng.uniform(0.5, 1.5, (F, n_components)).astype(kind)

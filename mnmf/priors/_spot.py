@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import check_array, check_count, check_number, check_rng, check_spectrogram
+from mnmf.errors import MOST_COMPONENTS, check_array, check_count, check_number, check_rng, check_spectrogram
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior
 from mnmf.spots import Spots
@@ -105,7 +105,7 @@ def spot(
     [[0.96, 0.02, 0.02], [0.02, 0.96, 0.02]]
     """
     X_FTM = check_spectrogram(X_FTM)
-    check_count("n_components", n_components)
+    check_count("n_components", n_components, 1, MOST_COMPONENTS)
     check_count("n_iterations", n_iterations)
     check_number("exponent", exponent, 0.25, 4.0)
     check_number("beta", beta, 0.0, 4.0)
@@ -276,7 +276,7 @@ def demixing_start(spots: Spots, n_frequencies: int, n_mics: int) -> Array:
 
 def weight_start(rows: Sequence[Sequence[int]], n_mics: int, leak: float = 0.02) -> Array:
     """Return G (N, M): `leak` everywhere and 1 more at each source's own `rows` of Q; its rows sum to 1."""
-    G_NM = np.full((len(rows), n_mics), leak)
+    G_NM = np.full((len(rows), n_mics), float(leak))
     for n, own in enumerate(rows):
         G_NM[n, list(own)] += 1.0
     return np.asarray(G_NM / G_NM.sum(axis=1, keepdims=True))

@@ -1,0 +1,441 @@
+"""A fuzzer: small files of every kind that mnmf reads, each changed at random, and what its readers make of them.
+
+Every case is decided by its kind and number, so that a failure can be repeated: ``python -m tests.fuzz KIND NUMBER``
+writes the file and shows what happens.  A reader must return or raise one `MnmfError` of one line, without a warning,
+within `SECONDS` and `BYTES`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import signal
+import string
+import tempfile
+import time
+import tomllib
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from mnmf import FastMNMF2, NoteDictionary, Session, markers
+from mnmf.audio import Recording
+from mnmf.datasets._readers import read_own
+from mnmf.errors import ArgumentError, MnmfError
+from mnmf.estimators._folder import read_at
+from mnmf.files import check_path, read_arrays, read_table
+from mnmf.manifest import read_stems
+from mnmf.notes._library import Note, find_notes, read_note
+from mnmf.spots import Spots
+
+SECONDS = 5.0
+BYTES = 1_000_000_000
+LINE = 5000  # characters of a message, in which odd ones of a name are spelled out
+RATE = 8000
+
+POWERS = (7, 8, 15, 16, 24, 31, 32, 53, 63, 64, 1000)
+NUMBERS = (0, -1, 2, 7, 0.5, 1e-300, 1e25, 1e300, *(2**power for power in POWERS), *(2**power - 1 for power in POWERS))
+WORDS = (
+    *("", "\t", "\n", "\r", "\0", " ", "\x1b[2J", "\u202e", "\u2028", "\ufeff", "\ud7ff", "ä", "🎻", '"""', "\\u0000"),
+    *[
+        "..",
+        "/",
+        "../",
+        "CON",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "1e-999",
+        "-0",
+        "0x10",
+        "1_0",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "~",
+        "'",
+        "\\",
+        "=",
+        ".",
+        ",",
+        ":",
+        "#",
+        "[[",
+        "]]",
+    ],
+    *("9" * 400, "9" * 5000, "[" * 50, "{" * 50, "a." * 50, "\t" * 500, " " * 500, "a" * 2000, "SILENCE", "{in}", "%s"),
+)
+
+
+@dataclass
+class Tally:
+    """What became of the cases of one kind."""
+
+    read: int = 0
+    refused: int = 0
+    slowest: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file: its name, what a good one holds, what changes it, and what reads it."""
+
+    file: str
+    good: Callable[[], bytes]
+    change: Callable[[bytes, random.Random], bytes]
+    readers: tuple[Callable[[Path], object], ...]
+
+
+# Changes
+
+
+def changed_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Change some bytes: set, flip, drop, repeat, move, insert, or put a number where there may be one."""
+    content = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
+        # Mostly near the beginning, where headers are.
+        at = min(int(len(content) * rng.random() ** rng.choice((1, 3))), max(len(content) - 1, 0))
+        length = rng.choice((1, 2, 4, 8, 16, 100))
+        what = rng.randrange(8)
+        if what == 0 and content:
+            content[at] = rng.randrange(256)
+        elif what == 1 and content:
+            content[at] ^= 1 << rng.randrange(8)
+        elif what == 2:
+            del content[at : at + length]
+        elif what == 3:
+            content[at:at] = content[at : at + length] * rng.choice((1, 2, 50))
+        elif what == 4:
+            content[at:at] = rng.randbytes(length)
+        elif what == 5:
+            width = rng.choice((1, 2, 4, 8))
+            number = int(rng.choice(NUMBERS)) % (1 << (8 * width))
+            content[at : at + width] = number.to_bytes(width, rng.choice(("little", "big")))
+        elif what == 6:
+            del content[at:]
+        else:
+            other = rng.randrange(len(content) + 1)
+            content[at : at + length] = content[other : other + length]
+    return bytes(content)
+
+
+def changed_text(data: bytes, rng: random.Random) -> bytes:
+    """Change some characters, words and lines of a text; now and then its bytes or its encoding."""
+    if rng.random() < 0.15:
+        return changed_bytes(data, rng)
+    text = data.decode("utf-8")
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        at = rng.randrange(len(text) + 1)
+        what = rng.randrange(6)
+        lines = text.splitlines(keepends=True)
+        if what == 0:
+            text = text[:at] + rng.choice(WORDS) + text[at:]
+        elif what == 1:
+            text = text[:at] + str(rng.choice(NUMBERS)) + text[at + rng.randrange(8) :]
+        elif what == 2:
+            text = text[:at] + text[at + rng.choice((1, 3, 20)) :]
+        elif what == 3 and lines:
+            text = "".join(lines + [rng.choice(lines)] * rng.choice((1, 2, 60)))
+        elif what == 4 and lines:
+            rng.shuffle(lines)
+            text = "".join(lines)
+        else:
+            text = text[:at] + rng.choice(string.printable) + text[at + 1 :]
+    return text.encode(rng.choice(("utf-8",) * 8 + ("utf-16", "latin-1")), "replace")
+
+
+def changed_tree(value: object, rng: random.Random) -> object:
+    """Change one value somewhere in lists and tables."""
+    if isinstance(value, dict) and value and rng.random() < 0.85:
+        key = rng.choice(list(value))
+        if rng.random() < 0.1:
+            return {other: inner for other, inner in value.items() if other != key}
+        return {**value, key: changed_tree(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.85:
+        place = rng.randrange(len(value))
+        if rng.random() < 0.2:
+            return value[:place] + value[place:] * rng.choice((0, 2, 50))
+        return [*value[:place], changed_tree(value[place], rng), *value[place + 1 :]]
+    odd = (None, True, False, [], {}, [[]], [value], {"a": value}, float("nan"), float("inf"), -float("inf"))
+    return rng.choice((*odd, *NUMBERS, *WORDS))
+
+
+def changed_json(data: bytes, rng: random.Random) -> bytes:
+    """Change a value of JSON, or its text."""
+    if rng.random() < 0.4:
+        return changed_text(data, rng)
+    return json.dumps(changed_tree(json.loads(data), rng)).encode()
+
+
+def changed_toml(data: bytes, rng: random.Random) -> bytes:
+    """Change a value of TOML, or its text."""
+    if rng.random() < 0.4:
+        return changed_text(data, rng)
+    table = changed_tree(tomllib.loads(data.decode()), rng)
+    lines = [f"{json.dumps(key)} = {spelled(value)}" for key, value in table.items()] if isinstance(table, dict) else []
+    return "\n".join(lines).encode("utf-8", "replace")
+
+
+def spelled(value: object) -> str:
+    """Return a value in TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {spelled(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(spelled, value))}]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value)
+
+
+def changed_arrays(data: bytes, rng: random.Random) -> bytes:
+    """Change an array of an archive, or the archive itself."""
+    if rng.random() < 0.5:
+        return changed_bytes(data, rng)
+    with np.load(io.BytesIO(data)) as archive:
+        arrays = dict(archive)
+    name = rng.choice(list(arrays))
+    value = arrays[name]
+    what = rng.randrange(8)
+    if what == 0:
+        del arrays[name]
+    elif what == 1:
+        arrays[name] = arrays[rng.choice(list(arrays))]
+    elif what == 2:
+        arrays[name] = value.reshape(-1)[: rng.randrange(value.size + 1)]
+    elif what == 3:
+        arrays[name] = np.stack([value] * rng.choice((1, 2, 3)), axis=rng.randrange(value.ndim + 1))
+    elif what == 4:
+        arrays[name] = np.swapaxes(value, 0, -1) if value.ndim else value[None]
+    elif what == 5:
+        with suppress(ValueError, OverflowError), warnings.catch_warnings(action="ignore"):
+            arrays[name] = value.astype(rng.choice(("i1", "u8", "f2", "f4", ">f8", "c8", "U3", "S2", "?")))
+    elif what == 6:
+        arrays[name] = np.array(rng.choice((2**31, 2**63 - 1, 0, -1, *WORDS, np.nan, np.inf, -np.inf, True)))
+    elif value.dtype.kind in "fc" and value.size:
+        flat = value.copy().reshape(-1)
+        flat[rng.randrange(flat.size)] = rng.choice((np.nan, np.inf, -np.inf, -1.0, 1e25, 1e-310))
+        arrays[name] = flat.reshape(value.shape)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+# Good files
+
+
+@cache
+def audio(container: str, subtype: str) -> bytes:
+    """Return a fifth of a second of two microphones."""
+    file = io.BytesIO()
+    sf.write(file, np.random.default_rng(0).uniform(-0.5, 0.5, (RATE // 5, 2)), RATE, subtype, format=container)
+    return file.getvalue()
+
+
+@cache
+def model() -> bytes:
+    """Return a saved model of 3 frequencies, 4 frames and 2 microphones."""
+    rng = np.random.default_rng(0)
+    fitted = FastMNMF2(2, 1)  # by hand, so that no kernel need be compiled
+    fitted.W_, fitted.H_, fitted.G_ = (rng.uniform(0.1, 1.0, shape) for shape in ((2, 3, 2), (2, 2, 4), (2, 2)))
+    fitted.Q_ = rng.standard_normal((3, 2, 2)) + 1j * rng.standard_normal((3, 2, 2))
+    fitted.cost_, fitted.gains_, fitted.spots_ = np.array([1.5]), np.ones(2), Spots((0, 1))
+    return saved(fitted.save)
+
+
+@cache
+def dictionary() -> bytes:
+    """Return a dictionary with one instrument of the embedded one."""
+    orchestra = NoteDictionary.embedded()
+    return saved(NoteDictionary("small", {"harp": orchestra._notes[orchestra.instruments[0]]}).save)
+
+
+def saved(save: Callable[[Path], object]) -> bytes:
+    """Return the bytes of the file that `save` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "saved.npz"
+        save(path)
+        return path.read_bytes()
+
+
+LABELS = b"0.000000\t0.100000\tviolin\n0.1\t0.2\tviola\n\\\t100.0\t2000.0\n"
+MARKS = b"0:00:00:0\tVIOLIN\n0:00:00:100\tVIOLA\n00:00:00:200\tSILENCE\n"
+TABLE = b"file,instrument,pitch,start,stop,dynamics,style\na.wav,violin,A4,0,0.1,mf,NO\na.wav,violin,70,0.1,,f,NO\n"
+META = b'{"title": "a piece", "parts": [{"stem": "stems/1_violin.flac", "solo": "solos/1_violin.flac"}]}'
+MANIFEST = json.dumps(
+    {
+        "mnmf": "1",
+        "sources": [
+            {"name": name, "file": f"{name}.wav", "mics": [n + 1], "margin_db": 12.5, "solos": [[0.0, 1.5]]}
+            for n, name in enumerate(("violin", "viola"))
+        ],
+        "sample_rate": RATE,
+        "seconds": {"fit": 1.25},
+    }
+).encode()
+SESSION = b"""\
+take = "take.wav"
+solos = "labels.txt"
+sources = ["violin", "viola"]
+ambient = []
+
+[spots]
+violin = 1
+viola = ["2"]
+
+[instruments]
+viola = "double bass"
+
+[queries]
+viola = "the sound of a viola, close"
+"""
+
+
+# Readers
+
+
+def take(path: Path) -> object:
+    """Read a file as a take, as estimates, and as notes."""
+    return Session.open(path).take()
+
+
+def notes(path: Path) -> object:
+    """Read a file as one note, and as successive notes."""
+    return read_note(Note(path, "violin", 69)), list(find_notes(path.parent, instrument="violin", lowest=60))
+
+
+def session(path: Path) -> object:
+    """Read a session beside a take and labels."""
+    (path.parent / "take.wav").write_bytes(audio("WAV", "PCM_16"))
+    (path.parent / "labels.txt").write_bytes(LABELS)
+    return Session.from_toml(path)
+
+
+def table(path: Path) -> object:
+    """Read a table of notes."""
+    (path.parent / "a.wav").write_bytes(audio("WAV", "PCM_16"))
+    return read_table(path, ArgumentError, "repair it"), list(find_notes(path.parent, index=path))
+
+
+def meta(path: Path) -> object:
+    """Read the description of a piece."""
+    for folder in ("stems", "solos"):
+        (path.parent / folder).mkdir(exist_ok=True)
+        (path.parent / folder / "1_violin.flac").touch()
+    parts = read_own(path.parent)
+    if parts is not None and parts.problems:
+        raise ArgumentError(" and ".join(parts.problems))  # as who reads pieces does
+    return parts
+
+
+def header(path: Path) -> object:
+    """Read a file without stems of it."""
+    return Recording.open(path, lossless=False).read()
+
+
+def arrays(path: Path) -> object:
+    """Read all arrays."""
+    return read_arrays(check_path(path), ArgumentError, "repair it", what="no arrays")
+
+
+SOUND = (take, header, lambda path: read_at(path, 2 * RATE), notes)
+LABEL = (lambda path: markers.read(path), lambda path: markers.read(path, 0.2))
+KINDS = {
+    "WAV, 16 bits": Kind("a.wav", lambda: audio("WAV", "PCM_16"), changed_bytes, SOUND),
+    "WAV, float": Kind("a.wav", lambda: audio("WAV", "FLOAT"), changed_bytes, SOUND),
+    "FLAC": Kind("a.flac", lambda: audio("FLAC", "PCM_16"), changed_bytes, SOUND),
+    "Audacity labels": Kind("labels.txt", lambda: LABELS, changed_text, LABEL),
+    "marks": Kind("marks.txt", lambda: MARKS, changed_text, LABEL),
+    "session": Kind("session.toml", lambda: SESSION, changed_toml, (session,)),
+    "manifest": Kind("manifest.json", lambda: MANIFEST, changed_json, (lambda path: read_stems(path.parent),)),
+    "piece": Kind("meta.json", lambda: META, changed_json, (meta,)),
+    "table of notes": Kind("index.csv", lambda: TABLE, changed_text, (table,)),
+    "model": Kind("model.npz", model, changed_arrays, (FastMNMF2.load, arrays)),
+    "dictionary": Kind("notes.npz", dictionary, changed_arrays, (NoteDictionary.load,)),
+}
+
+
+# Running
+
+
+class TooSlow(BaseException):
+    """A case took longer than it may; no reader catches this."""
+
+
+@contextmanager
+def limits():
+    """Let this process take at most `BYTES` more memory than it has, where the system can be told so."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + BYTES, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _too_slow(number, frame):
+    raise TooSlow
+
+
+def case(kind: str, number: int) -> bytes:
+    """Return the content of one case."""
+    return KINDS[kind].change(KINDS[kind].good(), random.Random(f"{kind} {number}"))
+
+
+def problem(read: Callable[[Path], object], path: Path) -> str | None:
+    """Read a file, and return what is wrong with how that went; "" if it was refused, None if it was read."""
+    before = signal.signal(signal.SIGALRM, _too_slow)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read(path)
+    except MnmfError as error:
+        line = str(error)
+        spelled_out = ascii(line)  # as a terminal sees it
+        return "" if line and len(spelled_out) < LINE else f"its message is {spelled_out[:200]}"
+    except TooSlow:
+        return f"took more than {SECONDS:g} s"
+    except MemoryError:
+        return f"took more than {BYTES / 1e9:g} GB"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"[:200]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return None
+
+
+def fuzz(kind: str, cases: range, folder: Path) -> Tally:
+    """Run cases of a kind, each with every reader."""
+    tally, path = Tally(), folder / KINDS[kind].file
+    path.write_bytes(KINDS[kind].good())
+    for read in KINDS[kind].readers:
+        if (wrong := problem(read, path)) is not None:
+            tally.failures.append(f"{kind}: what is not changed is not read: {wrong}")
+    with limits():
+        for number in cases:
+            path.write_bytes(case(kind, number))
+            began = time.perf_counter()
+            results = [problem(read, path) for read in KINDS[kind].readers]
+            tally.slowest = max(tally.slowest, time.perf_counter() - began)
+            tally.failures += [f"{kind} {number}: {wrong}" for wrong in results if wrong]
+            tally.refused += "" in results
+            tally.read += all(result is None for result in results)
+    return tally

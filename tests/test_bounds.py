@@ -1,0 +1,213 @@
+"""Numbers out of bounds: what public functions make of zero, NaN, infinity and the unthinkably large."""
+
+import inspect
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import mnmf
+from mnmf import STFT, priors
+from mnmf.errors import (
+    FAINTEST,
+    LOUDEST,
+    ArgumentError,
+    MnmfError,
+    check_audio,
+    check_choice,
+    check_count,
+    check_number,
+)
+from mnmf.models import KAMIR, FastMNMF2, Linear, NTFPanning, Pairwise, TimeDomain
+from mnmf.stft import window_samples
+from mnmf.take import Take
+
+ODD = (0, -1, 10**30, 10**5000, math.nan, math.inf, -math.inf, True, "3", b"3", 1e-300, 1e300, 2.5, 1j, [1], None)
+SPOTS = (0, 1)
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Arguments that the functions below can be called with, by name."""
+    rng = np.random.default_rng(0)
+    X_FTM = rng.standard_normal((9, 40, 2)) + 1j * rng.standard_normal((9, 40, 2))
+    covariances = priors.solo_covariances(X_FTM, [[slice(0, 20)], [slice(20, 40)]], SPOTS)
+    return {
+        "X_FTM": X_FTM,
+        "x_LM": rng.standard_normal((400, 2)),
+        "E_FTN": X_FTM,
+        "spots": SPOTS,
+        "passages": [[slice(0, 20)], [slice(20, 40)]],
+        "n_sources": 2,
+        "n_components": 2,
+        "n_iterations": 2,
+        "V_NFT": np.abs(np.moveaxis(X_FTM, 2, 0)),
+        "W_NFK": rng.uniform(0.1, 1.0, (2, 9, 3)),
+        "learned": covariances,
+        "covariances": covariances,
+        "mics_M3": [[0.0, 0.0, 0.0], [3.0, 0.0, 0.0]],
+        "players_N3": [[0.0, 0.5, 0.0], [3.0, 0.5, 0.0]],
+        "sample_rate": 8000,
+        "window_length": 16,
+        "frequencies_F": [100.0, 200.0],
+    }
+
+
+PRIORS = (
+    "activations",
+    "circular",
+    "estimate_covariances",
+    "estimate_shares",
+    "geometry",
+    "likely_covariances",
+    "random",
+    "speed_of_sound",
+    "spot",
+    "spot_activations",
+    "spot_panning",
+    "steering",
+)
+MODELS = (KAMIR, FastMNMF2, Linear, NTFPanning, Pairwise, TimeDomain)
+NUMBERS = ("int", "float", "int | None", "float | None", "float | Array", "np.random.Generator | int")
+
+
+def numeric(call):
+    """Return the names of the parameters that are numbers."""
+    return [name for name, p in inspect.signature(call).parameters.items() if str(p.annotation) in NUMBERS]
+
+
+def refused_or_finite(call, what):
+    """Call, and say what went wrong if that neither worked, silently and finitely, nor was refused in one line."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            result = call()
+        except ArgumentError as error:
+            return [] if "\n" not in str(error) and len(str(error)) < 400 else [f"{what}: {error}"]
+        except Exception as error:
+            return [f"{what}: {type(error).__name__}: {error}"]
+    values = vars(result).values() if hasattr(result, "__dict__") else [result]
+    arrays = [value for value in values if isinstance(value, np.ndarray) and value.dtype.kind in "fc"]
+    wrong = [f"{what}: not finite"] if not all(np.isfinite(array).all() for array in arrays) else []
+    return wrong + [f"{what}: {warning.message}" for warning in heard]
+
+
+def shown(value):
+    return "10**5000" if value == 10**5000 else repr(value)
+
+
+def bound(call, known):
+    names = inspect.signature(call).parameters.items()
+    return {name: known[name] for name, p in names if name in known and p.default is inspect.Parameter.empty}
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_priors_refuse_odd_numbers_or_cope(known, name):
+    call = getattr(priors, name)
+    wrong = refused_or_finite(lambda: call(**bound(call, known)), "nothing odd")
+    call(**bound(call, known))  # which works, so that a refusal is that of the number
+    for parameter in numeric(call):
+        for value in ODD:
+            given = {**bound(call, known), parameter: value}
+            if "n_iterations" in inspect.signature(call).parameters:
+                given.setdefault("n_iterations", 2)
+            wrong += refused_or_finite(lambda: call(**given), f"{parameter}={shown(value)}")  # noqa: B023
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)
+def test_models_refuse_odd_numbers_or_cope(known, kind):
+    wrong = []
+    X_FTM = known["X_FTM"] if kind is not TimeDomain else known["x_LM"][None] + 0j
+    prior = known["covariances"] if kind in (Linear, Pairwise) else None
+    kind(n_iterations=1).fit(X_FTM, prior)  # which works, so that a refusal is that of the number
+    for parameter in numeric(kind):
+        for value in ODD:
+            given = {"n_iterations": 2, parameter: value}
+            wrong += refused_or_finite(lambda: kind(**given).fit(X_FTM, prior), f"{parameter}={shown(value)}")  # noqa: B023
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ["sample_rate", "window", "components", "iterations", "seed", "trust"])
+def test_separate_refuses_odd_numbers_or_copes(known, name):
+    wrong = []
+    for value in ODD:
+        given = {"sample_rate": 8000, "components": 2, "iterations": 2, "method": "fastmnmf2", name: value}
+        wrong += refused_or_finite(lambda: mnmf.separate(known["x_LM"], **given).stems_LN, f"{name}={shown(value)}")  # noqa: B023
+    assert not wrong, "\n".join(wrong)
+
+
+def test_checks_spell_no_number_that_python_would_not():
+    for value in (10**5000, -(10**5000), "x" * 5000, [0] * 5000):
+        for check in (
+            lambda value: check_count("n", value),
+            lambda value: check_number("n", value, 0.0, 1.0),
+            lambda value: check_choice("n", value, ("a", "b")),
+        ):
+            with pytest.raises(ArgumentError) as caught:
+                check(value)
+            assert len(str(caught.value)) < 200
+    with pytest.raises(ArgumentError, match="at most 5, got 6"):
+        check_count("n", 6, 1, 5)
+
+
+@pytest.mark.parametrize("length", [0, 3, 10**30, 1 << 40])
+def test_windows_are_no_longer_than_a_minute_at_the_highest_rate(length):
+    with pytest.raises(ArgumentError, match="window_length must be"):
+        STFT(length)
+
+
+@pytest.mark.parametrize("rate", [0, 20_000_000, math.nan, 10**5000, -8000], ids=shown)
+def test_rates_that_no_recording_has_are_refused(rate):
+    for call in (
+        lambda: Take(np.ones((10, 2)), rate),
+        lambda: Take.of(np.ones((10, 2)), rate),
+        lambda: STFT(64).frequencies(rate) if rate else check_count("sample_rate", rate),
+        lambda: window_samples(0.1, rate) if rate else check_count("sample_rate", rate),
+    ):
+        with pytest.raises(ArgumentError, match="sample_rate must be"):
+            call()
+
+
+def test_sound_is_neither_enormous_nor_far_below_what_can_be_told_apart():
+    assert check_audio(np.full((4, 2), LOUDEST)).max() == LOUDEST
+    for value in (1.1 * LOUDEST, -1e25):
+        with pytest.raises(ArgumentError, match=r"holds values beyond 1e\+10"):
+            check_audio(np.full((4, 2), value))
+    for value in (0.9 * FAINTEST, -1e-40, 5e-324):
+        with pytest.raises(ArgumentError, match="which is no sound"):
+            Take(np.full((4, 2), value), 8000)
+    assert Take(np.zeros((4, 2)), 8000).n_samples == 4  # silence is sound
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("scale_M", [(1e9, 1e9), (1e-11, 1e-11), (1, 1e-12), (1, 1e-40), (1e9, 1e-12), (0, 0), (1, 0)])
+def test_takes_of_any_loudness_are_separated_without_a_warning(known, kind, scale_M):
+    x_LM = (np.tile(known["x_LM"], (10, 1)) * scale_M).astype(kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for method, more in (("fastmnmf2", {"components": 2}), ("kamir", {})):
+            stems_LN = mnmf.separate(x_LM, 8000, method=method, window=0.05, iterations=2, **more).stems_LN
+            assert np.isfinite(stems_LN).all(), method
+            assert np.abs(stems_LN).max() <= 10 * np.abs(x_LM).max(), method
+
+
+@pytest.mark.parametrize("odd", [True, 1, 1.5, None, b"model.npz", ["a"]])
+def test_only_paths_are_paths(known, odd, capfd):
+    model = Pairwise().fit(known["X_FTM"], known["covariances"])
+    for call in (
+        lambda: Pairwise.load(odd),
+        lambda: model.save(odd),
+        lambda: mnmf.NoteDictionary.load(odd),
+        lambda: mnmf.NoteDictionary.embedded().save(odd),
+        lambda: mnmf.markers.read(odd),
+        lambda: mnmf.markers.write_audacity(odd, []),
+        lambda: mnmf.Session.from_toml(odd),
+        lambda: mnmf.audio.Recording.open([odd]),
+        lambda: mnmf.audio.write(odd, np.zeros((4, 1)), 8000),
+    ):
+        with pytest.raises(MnmfError, match="path of a file"):
+            call()
+    print("stdout is still open")  # noqa: T201
+    assert capfd.readouterr().out == "stdout is still open\n"
