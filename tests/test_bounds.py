@@ -19,7 +19,7 @@ from mnmf.errors import (
     check_count,
     check_number,
 )
-from mnmf.models import KAMIR, FastMNMF2, Linear, NTFPanning, Pairwise, TimeDomain
+from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, Linear, NTFPanning, Pairwise, TimeDomain
 from mnmf.stft import window_samples
 from mnmf.take import Take
 
@@ -62,13 +62,17 @@ PRIORS = (
     "geometry",
     "likely_covariances",
     "random",
+    "solo",
+    "solo_bases",
+    "solo_covariances",
     "speed_of_sound",
     "spot",
     "spot_activations",
     "spot_panning",
     "steering",
+    "unmixing",
 )
-MODELS = (KAMIR, FastMNMF2, Linear, NTFPanning, Pairwise, TimeDomain)
+MODELS = (KAMIR, FastMNMF2, FullRankMNMF, Linear, NTFPanning, Pairwise, TimeDomain)
 NUMBERS = ("int", "float", "int | None", "float | None", "float | Array", "np.random.Generator | int")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from mnmf.errors import ArgumentError, SessionError, check_choice, check_count, check_number
+from mnmf.errors import MOST_COMPONENTS, ArgumentError, SessionError, check_choice, check_count, check_number
 from mnmf.methods._evidence import Array, StartFrom
 from mnmf.models import assign_spots
 from mnmf.priors import Prior
@@ -212,7 +212,9 @@ class Method:
         """
         if dictionary and components is not None:
             raise ArgumentError("the notes of a dictionary are the components; give one of the two, not both")
-        n_components = self.components if components is None else check_count("components", components)
+        if components is not None:
+            check_count("components", components, 1, MOST_COMPONENTS)
+        n_components = self.components if components is None else components
         n_iterations = self.iterations if iterations is None else check_count("iterations", iterations)
         if components is not None and not self.components:
             raise ArgumentError(f"{self.name} has no components; leave them out")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_count, check_rng, check_spectrogram
+from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_count, check_number, check_rng, check_spectrogram
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import quadratic_forms, weighted_covariances
 from mnmf.priors._nmf import nmf
@@ -39,6 +39,7 @@ Array = NDArray[Any]
 Passages = Sequence[slice | Sequence[slice]]
 
 SINGULAR = 1e6  # condition number from which on a demixing matrix is not used
+MOST_RIDGE = 1e6
 UNHEARD = 1e-3  # of what all microphones hear together: if its own spot hears less of a player, its solo is not used
 FAINT = 1e-7  # of the loudest frame: softer ones show only noise
 LEAST = 1e-4  # of the mean of its eigenvalues, added to a covariance: few frames do not show all directions
@@ -101,10 +102,10 @@ def solo_covariances(
     [[1.0, -0.5], [-0.5, 0.25]]
     """
     X_FTM = check_spectrogram(X_FTM)
+    check_number("exponent", exponent, 1.0, 2.0)
     if exponent not in (1, 2):
         raise ArgumentError(f"exponent must be 1 or 2, got {exponent!r}")
-    if not 0 <= diffuse <= 1:
-        raise ArgumentError(f"diffuse must be from 0 to 1, got {diffuse!r}")
+    check_number("diffuse", diffuse, 0.0, 1.0)
     solos, all_spots = _checked(X_FTM, passages, spots)
     F, _, M = X_FTM.shape
     R_NFMM = np.empty((len(solos), F, M, M), np.complex128)
@@ -219,6 +220,7 @@ def solo(X_FTM: Array, passages: Passages, spots: Sequence[int | Sequence[int]],
     [[[1.0, 0.0], [0.0, 1.0]]]
     """
     X_FTM = check_spectrogram(X_FTM)
+    check_number("ridge", ridge, 0.0, MOST_RIDGE)
     solos, all_spots = _checked(X_FTM, passages, spots)
     N, M = len(solos), X_FTM.shape[2]
     if N > M:
@@ -255,6 +257,7 @@ def unmixing(learned: Prior, *, ridge: float = 1e-3) -> Prior:
     >>> unmixing(Prior(R=R_NFMM, spots=[0, 1]), ridge=0.0).Q.real.round(2).tolist()
     [[[1.33, -0.67], [-0.67, 1.33]]]
     """
+    check_number("ridge", ridge, 0.0, MOST_RIDGE)
     if learned.R is None or learned.spots is None:
         raise ArgumentError("the prior needs R and spots; make it with priors.likely_covariances")
     R_NFMM = np.asarray(learned.R, np.complex128)
@@ -366,8 +369,9 @@ def solo_bases(
     for n, slices in enumerate(solos):
         if not slices:
             raise ArgumentError(f"passages: source {n} has no frame to learn bases from")
-    check_count("n_components", n_components)
+    check_count("n_components", n_components, 1, MOST_COMPONENTS)
     check_count("n_iterations", n_iterations)
+    check_number("exponent", exponent, 0.0, 4.0)
     generator = check_rng(rng)
     W_NFK = np.empty((len(solos), len(X_FTM), n_components))
     for n, own in enumerate(all_spots.references):
