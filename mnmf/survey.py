@@ -47,7 +47,7 @@ LATEST = 0.1  # seconds by which a microphone may be late
 EARLIEST = 0.002  # seconds: less may be a player who moved
 CLEAR = 0.3  # height of a peak between 0 and 1 from which on it is believed
 LOUDER = 3.5  # dB of a change of gain that is worth a remark
-FOREIGN = 15.0  # dB by which the levels of a solo may differ from those in the take before it is ignored
+FOREIGN = 9.0  # dB by which the levels of a solo may differ from those in the take before it is ignored
 IGNORED = 3.5  # nats a frame and 4 microphones, below 1.4 kHz: a solo that predicts so much worse only misleads
 KEPT = 0.8  # nats a frame and 4 microphones: a player whose solo predicts so much worse has moved
 HOLDS = 0.25  # the mean of all players, up to which nobody seems even to sway
@@ -550,8 +550,10 @@ def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array, Array]:
         return np.full((N, len(BANDS) - 1), np.inf), np.ones(len(view.take.mic_names)), np.zeros(N, bool)
     half = view.X_FTM.shape[1] // 2
     misfit_NB, ringing_NB, gains_M = _misfit(view, view.X_FTM)
-    worse_N = (ringing_NB - misfit_NB)[:, 1:4].mean(axis=1) * 4 / len(gains_M)
-    as_well_N = worse_N < AS_WELL
+    known_N = np.isfinite(misfit_NB[:, 1])
+    as_well_N = known_N.copy()
+    worse_N = (ringing_NB[known_N] - misfit_NB[known_N])[:, 1:4].mean(axis=1) * 4 / len(gains_M)
+    as_well_N[known_N] = worse_N < AS_WELL
     if half < FEWEST:
         return misfit_NB, gains_M, as_well_N
     halves = [np.ascontiguousarray(part) for part in (view.X_FTM[:, :half], view.X_FTM[:, half:])]

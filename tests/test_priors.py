@@ -128,7 +128,7 @@ def test_less_diffuse_covariances_keep_their_direction(X_FTM, diffuse):
     values, vectors = np.linalg.eigh(there)
     values[..., :-1] *= diffuse
     np.testing.assert_allclose(here, (vectors * values[..., None, :]) @ vectors.conj().swapaxes(-1, -2), atol=1e-12)
-    with pytest.raises(ArgumentError, match="diffuse must be from 0 to 1"):
+    with pytest.raises(ArgumentError, match="diffuse must be a number from 0 to 1"):
         priors.solo_covariances(X_FTM, [slice(None)], [1], diffuse=2.0)
 
 

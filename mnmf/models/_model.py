@@ -91,8 +91,8 @@ class Model:
     learns : dict
         What a fit learns and the caller may change between two updates: the letter of each array, which is the
         attribute's name without its underscore, and its axes, such as ``{"W": "NFK", "H": "NKT"}``.
-    also : tuple of str
-        What else is saved.
+    also : dict
+        What else is saved, if it is there, and its axes: no axes for a single value.
     cost_ : float64 (iterations,)
         The cost after each iteration.
     spots_ : Spots or None
@@ -132,7 +132,7 @@ class Model:
     """
 
     learns: ClassVar[dict[str, str]] = {}
-    also: ClassVar[tuple[str, ...]] = ()
+    also: ClassVar[dict[str, str]] = {}
 
     n_iterations: int
     cost_: NDArray[np.float64]

@@ -52,7 +52,7 @@ def save_arrays(path: str | os.PathLike[str], model: Any, names: Iterable[str]) 
 
 
 def load_arrays(
-    path: str | os.PathLike[str], kind: type[Kind], learns: Mapping[str, str], also: tuple[str, ...] = ()
+    path: str | os.PathLike[str], kind: type[Kind], learns: Mapping[str, str], also: Mapping[str, str]
 ) -> Kind:
     """Return the model of class `kind` that `save_arrays` wrote; what is called `also` need not be there.
 
@@ -78,7 +78,7 @@ def load_arrays(
             setattr(model, f"{name}_", _checked(name, learns[name], saved[name]))
         for name in also:
             if name in saved:
-                setattr(model, f"{name}_", _further(saved[name], sizes))
+                setattr(model, f"{name}_", _further(name, also[name], saved[name], sizes))
         model.cost_, model.spots_ = _cost(saved["cost"]), _spots(saved, sizes)
     except Exception as error:  # numpy raises various errors on malformed arrays
         why = f" ({error})" if isinstance(error, _DamagedError) else ""
@@ -125,11 +125,13 @@ def _checked(name: str, axes: str, value: Array) -> Array:
     return np.array(value, value.dtype.newbyteorder("="), order="C")
 
 
-def _further(value: Array, sizes: Mapping[str, int]) -> Any:
-    if not value.ndim:
+def _further(name: str, axes: str, value: Array, sizes: Mapping[str, int]) -> Any:
+    """Return what need not be there, of the axes that are told; those that no other array has may be of any length."""
+    if not axes:
         return value.item()
-    if value.shape != (sizes.get("M"),) or value.dtype.kind != "f" or not np.all(np.isfinite(value)):
-        raise _DamagedError("an array does not fit the others")
+    fits = value.ndim == len(axes) and all(sizes.get(axis, n) == n for axis, n in zip(axes, value.shape))
+    if not fits or value.dtype.kind not in "fi" or not np.all(np.isfinite(value)):
+        raise _DamagedError(f"{name} does not fit the others")
     return value
 
 

@@ -100,7 +100,7 @@ class FastMNMF2(Model):
     """
 
     learns: ClassVar[dict[str, str]] = {"W": "NFK", "H": "NKT", "G": "NM", "Q": "FMM"}
-    also = ("gains",)
+    also: ClassVar[dict[str, str]] = {"gains": "M"}
 
     W_: Array
     H_: Array

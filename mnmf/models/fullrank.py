@@ -108,7 +108,7 @@ class FullRankMNMF(Model):
     """
 
     learns: ClassVar[dict[str, str]] = {"W": "NFK", "H": "NKT", "R": "NFMM"}
-    also: ClassVar[tuple[str, ...]] = ("presence", "edges")
+    also: ClassVar[dict[str, str]] = {"presence": "NBT", "edges": "E"}
 
     W_: Array
     H_: Array
@@ -445,9 +445,9 @@ def wiener_images(
     With `parts`, bands of frequencies have activations of their own.
     """
     floor_F = log_det_floors(_expected_powers(W_NFK, H_NKT, R_NFMM))
-    image_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
-    for band, part_NKT in parts or [(slice(None), H_NKT)]:
-        image_FTI[band] = logdet.images(
+
+    def images(band: slice, part_NKT: Array) -> Array:
+        return logdet.images(
             np.ascontiguousarray(X_FTM[band]),
             np.ascontiguousarray(W_NFK[:, band]),
             np.ascontiguousarray(part_NKT),
@@ -457,6 +457,12 @@ def wiener_images(
             np.array(mics, np.int64),
             missing_TM,
         )
+
+    if parts is None:
+        return images(slice(None), H_NKT)
+    image_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
+    for band, part_NKT in parts:
+        image_FTI[band] = images(band, part_NKT)
     return image_FTI
 
 

@@ -99,7 +99,7 @@ class TimeDomain(Model):
     """
 
     learns: ClassVar[dict[str, str]] = {"A": "MN", "b": "N"}
-    also: ClassVar[tuple[str, ...]] = ("with_mix",)
+    also: ClassVar[dict[str, str]] = {"with_mix": ""}
 
     A_: Array
     b_: Array

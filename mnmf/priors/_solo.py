@@ -102,7 +102,7 @@ def solo_covariances(
     [[1.0, -0.5], [-0.5, 0.25]]
     """
     X_FTM = check_spectrogram(X_FTM)
-    check_number("exponent", exponent, 1.0, 2.0)
+    check_number("exponent", exponent, 0.0, 2.0)
     if exponent not in (1, 2):
         raise ArgumentError(f"exponent must be 1 or 2, got {exponent!r}")
     check_number("diffuse", diffuse, 0.0, 1.0)
