@@ -226,7 +226,8 @@ def separate(
     if recipe.longer_window:
         clock.start("survey")
         found = survey(heard, levels)
-        analysis = recipe.analysis(given.sample_rate, window or recipe.fitting_window(found.holds, found.shortest))
+        fitting = recipe.fitting_window(found.holds, min(found.shortest, heard.duration))
+        analysis = recipe.analysis(given.sample_rate, window or fitting)
     notes = None if dictionary is None else (dictionary, instruments)
     story = _Story(heard, recipe, levels, analysis, sizes, notes, clock, found)
     return story.run(seed, None if estimator is None else story.estimated(estimator), trust)

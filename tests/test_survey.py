@@ -198,7 +198,7 @@ def test_delays_of_pairs_give_those_of_microphones():
 
 def test_the_method_takes_the_longer_window_where_solos_hold(take):
     recipe = METHODS["mnmf"]
-    assert recipe.fitting_window(True, 6.0) == recipe.longer_window > recipe.window
+    assert recipe.fitting_window(True, 4.0) == recipe.longer_window > recipe.window
     assert recipe.fitting_window(True, 20.0) == 2 * recipe.longer_window
     assert recipe.fitting_window(True, 2.0) == recipe.fitting_window(False, 60.0) == recipe.window
     done = separate(take, method="mnmf", components=3, iterations=1)

@@ -15,7 +15,7 @@ from mnmf.priors import Prior
 from mnmf.spots import Spots
 from mnmf.stft import LONGEST, STFT, Analysis, Waveform, window_samples
 
-FEW_WINDOWS, MANY_WINDOWS = 2, 6  # in a solo: enough for a longer window, and for one twice as long
+FEW_WINDOWS = 2  # in a solo: enough for a longer window
 
 
 class Known(Protocol):
@@ -237,12 +237,14 @@ class Method:
         length = window_samples(self.window if window is None else window, sample_rate)
         return STFT(length, length // self.hops_per_window)
 
-    def fitting_window(self, solos_hold: bool, shortest_solo: float) -> float:
-        """Return the window in seconds for solos that hold or not, each with a passage of at least so many seconds."""
-        if not solos_hold or shortest_solo < FEW_WINDOWS * self.longer_window:
-            return self.window
-        twice = 2 * self.longer_window
-        return twice if shortest_solo >= MANY_WINDOWS * twice else self.longer_window
+    def fitting_window(self, solos_hold: bool, shortest: float) -> float:
+        """Return the window in seconds for solos that hold or not, none of them, nor the take, shorter than `shortest`.
+
+        The longer a window is compared with the reverberation, the better one covariance a frequency describes a
+        source; and the fewer frames there are to learn it from.
+        """
+        longer = (2 * self.longer_window, self.longer_window) if solos_hold else ()
+        return next((window for window in longer if shortest >= FEW_WINDOWS * window), self.window)
 
     def fit(
         self,
