@@ -354,7 +354,7 @@ def _own_frames(alone: Sequence[Array], own: Sequence[int]) -> tuple[list[Array]
             clearer_T = likely_NT[known.index(n)] - noise_T
             sounds_T = _sounds(x_FTM)
             others[n] = sounds_T & (best_T != known.index(n)) & (likely_NT.max(axis=0) > noise_T)
-            clear_T = clearer_T > CLEARLY * np.quantile(clearer_T[kept[n]], 0.75)
+            clear_T = clearer_T >= CLEARLY * np.quantile(clearer_T[kept[n]], 0.75)
             again.append(sounds_T & (best_T == known.index(n)) & clear_T)
         if all(map(np.array_equal, kept, again)):
             break

@@ -8,7 +8,7 @@ from scipy.signal import fftconvolve, resample_poly
 
 from mnmf import METHODS, Take, data, separate
 from mnmf.methods import Evidence
-from mnmf.survey import BANDS, EARLIEST, Survey, _per_mic, survey
+from mnmf.survey import BANDS, EARLIEST, RINGS_ON, Survey, _middle, _per_mic, _ringing_on, survey
 from mnmf.take import Levels
 
 RATE = 11025
@@ -235,3 +235,45 @@ def test_bands_of_evidence():
     assert high.frequencies.tolist() == [300, 400, 500]
     assert len(evidence.bands(1e4)) == 1
     assert Evidence(X_FTM, (0, 1)).bands(250.0)[0].X_FTM is X_FTM
+
+
+def test_noise_after_a_solo_is_left_out(take, whole):
+    rng = np.random.default_rng(0)
+
+    def noisy(x_LM):
+        level = 0.1 * np.sqrt(np.mean(np.square(x_LM)))
+        return np.concatenate([x_LM, level * rng.standard_normal((3 * RATE, 4))]).astype(np.float32)
+
+    found = look(changed(take, noisy))
+    assert found.holds
+    for passages, before in zip(found.take.solos, take.solos):
+        assert sum(map(len, passages)) < len(before[0]) + RATE
+    assert np.all(found.misfit_NB < whole.misfit_NB + 0.1)
+
+
+def test_what_rings_on_is_told_from_others():
+    ours_T, others_T = np.zeros(14, bool), np.zeros(14, bool)
+    ours_T[[1, 2, 8]] = True
+    others_T[10] = True
+    expected_T = np.zeros(14, bool)
+    expected_T[1 : 3 + RINGS_ON] = expected_T[8 : 9 + RINGS_ON] = True
+    expected_T[10] = False
+    assert _ringing_on(ours_T, others_T).tolist() == expected_T.tolist()
+
+
+def test_what_rings_on_serves_windows_for_which_the_rest_is_too_short():
+    clear, ringing = [np.zeros((1000, 2)), np.zeros((300, 2))], [np.zeros((2500, 2))]
+    take = Take(np.ones((8000, 2)), 1000, sources=["a", "b"], solos=[clear, clear])
+    found = Survey(take, np.full((2, len(BANDS) - 1), 0.1), 0.1, (), [ringing, []])
+    assert found.shortest == 1.0
+    assert [len(x) for x in found.lasting(500).solos[0]] == [1000]
+    assert [len(x) for x in found.lasting(200).solos[0]] == [1000, 300]
+    assert [len(x) for x in found.lasting(600).solos[0]] == [2500]
+    assert [len(x) for x in found.lasting(600).solos[1]] == [1000]
+
+
+def test_loud_frequencies_decide():
+    values, weights = np.array([5.0, -1.0, 0.5, 7.0, 6.0]), np.array([0.1, 1.0, 1.0, 0.1, 0.1])
+    assert _middle(values, weights) == 0.5
+    assert _middle(values, np.ones(5)) == 5.0
+    assert _middle(values, np.zeros(5)) == 5.0
