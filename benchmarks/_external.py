@@ -14,12 +14,15 @@ It is run without a shell.  Rates are those of the take: a program that wants an
 own, which is also the place for ``octave``, for its path and for what it needs to be set.
 """
 
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -55,7 +58,8 @@ class External:
         """What of the command is not on this machine, if anything."""
         if shutil.which(self.words[0]) is None:
             return self.words[0]
-        paths = [word for word in self.words if "/" in word and not any(place in word for place in PLACES)]
+        values = [word.partition("=")[2] if word.startswith("-") and "=" in word else word for word in self.words]
+        paths = [word for word in values if "/" in word and not any(place in word for place in PLACES)]
         return next((path for path in paths if not Path(path).exists()), None)
 
     def stems(self, case: Case) -> np.ndarray:
@@ -85,16 +89,21 @@ class External:
         words = list(self.words)
         for place, folder in folders.items():
             words = [word.replace(place, folder) for word in words]
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
-            ended = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
+            process = subprocess.Popen(words, start_new_session=True, **pipes)
         except OSError as error:
             raise ExternalError(f"it cannot be run: {error.strerror}") from error
+        try:
+            told, complained = process.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)  # and whatever it has started
+            process.communicate()
             raise ExternalError(f"it took longer than {TIMEOUT:.0f} s") from error
-        if ended.returncode:
-            said = (ended.stderr or ended.stdout).decode(errors="replace").split("\n")
+        if process.returncode:
+            said = (complained or told).decode(errors="replace").split("\n")
             last = next((line.strip() for line in reversed(said) if line.strip()), "nothing")
-            raise ExternalError(f"exit status {ended.returncode}; it said: {last[:LAST]}")
+            raise ExternalError(f"exit status {process.returncode}; it said: {last[:LAST]}")
 
     def _read(self, folder: Path, shape: tuple[int, int], sample_rate: int) -> np.ndarray:
         """Read the stems; one that is longer or shorter than the take is cut, or goes on in silence."""
@@ -104,7 +113,10 @@ class External:
             if not (folder / name).is_file():
                 there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
                 raise ExternalError(f"it left no {name} in {{out}}, but {there}")
-            x_LM, rate = soundfile.read(folder / name, always_2d=True)
+            try:
+                x_LM, rate = soundfile.read(folder / name, always_2d=True)
+            except (soundfile.LibsndfileError, OSError) as error:
+                raise ExternalError(f"{name} cannot be read: {error}") from error
             if rate != sample_rate or x_LM.shape[1] != 1 or not np.isfinite(x_LM).all():
                 raise ExternalError(f"{name} is not finite, mono and at {sample_rate} Hz")
             length = min(len(x_LM), shape[0])

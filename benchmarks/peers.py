@@ -539,6 +539,8 @@ def main() -> None:
     missing = installed()[1]
     if missing:
         print(f"left out, as they are not installed: {', '.join(missing)}")
+    if len({each.name for each in options.external}) < len(options.external):
+        known.error("--external: two programs have the same name; choose another")
     externals = runnable(options.external)
     measured = run(
         "peers",

@@ -319,7 +319,14 @@ class _Story:
 
     def _silent(self, evidence: Evidence, muted: bool) -> list[int]:
         """Return the sources that never play; none if the method does not ask, or microphones are muted."""
-        if not self.recipe.floor or muted or evidence.frequencies is None or evidence.spots.shared:
+        if not self.recipe.floor:
+            return []
+        model = self.recipe.model(*self.sizes)
+        if not isinstance(model, FullRankMNMF) or model.divergence != "log-det":
+            raise ArgumentError(
+                f"{self.recipe.name}: floor is for FullRankMNMF with divergence='log-det'; leave it out"
+            )
+        if muted or evidence.frequencies is None or evidence.spots.shared:
             return []
         loudness_M = 1 / self.levels.gains_M
         return silent_sources(evidence.X_FTM, evidence.spots, loudness_M, evidence.frequencies)

@@ -52,6 +52,7 @@ IGNORED = 3.5  # nats a frame and 4 microphones, below 1.4 kHz: a solo that pred
 KEPT = 0.8  # nats a frame and 4 microphones: a player whose solo predicts so much worse has moved
 HOLDS = 0.25  # the mean of all players, up to which nobody seems even to sway
 LEAST = 0.05  # nats a frame: the misfit of a solo that could not hold better
+TWELFTH = 12.0  # of the frames that a misfit allows, as `Survey.seconds` says
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +97,7 @@ class Survey:
 
     @property
     def shortest(self) -> float:
-        """Seconds of the longest passage of the source for which that is the shortest; 0 if one has none."""
+        """The longest passage of each source, and of these the shortest, in seconds; 0 if a source has none."""
         longest = [max(map(len, (*clear, *ringing)), default=0) for clear, ringing in self._both()]
         return min(longest, default=0) / self.take.sample_rate
 
@@ -126,9 +127,7 @@ class Survey:
         """
         n_mics = len(self.take.mic_names)
         band_F = np.searchsorted(BANDS, np.asarray(frequencies), side="right") - 1
-        return np.asarray(
-            n_mics**2 / (2 * self.misfit_NB[:, band_F]) / float(__import__("os").environ.get("TW", "12")) * self.hop
-        )
+        return np.asarray(n_mics**2 / (2 * TWELFTH * self.misfit_NB[:, band_F]) * self.hop)
 
 
 def survey(take: Take, levels: Levels) -> Survey:
@@ -161,7 +160,7 @@ def survey(take: Take, levels: Levels) -> Survey:
     solos = _named(take, levels, remarks)
     view = _View.of(replace(take, solos=solos), levels)
     if view is None:
-        return unknown
+        return replace(unknown, take=replace(take, solos=solos), remarks=tuple(remarks))
     with one_blas_thread():
         view = _without_others(view, remarks).shortened()
         blind = view.fitted(None, view.X_FTM)
@@ -203,11 +202,11 @@ class _View:
         if len(known) < FEWEST:
             return None
         chosen = np.sort(np.random.default_rng(0).permutation(known)[:FREQUENCIES])
-        part = take
+        part = slice(None)
         if take.duration > LONGEST:
             start = round((take.duration - LONGEST) / 2 * rate)
-            part = take.part(start, start + round(LONGEST * rate))
-        x_LM = levels.centred(part.x_LM) * levels.gains_M
+            part = slice(start, start + round(LONGEST * rate))
+        x_LM = levels.centred(take.x_LM)[part] * levels.gains_M
         X_FTM = np.ascontiguousarray(stft.analyse(x_LM)[chosen])
         sounds_T = np.any(X_FTM != 0, axis=0).all(axis=1)  # frames in which no microphone is muted
         if sounds_T.sum() >= 8:
@@ -575,6 +574,7 @@ def _misfit(view: _View, X_FTM: Array) -> tuple[Array, Array, Array]:
     _, frames, learned = view.learned(likely=False)
     model = view.fitted(learned.Q, X_FTM)
     block = max(2, round(1.1 / (view.stft.hop / view.take.sample_rate)))
+    block = min(block, max(X_FTM.shape[1] // 2, 1))  # or there would be no frames left out
     fitted, loud_NF = model.as_full_rank(), _loudness(view, model)
 
     def misfit(solos: Sequence[Sequence[Array]]) -> Array:

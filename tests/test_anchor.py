@@ -5,7 +5,8 @@ import pytest
 
 from mnmf import FastMNMF2, FullRankMNMF, Prior, priors
 from mnmf.errors import ArgumentError
-from mnmf.methods import METHODS, Evidence, _joined
+from mnmf.methods import METHODS, Evidence
+from mnmf.methods._trusting import _joined
 from mnmf.priors import Anchor
 
 F, T, M, N, K = 5, 40, 3, 2, 4

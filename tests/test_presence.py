@@ -136,9 +136,37 @@ def test_presence_is_saved_and_forgotten_by_the_next_fit(tmp_path):
     assert not hasattr(model.fit(X_FTM, Prior(spots=(0, 1))), "presence_")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda saved: saved.pop("edges"),
+        lambda saved: saved.update(edges=saved["edges"][:-1]),
+        lambda saved: saved.update(edges=saved["edges"] * 1.0),
+        lambda saved: saved.update(presence=saved["presence"] + 1.0),
+        lambda saved: saved.update(presence=saved["presence"][:, :1]),
+    ],
+)
+def test_presence_that_does_not_fit_is_refused(tmp_path, change):
+    _, model = fitted(np.random.default_rng(4))
+    model.leave_alone(np.arange(12) * 50.0).save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz") as file:
+        saved = dict(file)
+    change(saved)
+    np.savez(tmp_path / "odd.npz", **saved)
+    with pytest.raises(ArgumentError, match="presence does not fit"):
+        FullRankMNMF.load(tmp_path / "odd.npz")
+
+
 def test_what_cannot_be_left_alone_is_refused():
     X_FTM, model = fitted(np.random.default_rng(4))
     with pytest.raises(ArgumentError, match="frequencies"):
         model.leave_alone(np.arange(11) * 50.0)
     with pytest.raises(ArgumentError, match="log-det"):
         FullRankMNMF(3, 2).fit(X_FTM, Prior(spots=(0, 1))).leave_alone(np.arange(12) * 50.0)
+
+
+def test_a_recipe_without_the_model_for_it_has_no_floor():
+    x_LM = np.random.default_rng(0).standard_normal((8000, 2))
+    recipe = replace(METHODS["fastmnmf2"], floor=True)
+    with pytest.raises(ArgumentError, match="floor is for FullRankMNMF"):
+        separate(x_LM, 8000, method=recipe, components=2, iterations=1)

@@ -39,8 +39,8 @@ WAV_BYTES = 2**32 - 2**12  # a WAV file counts its bytes, including those of its
 
 # The one rule for names and queries, which may come with somebody else's session.  What they may hold: nothing that any
 # shell or interpreter takes for code, and no dash in front.  Where they may stand: in the value of an option that is
-# called after them, as in ``--text {query}`` or ``--source-name={source}``.  So no program takes them for another
-# program, for code or for an option of its own, whatever it is; an option that it does not know it refuses.
+# called after them, as in ``--text {query}`` or ``--source-name={source}``.  A program refuses an option that it does
+# not know; and should it take the value for code, there is nothing in it that does anything.
 _PLAIN = re.compile(r"(?!-)[\w .,'’-]{0,500}")
 _NOUN = "caption|description|instrument|label|name|part|prompt|query|sound|source|stem|target|text|track|voice"
 _OPTION = re.compile(rf"--(?:{_NOUN})(?:[-_](?:{_NOUN}))*")

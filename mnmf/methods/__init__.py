@@ -22,6 +22,5 @@ from mnmf.methods._method import METHODS, Method, find_method
 from mnmf.methods._method import Known as Known
 from mnmf.methods._missing import fill_in
 from mnmf.methods._recipes import DEFAULT_METHOD
-from mnmf.methods._trusting import _joined as _joined
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method", "fill_in", "find_method"]

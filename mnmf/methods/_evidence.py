@@ -37,6 +37,12 @@ class Evidence:
         Spectrograms of estimates of the sources at their own spots.
     trust : float
         How far the estimates count compared with what the spots hear.
+    solo_frames : float, shape (N, F), or None
+        How many frames of the take the covariance of each solo is worth (`mnmf.survey.Survey.seconds`).
+    solos_hold : bool
+        Whether every source has a solo and nothing has changed since.
+    frequencies : float, shape (F,), or None
+        In hertz.
 
     Examples
     --------

@@ -56,8 +56,8 @@ class Method:
     window : float
         Analysis window in seconds; 0 for a method that works on waveforms.
     longer_window : float
-        The one that it takes where solos hold and are long enough, twice as long where they are very long; for this
-        `mnmf.survey` looks at them.  0 for none.
+        The one that it takes where solos hold, and they and the take are at least twice as long; twice that where they
+        are four times as long.  For this `mnmf.survey` looks at them.  0 for none.
     hops_per_window : int
         Frames that begin within one window.
     lowest : float
@@ -73,7 +73,8 @@ class Method:
         energy there.
     floor : bool
         Whether it leaves alone what is good: sources that never play are left out of the fit, and those that rest out
-        of the images (`FullRankMNMF.leave_alone`).
+        of the images (`FullRankMNMF.leave_alone`).  Only for that model under the log-determinant divergence, with a
+        `longer_window`.
     shared : bool
         Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}

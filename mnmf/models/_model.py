@@ -500,8 +500,8 @@ class Model:
 
     def _reorder(self, order: Sequence[int]) -> None:
         """Put the sources into another order."""
-        for name, axes in self.learns.items():
-            if "N" in axes:
+        for name, axes in (self.learns | self.also).items():
+            if "N" in axes and hasattr(self, f"{name}_"):
                 value = getattr(self, f"{name}_")
                 setattr(self, f"{name}_", np.ascontiguousarray(np.take(value, order, axis=axes.index("N"))))
 

@@ -11,10 +11,11 @@ latter.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,7 +213,8 @@ class FullRankMNMF(Model):
         """Let each source count, in every octave band, only in frames in which it is heard at its own spot.
 
         Images are then those of the sources that play: where one plays alone its image is what the microphones hear.
-        Sets `presence_` and `edges_`, which the next fit forgets.
+        Sets `presence_` and `edges_`, which the next fit forgets.  Images from other activations than those fitted, or
+        of other frames, do without.
 
         Parameters
         ----------
@@ -236,7 +238,20 @@ class FullRankMNMF(Model):
         return self
 
     def with_silent(self, silent: Sequence[int], spots: Spots) -> FullRankMNMF:
-        """Put sources that never play in between those that were fitted; `spots` are those of all."""
+        """Put sources that never play in between those that were fitted.
+
+        Parameters
+        ----------
+        silent : sequence of int
+            Which of all sources they are.
+        spots : Spots
+            Of all sources.
+
+        Returns
+        -------
+        This model, with powers of 0 for them.
+        """
+        self._check_fitted()
         for n in sorted(silent):
             self.W_ = np.insert(self.W_, n, 0.0, axis=0)
             self.H_ = np.insert(self.H_, n, 0.0, axis=0)
@@ -244,6 +259,21 @@ class FullRankMNMF(Model):
             self.R_ = np.insert(self.R_, n, np.diag(own_M), axis=0)
         self.spots_ = spots
         return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the model that `save` wrote.
+
+        Raises
+        ------
+        ArgumentError
+            The file cannot be read, or holds something else.
+        """
+        model = super().load(path)
+        given = getattr(model, "presence_", None), getattr(model, "edges_", None)
+        if any(array is not None for array in given) and not _fit_together(*given, model.W_.shape[1]):
+            raise ArgumentError(f"{path} holds a damaged FullRankMNMF (presence does not fit the rest); save it anew")
+        return model
 
     def _parts(self, H_NKT: Array) -> list[tuple[slice, Array]] | None:
         """Return the activations that count in each band; None if all do, or the frames are not those fitted."""
@@ -460,10 +490,19 @@ def wiener_images(
 
     if parts is None:
         return images(slice(None), H_NKT)
-    image_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
+    image_FTI = np.zeros((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
     for band, part_NKT in parts:
         image_FTI[band] = images(band, part_NKT)
     return image_FTI
+
+
+def _fit_together(presence_NBT: Array | None, edges: Array | None, n_bins: int) -> bool:
+    """Whether edges divide all bins into the bands of presence, which is between 0 and 1."""
+    if presence_NBT is None or edges is None or edges.dtype.kind != "i" or len(edges) < 2:
+        return False
+    all_bins = edges[0] == 0 and edges[-1] == n_bins and np.all(np.diff(edges) > 0)
+    part = presence_NBT.dtype.kind == "f" and np.all((presence_NBT >= 0) & (presence_NBT <= 1))
+    return bool(all_bins and part and presence_NBT.shape[1] == len(edges) - 1)
 
 
 def _expected_powers(W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> Array:
