@@ -192,6 +192,7 @@ OURS = {
 }
 BLIND = ("fastmnmf2-blind", "ilrma")
 FIRST = tuple(OURS)[:2]
+QUICK_OURS = (*FIRST, "fastmnmf2", "fastmnmf2-blind", "linear, solos", "time-domain")
 
 
 def installed() -> tuple[list[str], list[str]]:
@@ -204,7 +205,7 @@ def grid(quick: bool, data: Path | None = None, externals: Sequence[External] = 
     cells = []
     embedded, own = [GAINS, *SCENES], list(folder_takes(data))
     for take in [*embedded[:2], *own[:1]] if quick else [*embedded, *own]:
-        for method in (*OURS, *installed()[0]):
+        for method in (*(QUICK_OURS if quick else OURS), *installed()[0]):
             chosen = windows(method, quick)
             if quick and take == GAINS and None not in chosen and method not in FIRST:
                 continue

@@ -104,7 +104,8 @@ AXES = {
 }
 INNER = ("length", "distance", "players")  # the take without a flaw has a value between theirs
 BEFORE_RECORDING = ("length", "moved", "unison", "distance", "players")
-QUICK = {"markers": (1, "swap"), "delay": (20,), "players": (3,), "length": (2,), "polarity": ("take", "both")}
+NOT_QUICK = ("delay" + BOTH, "gain", "distance", "unison")  # like others
+QUICK = {"markers": ("swap",), "delay": (20,), "players": (3,), "length": (2,), "polarity": ("take",)}
 
 
 def grid(quick: bool, data: Path | None) -> list[Cell]:
@@ -122,6 +123,8 @@ def grid(quick: bool, data: Path | None) -> list[Cell]:
 
         add(FLAWLESS, 0, tuple(CONTENDERS))
         for name, axis in AXES.items():
+            if quick and name in NOT_QUICK:
+                continue
             values = QUICK.get(name, axis.values[2:3] or axis.values[:1]) if quick else axis.values
             for value in values:
                 if value == size.get(name) or (name == "length" and not data and value > LONGEST_EMBEDDED):
