@@ -144,7 +144,8 @@ def cost(folder: Path, runs: int, quick: bool) -> list[dict]:
     for seconds in (QUICK_SECONDS,) if quick else (SECONDS, 60):
         arguments = write_session(folder / f"cost{seconds}", seconds)
         sources = ["--sources", ",".join(data.quartet().names)]
-        for solos, told in ((True, arguments), (False, [arguments[0], *sources])):
+        given = [(True, arguments), (False, [arguments[0], *sources])]
+        for solos, told in given[:1] if quick else given:
             spent: dict[str, list[float]] = {method: [] for method in COMPARED}
             # The first round compiles what is not there yet, and does not count, but in a quick run.
             for _ in range(1 if quick else 2 if seconds > SECONDS else 1 + runs):
