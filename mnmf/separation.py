@@ -222,14 +222,18 @@ def separate(
     clock.start("read")
     heard = given if isinstance(given, Take) else given.take()
     levels = Levels.of(heard, recipe.lowest)
-    found = None
-    if recipe.longer_window:
+    silent, found = [], None
+    if recipe.longer_window or recipe.floor:
         clock.start("survey")
-        found = survey(heard, levels)
-        fitting = recipe.fitting_window(found.holds, min(found.shortest, heard.duration))
+    if recipe.floor:
+        _check_floor(recipe, sizes)
+        silent = _silent(heard, levels, recipe.analysis(given.sample_rate))
+    if recipe.longer_window:
+        found = survey(heard.without(silent), levels)
+        fitting = recipe.fitting_window(found.long_windows, min(found.shortest, heard.duration))
         analysis = recipe.analysis(given.sample_rate, window or fitting)
     notes = None if dictionary is None else (dictionary, instruments)
-    story = _Story(heard, recipe, levels, analysis, sizes, notes, clock, found)
+    story = _Story(heard, recipe, levels, analysis, sizes, notes, clock, silent, found)
     return story.run(seed, None if estimator is None else story.estimated(estimator), trust)
 
 
@@ -245,6 +249,22 @@ def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
     if isinstance(sample_rate, str) or sample_rate is None:
         raise ArgumentError("an array needs its sample rate in hertz: separate(x_LM, sample_rate, method=…)")
     return Take.of(take, sample_rate, **known)
+
+
+def _check_floor(recipe: Method, sizes: tuple[int, int]) -> None:
+    """Refuse a floor under any model but the one that has it."""
+    model = recipe.model(*sizes)
+    if not isinstance(model, FullRankMNMF) or model.divergence != "log-det" or not recipe.window:
+        raise ArgumentError(f"{recipe.name}: floor is for FullRankMNMF with divergence='log-det'; leave it out")
+
+
+def _silent(take: Take, levels: Levels, analysis: Analysis) -> list[int]:
+    """Return the sources that never play; none of them where mics are muted or shared, which hides who does."""
+    if any(take.muted) or take.spots.shared or not isinstance(analysis, STFT):
+        return []
+    _, X_FTM = levels.into(take.x_LM, analysis)
+    frequencies = analysis.frequencies(take.sample_rate)[levels.first(analysis) :]
+    return silent_sources(X_FTM, take.spots, 1 / levels.gains_M, frequencies)
 
 
 def _images(model: Any, X_FTM: Array, source: int, mics: Sequence[int], lost_TM: Array | None) -> Array:
@@ -264,7 +284,18 @@ class _Story:
     sizes: tuple[int, int]  # components and iterations
     notes: tuple[NoteDictionary, list[str]] | None  # and which of its instruments each source is
     clock: _Clock
-    found: Survey | None  # about the solos
+    silent: list[int]  # the sources that never play
+    found: Survey | None  # about the solos of the others
+
+    @cached_property
+    def playing(self) -> Take:
+        """The take without the sources that never play."""
+        return self.take.without(self.silent)
+
+    @property
+    def _frequencies(self) -> Array:
+        """Those that the model sees, in hertz."""
+        return self.analysis.frequencies(self.take.sample_rate)[self.levels.first(self.analysis) :]
 
     def estimated(self, estimator: Estimator) -> _Estimated:
         """Return an estimate of each source at its own spot, (L, N), and the sources that have none."""
@@ -285,9 +316,7 @@ class _Story:
         if muted_TM is not None and isinstance(self.analysis, STFT):
             X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
             evidence = replace(evidence, X_FTM=X_FTM)
-        frequencies, silent = evidence.frequencies, self._silent(evidence, muted=muted_TM is not None)
-        playing = evidence.without(silent).spots
-        prior = self.recipe.prior(evidence.without(silent), components, rng)
+        prior = self.recipe.prior(evidence, components, rng)
         del evidence  # solos and estimates may go now, for memory
 
         self.clock.start("fit")
@@ -295,9 +324,10 @@ class _Story:
         def fitted(done: int, _: float) -> None:
             self.clock.tell(done / max(iterations, 1))
 
-        model = self.recipe.fit(X_FTM, playing, prior, self.sizes, rng=rng, callback=fitted, muted_TM=muted_TM)
-        if self.recipe.floor and frequencies is not None and not spots.shared and isinstance(model, FullRankMNMF):
-            model = model.with_silent(silent, spots).leave_alone(frequencies)
+        known = X_FTM, self.playing.spots, prior, self.sizes
+        model = self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=muted_TM)
+        if self.recipe.floor and not spots.shared:
+            model = model.with_silent(self.silent, spots).leave_alone(self._frequencies)
 
         self.clock.start("reconstruct")
         stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
@@ -312,39 +342,42 @@ class _Story:
         remarks = () if self.found is None else self.found.remarks
         remarks += tuple(
             f"{take.sources[n]}: never plays, as its spot hears only what the other spots predict; its stem is silent"
-            for n in silent
+            for n in self.silent
         )
-        known = self.recipe, model, self.analysis, self.levels, parameters, seconds
-        return Separation(take, stems_LN, *known, missing, remarks)
-
-    def _silent(self, evidence: Evidence, muted: bool) -> list[int]:
-        """Return the sources that never play; none if the method does not ask, or microphones are muted."""
-        if not self.recipe.floor:
-            return []
-        model = self.recipe.model(*self.sizes)
-        if not isinstance(model, FullRankMNMF) or model.divergence != "log-det":
-            raise ArgumentError(
-                f"{self.recipe.name}: floor is for FullRankMNMF with divergence='log-det'; leave it out"
-            )
-        if muted or evidence.frequencies is None or evidence.spots.shared:
-            return []
-        loudness_M = 1 / self.levels.gains_M
-        return silent_sources(evidence.X_FTM, evidence.spots, loudness_M, evidence.frequencies)
+        how = self.recipe, model, self.analysis, self.levels, parameters, seconds
+        return Separation(take, stems_LN, *how, missing, remarks)
 
     def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: int) -> Array:
-        """Let `levels` fill in what muted microphones would have heard; return what a model sees then."""
-        heard_FTM = fill_in(evidence, muted_TM, np.random.default_rng(seed))
+        """Let `levels` fill in what muted microphones would have heard; return what a model sees then.
+
+        FastMNMF2 fills them in at first; then, from what this makes of the take, the method's own model does, if it
+        can.  Windows that a mute covers in part see what was filled in, and the longer they are the more of them do.
+        """
+        X_FTM = self._filled(low_FTM, fill_in(evidence, muted_TM, np.random.default_rng(seed)))
+        if not getattr(self.recipe.model(*self.sizes), "skips_missing", False):
+            return X_FTM
+        rng = np.random.default_rng(seed)
+        prior = self.recipe.prior(replace(evidence, X_FTM=X_FTM), self.sizes[0], rng)
+        model = self.recipe.fit(X_FTM, self.playing.spots, prior, self.sizes, rng=rng, muted_TM=muted_TM)
+        missing_TM, heard_FTM = muted_TM > 0, X_FTM.copy()
+        for m in np.flatnonzero(missing_TM.any(axis=0)).tolist():  # one at a time, for memory
+            images = (model.images(X_FTM, n, [m], missing_TM=missing_TM)[..., 0] for n in range(len(evidence.spots)))
+            heard_FTM[:, missing_TM[:, m], m] = sum(images)[:, missing_TM[:, m]]
+        return self._filled(low_FTM, heard_FTM)
+
+    def _filled(self, low_FTM: Array, heard_FTM: Array | None) -> Array:
         if heard_FTM is not None:
             self.levels = self.levels.filled(np.concatenate([low_FTM, heard_FTM]), self.analysis, self.take.n_samples)
         return self.levels.into(self.take.x_LM, self.analysis)[1]
 
     def _evidence(self, X_FTM: Array, estimates_LN: Array | None, trust: float) -> Evidence:
-        take, levels, analysis = self.take, self.levels, self.analysis
+        take, levels, analysis = self.playing, self.levels, self.analysis
 
         def notes(exponent: float) -> Prior:
             assert self.notes is not None
             assert isinstance(analysis, STFT)
-            dictionary, instruments = self.notes
+            dictionary, named = self.notes
+            instruments = [name for n, name in enumerate(named) if n not in self.silent]
             first = levels.first(analysis)
             return dictionary.prior(instruments, analysis.window_length, take.sample_rate, take.spots, exponent, first)
 
@@ -353,11 +386,13 @@ class _Story:
         if self.found is not None and isinstance(analysis, STFT):
             known = self.found.lasting(analysis.window_length)
         solo = levels.solos(known, analysis) if self.recipe.hears_solos else None
-        E_FTN = None if estimates_LN is None else levels.estimates(take, estimates_LN, analysis)
+        E_FTN = None
+        if estimates_LN is not None:
+            E_FTN = levels.estimates(take, np.delete(estimates_LN, self.silent, axis=1), analysis)
         evidence = Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)
         if self.found is None or not isinstance(analysis, STFT):
             return evidence
-        frequencies = analysis.frequencies(take.sample_rate)[levels.first(analysis) :]
+        frequencies = self._frequencies
         worth_NF = self.found.seconds(frequencies) * take.sample_rate / analysis.hop
         return replace(evidence, solo_frames=worth_NF, solos_hold=self.found.holds, frequencies=frequencies)
 

@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from mnmf import priors
 from mnmf.kernels import one_blas_thread
-from mnmf.models import FastMNMF2, held_out_misfit
+from mnmf.models import FastMNMF2, held_out_misfit, presence
 from mnmf.stft import STFT, window_samples
 from mnmf.take import Levels, Take
 
@@ -39,6 +39,9 @@ MIDWAY = 3.0  # times the misfit of one half of a take in the other: the player 
 FEWEST = 20  # frames of half a take, or only the whole is looked at; and frequencies
 EXCHANGED = 6.0  # dB a player: two solos are exchanged if each is so much louder at the other's spot
 QUIET = 1e-4  # of the loudest frame of a solo: less is silence
+BLOCK = 0.05  # seconds, in which the energy of a passage is measured
+SILENT, LOUD = 1e-5, 1e-2  # of the energy of the loudest block
+CLAPS = 0.25  # of the blocks of a passage: fewer loud ones, and silence at both ends, are claps or single strokes
 OTHERS = 0.1  # of a solo: worth a remark if more of it is somebody else's
 CLEARLY = 0.2  # of how far its own player explains a frame better than noise does, at the clearest frames of a solo
 RINGS_ON = 4  # frames after which a note or a clap that rings on is left out, at the latest
@@ -51,6 +54,7 @@ FOREIGN = 9.0  # dB by which the levels of a solo may differ from those in the t
 IGNORED = 3.5  # nats a frame and 4 microphones, below 1.4 kHz: a solo that predicts so much worse only misleads
 KEPT = 0.8  # nats a frame and 4 microphones: a player whose solo predicts so much worse has moved
 HOLDS = 0.25  # the mean of all players, up to which nobody seems even to sway
+TURNS = 0.3  # of `Survey.together`: with less, long windows would span several turns
 LEAST = 0.05  # nats a frame: the misfit of a solo that could not hold better
 TWELFTH = 12.0  # of the frames that a misfit allows, as `Survey.seconds` says
 
@@ -72,6 +76,8 @@ class Survey:
         What was left out, undone or ignored, each in one line.
     ringing : sequences of float arrays, (samples, M), by source
         The solos with what rings on, which the take's leave out, where they fit about as well; or nothing.
+    together : float
+        How many of the sources are heard at their own spots at a time: 0 for one of them, 1 for all.
 
     Examples
     --------
@@ -81,6 +87,8 @@ class Survey:
     >>> found = Survey(Take(np.ones((800, 2)), 8000), np.full((2, 5), np.inf), 0.1)
     >>> found.holds, found.seconds([100.0, 500.0]).tolist()
     (False, [[0.0, 0.0], [0.0, 0.0]])
+    >>> Survey(found.take, np.array([[0.1] * 5, [np.inf] * 5]), 0.1).seconds([100.0]).tolist()
+    [[inf], [0.0]]
     """
 
     take: Take
@@ -88,31 +96,57 @@ class Survey:
     hop: float
     remarks: tuple[str, ...] = ()
     ringing: Sequence[Sequence[Array]] = ()
+    together: float = 1.0
 
     @property
     def holds(self) -> bool:
         """Whether every source has a solo and none has moved since, or sways."""
-        misfit_N = self.misfit_NB[:, 1:4].mean(axis=1) * 4 / len(self.take.mic_names)
-        return bool(misfit_N.max() < KEPT and misfit_N.mean() < HOLDS)
+        return bool(np.isfinite(self.misfit_NB[:, 1]).all()) and self._known_hold
+
+    @property
+    def _known_hold(self) -> bool:
+        """Whether no source with a solo has moved since, or sways."""
+        known_N = np.isfinite(self.misfit_NB[:, 1])
+        misfit_N = self.misfit_NB[known_N, 1:4].mean(axis=1) * 4 / len(self.take.mic_names)
+        return bool(known_N.any() and misfit_N.max() < KEPT and misfit_N.mean() < HOLDS)
+
+    @property
+    def long_windows(self) -> bool:
+        """Whether long windows pay: every source has a solo that holds, and they do not take turns."""
+        return self.holds and self.together >= TURNS
 
     @property
     def shortest(self) -> float:
-        """The longest passage of each source, and of these the shortest, in seconds; 0 if a source has none."""
-        longest = [max(map(len, (*clear, *ringing)), default=0) for clear, ringing in self._both()]
+        """The longest passage of each source, and of these the shortest, in seconds; 0 if a source has none.
+
+        Claps count twice, as windows may reach into the silence around them.
+        """
+        longest = [max(map(self._length, (*clear, *ringing)), default=0) for clear, ringing in self._both()]
         return min(longest, default=0) / self.take.sample_rate
 
     def lasting(self, n_samples: int) -> Take:
         """Return the take with solos for windows of so many samples.
 
         Passages that are shorter are left out where a source has longer ones.  What rings on is left in where else no
-        passage would have two windows.
+        passage would have two windows.  Claps that have not two windows either go on in silence for half a window
+        at both ends.
         """
         solos = []
         for clear, ringing in self._both():
             passages = clear if max(map(len, clear), default=0) >= 2 * n_samples else ringing or clear
             least = min(n_samples, max(map(len, passages), default=0))
-            solos.append([x_LM for x_LM in passages if len(x_LM) >= least])
-        return replace(self.take, solos=solos)
+            wanted = [x_LM for x_LM in passages if len(x_LM) >= least]
+            half = [n_samples // 2 if len(x_LM) < 2 * n_samples <= self._length(x_LM) else 0 for x_LM in wanted]
+            solos.append([np.pad(x_LM, ((pad, pad), (0, 0))) if pad else x_LM for x_LM, pad in zip(wanted, half)])
+        return self.take.with_solos(solos)
+
+    def _length(self, x_LM: Array) -> int:
+        """Return how many samples a passage has, or twice as many if it holds claps."""
+        starts = np.arange(0, len(x_LM), max(round(BLOCK * self.take.sample_rate), 1))
+        energy_B = np.add.reduceat(np.sum(np.square(x_LM, dtype=np.float64), axis=1), starts)
+        most = energy_B.max()
+        claps = max(energy_B[0], energy_B[-1]) <= SILENT * most and 0 < np.mean(energy_B > LOUD * most) < CLAPS
+        return len(x_LM) * (2 if claps else 1)
 
     def _both(self) -> Iterator[tuple[Sequence[Array], Sequence[Array]]]:
         nothing: list[Sequence[Array]] = [()] * len(self.take.solos)
@@ -123,11 +157,15 @@ class Survey:
 
         A prior of weight w lets a covariance, which has M² numbers, go about ``M² / 2w`` nats a frame from its centre.
         So where the take shows a misfit d the weight is ``M² / 2d`` frames.  A twelfth of that is taken, chosen
-        on development takes; that neighbouring frames overlap accounts for a part of it.
+        on development takes; that neighbouring frames overlap accounts for a part of it.  Where all the solos
+        that there are hold, each is worth any number of frames.
         """
         n_mics = len(self.take.mic_names)
         band_F = np.searchsorted(BANDS, np.asarray(frequencies), side="right") - 1
-        return np.asarray(n_mics**2 / (2 * TWELFTH * self.misfit_NB[:, band_F]) * self.hop)
+        misfit_NF = self.misfit_NB[:, band_F]
+        if self._known_hold:
+            return np.where(np.isfinite(misfit_NF), np.inf, 0.0)
+        return np.asarray(n_mics**2 / (2 * TWELFTH * misfit_NF) * self.hop)
 
 
 def survey(take: Take, levels: Levels) -> Survey:
@@ -158,9 +196,9 @@ def survey(take: Take, levels: Levels) -> Survey:
         return unknown
     remarks: list[str] = []
     solos = _named(take, levels, remarks)
-    view = _View.of(replace(take, solos=solos), levels)
+    view = _View.of(take.with_solos(solos), levels)
     if view is None:
-        return replace(unknown, take=replace(take, solos=solos), remarks=tuple(remarks))
+        return replace(unknown, take=take.with_solos(solos), remarks=tuple(remarks))
     with one_blas_thread():
         view = _without_others(view, remarks).shortened()
         blind = view.fitted(None, view.X_FTM)
@@ -177,7 +215,7 @@ def survey(take: Take, levels: Levels) -> Survey:
     for n in np.flatnonzero(np.isinf(misfit_NB[:, 1]) | ~as_well_N):
         ringing[n] = []
     hop = view.stft.hop / take.sample_rate
-    return Survey(replace(take, solos=solos), misfit_NB, hop, tuple(remarks), ringing)
+    return Survey(take.with_solos(solos), misfit_NB, hop, tuple(remarks), ringing, _together(view, blind))
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,6 +294,13 @@ def _analysis(take: Take) -> STFT | None:
     return STFT(length, max(length // 4, 1))
 
 
+def _together(view: _View, fitted: FastMNMF2) -> float:
+    """Return `Survey.together`."""
+    R_NFMM, all_bins = np.asarray(fitted.as_full_rank().R), np.array([0, len(view.X_FTM)])
+    present_NT = presence(fitted.W_, fitted.H_, R_NFMM, view.take.spots, all_bins)[:, 0]
+    return float((present_NT.sum(axis=0).mean() - 1) / max(len(present_NT) - 1, 1))
+
+
 def _named(take: Take, levels: Levels, remarks: list[str]) -> list[list[Array]]:
     """Return the solos, each given to the source at whose spot it is the loudest.
 
@@ -298,7 +343,7 @@ def _without_others(view: _View, remarks: list[str]) -> _View:
         if first and others[n].sum() > OTHERS * first:
             share = 100 * others[n].mean()
             remarks.append(f"{take.sources[n]}: somebody else plays in {share:.0f} % of the solo; left out")
-    return replace(view, take=replace(take, solos=solos), ringing=ringing)
+    return replace(view, take=take.with_solos(solos), ringing=ringing)
 
 
 def _ringing_on(ours_T: Array, others_T: Array) -> Array:
@@ -404,7 +449,7 @@ def _undone(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View:
         [[_shifted(x_LM * scale_M, delay_M) for x_LM in passages] for passages in each]
         for each in (take.solos, view.ringing)
     )
-    return replace(view, take=replace(take, solos=solos), ringing=ringing)
+    return replace(view, take=take.with_solos(solos), ringing=ringing)
 
 
 def _shifted(x_LM: Array, delay_M: Array) -> Array:
@@ -534,7 +579,7 @@ def _without_foreign(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View
         if others and np.sqrt(np.mean(np.square(apart))) > FOREIGN:
             remarks.append(f"{take.sources[n]}: the solo does not fit the take; ignored")
             solos[n] = []
-    return replace(view, take=replace(take, solos=solos))
+    return replace(view, take=take.with_solos(solos))
 
 
 def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array, Array]:
@@ -578,7 +623,7 @@ def _misfit(view: _View, X_FTM: Array) -> tuple[Array, Array, Array]:
     fitted, loud_NF = model.as_full_rank(), _loudness(view, model)
 
     def misfit(solos: Sequence[Sequence[Array]]) -> Array:
-        _, _, likely = replace(view, take=replace(view.take, solos=solos)).learned(likely=True, gains_M=model.gains_)
+        _, _, likely = replace(view, take=view.take.with_solos(solos)).learned(likely=True, gains_M=model.gains_)
         misfit_NF = held_out_misfit(X_FTM, fitted, np.asarray(likely.R), block)
         return _in_bands(misfit_NF, loud_NF, view.frequencies)
 

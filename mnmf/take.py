@@ -8,6 +8,7 @@ in `mnmf.stft`; nothing here learns anything.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -226,6 +227,38 @@ class Take:
         if not start < stop <= self.n_samples:
             raise ArgumentError(f"samples {start} to {stop} lie outside the take, which has {self.n_samples} samples")
         return replace(self, x_LM=self.x_LM[start:stop])
+
+    def with_solos(self, solos: Sequence[Sequence[Array]]) -> Take:
+        """Return the take with other solos, passages (samples, M) by source; nothing else is looked through again."""
+        solos = tuple(tuple(passages) for passages in solos)
+        if solos:
+            _check_length("solos", solos, len(self.spots), "sources")
+        return self._but(solos=solos)
+
+    def without(self, sources: Sequence[int]) -> Take:
+        """Return the take without some sources, by number from 0; their microphones are then nobody's.
+
+        Raises
+        ------
+        ArgumentError
+            No source is left.
+        """
+        kept = [n for n in range(len(self.sources)) if n not in sources]
+        if not kept:
+            raise ArgumentError("without: a take needs a source; leave one")
+        return self._but(
+            spots=Spots([self.spots[n] for n in kept]),
+            sources=tuple(self.sources[n] for n in kept),
+            solos=self.solos and tuple(self.solos[n] for n in kept),
+            instruments=tuple(self.instruments[n] for n in kept),
+        )
+
+    def _but(self, **parts: Any) -> Take:
+        """Return the same with other parts, which must be as the constructor would make them."""
+        other = copy.copy(self)
+        for name, value in parts.items():
+            object.__setattr__(other, name, value)
+        return other
 
     def without_solo(self) -> tuple[str, ...]:
         """Return the sources that have no solo passage."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -71,19 +71,6 @@ class Evidence:
         """Return the same of some frames of the take only."""
         estimates = None if self.estimates is None else np.ascontiguousarray(self.estimates[:, frames])
         return replace(self, X_FTM=np.ascontiguousarray(self.X_FTM[:, frames]), estimates=estimates)
-
-    def without(self, silent: Sequence[int]) -> Evidence:
-        """Return the evidence of the sources that play; the microphones of the others are nobody's."""
-        if not silent:
-            return self
-        kept = [n for n in range(len(self.spots)) if n not in silent]
-        return replace(
-            self,
-            spots=Spots([self.spots[n] for n in kept]),
-            solo=self.solo and (self.solo[0], [self.solo[1][n] for n in kept]),
-            estimates=None if self.estimates is None else np.ascontiguousarray(self.estimates[:, :, kept]),
-            solo_frames=None if self.solo_frames is None else self.solo_frames[kept],
-        )
 
     def bands(self, *edges: float) -> list[Evidence]:
         """Return the evidence of each band of frequencies between edges in hertz, without bands that are empty."""

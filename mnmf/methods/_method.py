@@ -238,14 +238,15 @@ class Method:
         length = window_samples(self.window if window is None else window, sample_rate)
         return STFT(length, length // self.hops_per_window)
 
-    def fitting_window(self, solos_hold: bool, shortest: float) -> float:
-        """Return the window in seconds for solos that hold or not, none of them, nor the take, shorter than `shortest`.
+    def fitting_window(self, longer: bool, shortest: float) -> float:
+        """Return the window in seconds, for solos and a take that last `shortest` seconds or more.
 
         The longer a window is compared with the reverberation, the better one covariance a frequency describes a
-        source; and the fewer frames there are to learn it from.
+        source; and the fewer frames there are to learn it from.  A longer one than the method's own is taken only where
+        `longer` says that it pays (`mnmf.survey.Survey.long_windows`).
         """
-        longer = (2 * self.longer_window, self.longer_window) if solos_hold else ()
-        return next((window for window in longer if shortest >= FEW_WINDOWS * window), self.window)
+        windows = (2 * self.longer_window, self.longer_window) if longer else ()
+        return next((window for window in windows if shortest >= FEW_WINDOWS * window), self.window)
 
     def fit(
         self,

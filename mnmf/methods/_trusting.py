@@ -32,10 +32,13 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
 
 
 def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
-    """Start from what FastMNMF2 makes of the take; draw the covariances to those of the solos as far as they hold."""
+    """Start from what FastMNMF2 makes of the take; draw the covariances to those of the solos as far as they hold.
+
+    Where somebody has no solo, that player is still in the outputs of all others, and is told apart as without solos.
+    """
     X_FTM, solo, spots = evidence.X_FTM, evidence.solo, evidence.spots
     Q = None if solo is None else match_gains(X_FTM, priors.solo(*solo, spots)).Q
-    start = evidence.start(Q, n_components, rng, sharpness=1.0 if solo else sharpness)
+    start = evidence.start(Q, n_components, rng, sharpness=1.0 if solo and all(solo[1]) else sharpness)
     model = FastMNMF2(n_components, FIRST_UPDATES).fit(X_FTM, start, rng=rng)
     prior = model.as_full_rank()
     weight_NF = evidence.solo_frames
@@ -44,7 +47,8 @@ def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: n
     gains_M = model.gains_.astype(solo[0].real.dtype)
     alone_NFMM = np.asarray(priors.likely_covariances(solo[0] * gains_M, solo[1], spots).R)
     fitted_NFMM = np.asarray(prior.R)
-    part_NF11 = (weight_NF / (weight_NF + PULLED_TO_SOLOS * X_FTM.shape[1]))[..., None, None]
+    finite_NF11 = np.minimum(weight_NF, 1e30)[..., None, None]
+    part_NF11 = finite_NF11 / (finite_NF11 + PULLED_TO_SOLOS * X_FTM.shape[1])
     start_NFMM = part_NF11 * _of_trace_1(alone_NFMM) + (1 - part_NF11) * _of_trace_1(fitted_NFMM)
     start_NFMM *= np.einsum("nfmm->nf", fitted_NFMM).real[..., None, None]
     return prior | Prior(R=start_NFMM, anchor=Anchor(alone_NFMM, weight_NF))

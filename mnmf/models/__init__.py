@@ -35,7 +35,7 @@ from mnmf.models._assign import assign_spots
 from mnmf.models._gains import changed_gains, match_gains
 from mnmf.models._held_out import held_out_misfit
 from mnmf.models._model import Model, Updates
-from mnmf.models._presence import silent_sources
+from mnmf.models._presence import presence, silent_sources
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 from mnmf.models.kamir import KAMIR
@@ -58,5 +58,6 @@ __all__ = [
     "changed_gains",
     "held_out_misfit",
     "match_gains",
+    "presence",
     "silent_sources",
 ]
