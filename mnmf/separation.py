@@ -214,6 +214,8 @@ def separate(
     given = _given(take, sample_rate, known)
     recipe.check(given, dictionary=dictionary is not None, estimates=estimator is not None)
     sizes = recipe.sizes(components, iterations, dictionary=dictionary is not None)
+    if recipe.floor:
+        _check_floor(recipe, sizes)
     instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
     analysis = recipe.analysis(given.sample_rate, window)
     if estimator is not None and not callable(estimator):
@@ -226,10 +228,9 @@ def separate(
     if recipe.longer_window or recipe.floor:
         clock.start("survey")
     if recipe.floor:
-        _check_floor(recipe, sizes)
         silent = _silent(heard, levels, recipe.analysis(given.sample_rate))
     if recipe.longer_window:
-        found = survey(heard.without(silent), levels)
+        found = survey(heard, levels, silent)
         fitting = recipe.fitting_window(found.long_windows, min(found.shortest, heard.duration))
         analysis = recipe.analysis(given.sample_rate, window or fitting)
     notes = None if dictionary is None else (dictionary, instruments)
@@ -259,10 +260,13 @@ def _check_floor(recipe: Method, sizes: tuple[int, int]) -> None:
 
 
 def _silent(take: Take, levels: Levels, analysis: Analysis) -> list[int]:
-    """Return the sources that never play; none of them where mics are muted or shared, which hides who does."""
-    if any(take.muted) or take.spots.shared or not isinstance(analysis, STFT):
+    """Return the sources that never play, as frames without muted mics tell; none of them where spots are shared."""
+    if take.spots.shared or not isinstance(analysis, STFT):
         return []
     _, X_FTM = levels.into(take.x_LM, analysis)
+    muted_TM = levels.muted_part(analysis, take.n_samples)
+    if muted_TM is not None:
+        X_FTM = X_FTM[:, ~muted_TM.any(axis=1)]
     frequencies = analysis.frequencies(take.sample_rate)[levels.first(analysis) :]
     return silent_sources(X_FTM, take.spots, 1 / levels.gains_M, frequencies)
 
@@ -354,16 +358,19 @@ class _Story:
         can.  Windows that a mute covers in part see what was filled in, and the longer they are the more of them do.
         """
         X_FTM = self._filled(low_FTM, fill_in(evidence, muted_TM, np.random.default_rng(seed)))
-        if not getattr(self.recipe.model(*self.sizes), "skips_missing", False):
+        missing_TM = muted_TM > 0
+        if not missing_TM.any() or not getattr(self.recipe.model(*self.sizes), "skips_missing", False):
             return X_FTM
         rng = np.random.default_rng(seed)
         prior = self.recipe.prior(replace(evidence, X_FTM=X_FTM), self.sizes[0], rng)
         model = self.recipe.fit(X_FTM, self.playing.spots, prior, self.sizes, rng=rng, muted_TM=muted_TM)
-        missing_TM, heard_FTM = muted_TM > 0, X_FTM.copy()
+        del prior
         for m in np.flatnonzero(missing_TM.any(axis=0)).tolist():  # one at a time, for memory
-            images = (model.images(X_FTM, n, [m], missing_TM=missing_TM)[..., 0] for n in range(len(evidence.spots)))
-            heard_FTM[:, missing_TM[:, m], m] = sum(images)[:, missing_TM[:, m]]
-        return self._filled(low_FTM, heard_FTM)
+            rest = np.flatnonzero(missing_TM[:, m])
+            H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
+            images_FRIN = model.images(X_FTM[:, rest], mics=[m], H=H_NKR, missing_TM=missing_TM[rest])
+            X_FTM[:, rest, m] = images_FRIN.sum(axis=-1)[..., 0]
+        return self._filled(low_FTM, X_FTM)
 
     def _filled(self, low_FTM: Array, heard_FTM: Array | None) -> Array:
         if heard_FTM is not None:

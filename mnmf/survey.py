@@ -133,17 +133,17 @@ class Survey:
         """
         solos = []
         for clear, ringing in self._both():
-            passages = clear if max(map(len, clear), default=0) >= 2 * n_samples else ringing or clear
+            passages = clear if max(map(self._length, clear), default=0) >= 2 * n_samples else ringing or clear
             least = min(n_samples, max(map(len, passages), default=0))
             wanted = [x_LM for x_LM in passages if len(x_LM) >= least]
             half = [n_samples // 2 if len(x_LM) < 2 * n_samples <= self._length(x_LM) else 0 for x_LM in wanted]
-            solos.append([np.pad(x_LM, ((pad, pad), (0, 0))) if pad else x_LM for x_LM, pad in zip(wanted, half)])
+            solos.append([np.pad(_centred(x_LM), ((pad, pad), (0, 0))) for x_LM, pad in zip(wanted, half)])
         return self.take.with_solos(solos)
 
     def _length(self, x_LM: Array) -> int:
         """Return how many samples a passage has, or twice as many if it holds claps."""
         starts = np.arange(0, len(x_LM), max(round(BLOCK * self.take.sample_rate), 1))
-        energy_B = np.add.reduceat(np.sum(np.square(x_LM, dtype=np.float64), axis=1), starts)
+        energy_B = np.add.reduceat(np.sum(np.square(_centred(x_LM), dtype=np.float64), axis=1), starts)
         most = energy_B.max()
         claps = max(energy_B[0], energy_B[-1]) <= SILENT * most and 0 < np.mean(energy_B > LOUD * most) < CLAPS
         return len(x_LM) * (2 if claps else 1)
@@ -168,7 +168,11 @@ class Survey:
         return np.asarray(n_mics**2 / (2 * TWELFTH * misfit_NF) * self.hop)
 
 
-def survey(take: Take, levels: Levels) -> Survey:
+def _centred(x_LM: Array) -> Array:
+    return np.asarray(x_LM - x_LM.mean(axis=0))
+
+
+def survey(take: Take, levels: Levels, silent: Sequence[int] = ()) -> Survey:
     """Find out how far the solos of a take still hold in it.
 
     Parameters
@@ -176,10 +180,13 @@ def survey(take: Take, levels: Levels) -> Survey:
     take : Take
     levels : Levels
         Those of the take.
+    silent : sequence of int
+        Sources that never play, by number from 0.
 
     Returns
     -------
     Survey
+        Of the take without those.
 
     Examples
     --------
@@ -191,14 +198,15 @@ def survey(take: Take, levels: Levels) -> Survey:
     >>> survey(take, Levels.of(take)).holds  # there are no solos
     False
     """
-    unknown = Survey(take, np.full((len(take.sources), len(BANDS) - 1), np.inf), 1.0)
-    if not any(take.solos) or take.spots.shared or not np.any(take.x_LM):
-        return unknown
     remarks: list[str] = []
-    solos = _named(take, levels, remarks)
-    view = _View.of(take.with_solos(solos), levels)
+    tells = any(take.solos) and not take.spots.shared and np.any(take.x_LM)
+    if tells:
+        take = take.with_solos(_named(take, levels, remarks))
+    take = take.without(silent)
+    unknown = Survey(take, np.full((len(take.sources), len(BANDS) - 1), np.inf), 1.0, tuple(remarks))
+    view = _View.of(take, levels) if tells and any(take.solos) else None
     if view is None:
-        return replace(unknown, take=take.with_solos(solos), remarks=tuple(remarks))
+        return unknown
     with one_blas_thread():
         view = _without_others(view, remarks).shortened()
         blind = view.fitted(None, view.X_FTM)
@@ -262,7 +270,7 @@ class _View:
 
     def passage(self, x_LM: Array) -> Array:
         """Return the frames wholly within a passage."""
-        x_LM = (x_LM - x_LM.mean(axis=0)) * self.levels.gains_M
+        x_LM = _centred(x_LM) * self.levels.gains_M
         return self.stft.analyse(x_LM)[self.chosen][:, self.stft.frames(0, len(x_LM), len(x_LM))]
 
     def alone(self) -> list[Array]:
@@ -297,8 +305,10 @@ def _analysis(take: Take) -> STFT | None:
 def _together(view: _View, fitted: FastMNMF2) -> float:
     """Return `Survey.together`."""
     R_NFMM, all_bins = np.asarray(fitted.as_full_rank().R), np.array([0, len(view.X_FTM)])
+    if len(view.take.spots) == 1:
+        return 1.0
     present_NT = presence(fitted.W_, fitted.H_, R_NFMM, view.take.spots, all_bins)[:, 0]
-    return float((present_NT.sum(axis=0).mean() - 1) / max(len(present_NT) - 1, 1))
+    return float((present_NT.sum(axis=0).mean() - 1) / (len(present_NT) - 1))
 
 
 def _named(take: Take, levels: Levels, remarks: list[str]) -> list[list[Array]]:

@@ -117,14 +117,11 @@ class Take:
         spots = Spots(range(M) if self.spots is None or self.spots == () else self.spots).check(M)
         sources = tuple(map(str, self.sources)) or tuple(mics[m] for m in spots.references)
         _check_length("sources", sources, len(spots), "spots")
-        solos = tuple(tuple(check_audio(alone, "solos") for alone in passages) for passages in self.solos)
-        for name, value in (("solos", solos), ("instruments", self.instruments)):
-            if len(value):
-                _check_length(name, value, len(spots), "sources")
+        solos = _checked_solos(self.solos, len(spots), M)
+        if len(self.instruments):
+            _check_length("instruments", self.instruments, len(spots), "sources")
         if len(set(sources)) < len(sources):
             raise ArgumentError(f"sources: two have the same name; got {', '.join(sources)}")
-        if any(alone.shape[1] != M for passages in solos for alone in passages):
-            raise ArgumentError(f"solos must be of the {M} microphones of the take; pass arrays of shape (L, {M})")
         checked: dict[str, Any] = {"x_LM": x_LM, "spots": spots, "sources": sources, "mic_names": mics, "solos": solos}
         checked["instruments"] = tuple(self.instruments) or sources
         for name, value in checked.items():
@@ -229,21 +226,25 @@ class Take:
         return replace(self, x_LM=self.x_LM[start:stop])
 
     def with_solos(self, solos: Sequence[Sequence[Array]]) -> Take:
-        """Return the take with other solos, passages (samples, M) by source; nothing else is looked through again."""
-        solos = tuple(tuple(passages) for passages in solos)
-        if solos:
-            _check_length("solos", solos, len(self.spots), "sources")
-        return self._but(solos=solos)
-
-    def without(self, sources: Sequence[int]) -> Take:
-        """Return the take without some sources, by number from 0; their microphones are then nobody's.
+        """Return the take with other solos, passages (samples, M) by source; the take itself is not checked again.
 
         Raises
         ------
         ArgumentError
-            No source is left.
+            They are not of these sources or microphones, or hold NaN.
         """
-        kept = [n for n in range(len(self.sources)) if n not in sources]
+        return self._but(solos=_checked_solos(solos, len(self.spots), self.x_LM.shape[1]))
+
+    def without(self, sources: Sequence[int | str]) -> Take:
+        """Return the take without some sources, by number from 0 or by name; their microphones are then nobody's.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such source, or none is left.
+        """
+        left_out = {self.source(source) for source in sources}
+        kept = [n for n in range(len(self.sources)) if n not in left_out]
         if not kept:
             raise ArgumentError("without: a take needs a source; leave one")
         return self._but(
@@ -468,6 +469,17 @@ class Levels:
         x_LI += np.where(own_I, self.offset_M[chosen], self.offset_M.dtype.type(0))
         self._silence(x_LI, chosen)
         return x_LI
+
+
+def _checked_solos(solos: Any, n_sources: int, n_mics: int) -> tuple[tuple[Array, ...], ...]:
+    checked = tuple(tuple(check_audio(alone, "solos") for alone in passages) for passages in solos)
+    if checked:
+        _check_length("solos", checked, n_sources, "sources")
+    if any(alone.shape[1] != n_mics for passages in checked for alone in passages):
+        raise ArgumentError(
+            f"solos must be of the {n_mics} microphones of the take; pass arrays of shape (L, {n_mics})"
+        )
+    return checked
 
 
 def _check_length(name: str, value: Sequence[Any], wanted: int, of_what: str) -> None:

@@ -1,9 +1,11 @@
 """Microphones that are missing in some frames: what is muted, and how models do without."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mnmf import STFT, FastMNMF2, FullRankMNMF, Prior, Take, priors, separate
+from mnmf import METHODS, STFT, FastMNMF2, FullRankMNMF, Prior, Take, priors, separate
 from mnmf.errors import ArgumentError
 from mnmf.kernels import logdet
 from mnmf.methods import Evidence, fill_in
@@ -229,3 +231,21 @@ def test_what_was_not_muted_is_not_filled_in(rng):
     changed = np.argwhere((filled_FTM != X_FTM).any(axis=0))
     assert changed.tolist() == [[9, 0], [10, 0], [11, 0]]
     assert fill_in(Evidence(X_FTM, (0, 0)), part_TM, np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize(("muted", "fits"), [(slice(9000, 13000), 2), (slice(9000, 9401), 1), (slice(0), 1)])
+def test_the_model_fills_in_what_the_first_one_has(rng, muted, fits):
+    """Twice if a microphone is missing in any frame: less than a twentieth of a window is no gap."""
+    _, x_LM = a_duet(rng)
+    x_LM[muted, 1] = 0.0
+    starts = []
+
+    def prior(evidence, n_components, rng):
+        starts.append(evidence.X_FTM)
+        return METHODS["mnmf"].prior(evidence, n_components, rng)
+
+    recipe = replace(METHODS["mnmf"], prior=prior, window=2.5, components=6, iterations=5)
+    separate(x_LM, RATE, method=recipe)
+    assert len(starts) == fits
+    if fits == 2:  # and what was filled in the second time is another
+        assert np.flatnonzero((starts[0] != starts[1]).any(axis=(0, 1))).tolist() == [1]

@@ -153,7 +153,67 @@ def test_a_player_without_a_solo(take):
     found = look(replace(take, solos=[*take.solos[:3], []]))
     assert not found.holds
     assert np.isfinite(found.misfit_NB).all(axis=1).tolist() == [True, True, True, False]
-    assert found.seconds([500.0])[3] == 0
+    assert found.seconds([500.0])[:, 0].tolist() == [np.inf, np.inf, np.inf, 0]  # the others are held
+
+
+def test_who_never_plays_does_not_keep_the_others_from_being_held(dry):
+    stems_LN = dry[0].copy()
+    stems_LN[:, 3] = 0.0
+    take = take_of((stems_LN, dry[1]))
+    take = take.with_solos([*take.solos[:2], take.solos[3], take.solos[2]])
+    found = survey(take, Levels.of(take, 20.0), silent=[3])
+    assert found.take.sources == NAMES[:3]
+    assert len(found.remarks) == 1
+    assert found.remarks[0].startswith("viola, cello: their solos are exchanged")
+    assert found.long_windows
+    assert np.square(found.take.solos[2][0]).sum(axis=0).argmax() == 2
+
+
+def test_in_turns_windows_stay_short(dry, whole):
+    assert whole.together > 0.7
+    assert whole.long_windows
+    stems_LN = dry[0].copy()
+    for n in range(4):  # two seconds each, and the cello has none
+        stems_LN[np.arange(SECONDS * RATE) // (2 * RATE) != n, n] = 0.0
+    turns = take_of((stems_LN, dry[1]))
+    assert survey(turns, Levels.of(turns, 20.0), silent=[3]).together < 0.3
+    assert replace(whole, together=0.2).holds
+    assert not replace(whole, together=0.2).long_windows
+
+
+def test_one_player_plays_with_all(take):
+    alone = look(Take(take.x_LM, RATE, (0,), NAMES[:1], solos=take.solos[:1]))
+    assert alone.together == 1.0
+
+
+def claps(rng, seconds=3.0):
+    x_LM = np.zeros((round(seconds * 1000), 2))
+    for at in (300, 1100, 1900):
+        x_LM[at : at + 500] += rng.standard_normal((500, 2)) * np.exp(-np.arange(500) / 30)[:, None]
+    return np.diff(x_LM, axis=0, prepend=0.0)  # sound has no offset
+
+
+def test_claps_go_on_in_silence():
+    rng = np.random.default_rng(0)
+    note_LM = np.zeros((3000, 2))
+    note_LM[300:2400] = rng.standard_normal((2100, 2))
+
+    def found(x_LM):
+        take = Take(np.ones((8000, 2)), 1000, sources=["a", "b"], solos=[[x_LM], [x_LM]])
+        return Survey(take, np.full((2, len(BANDS) - 1), 0.1), 0.1)
+
+    assert found(claps(rng)).shortest == 6.0
+    assert found(note_LM).shortest == 3.0
+    assert found(claps(rng)[:2700]).shortest == 5.4
+    assert found(claps(rng)[:1950]).shortest == 1.95  # cut in the middle of a clap
+    for offset in (0.0, 0.2):
+        ready = found(claps(rng) + offset)
+        assert [len(x) for x in ready.lasting(1400).solos[0]] == [3000]  # two windows fit
+        (long_LM,) = ready.lasting(2000).solos[0]
+        assert len(long_LM) == 5000
+        assert not np.any(long_LM[:1000])
+        assert np.max(np.abs(long_LM[1000:1200])) < 0.02
+    assert len(found(note_LM).lasting(2000).solos[0][0]) == 3000
 
 
 def test_a_solo_of_somebody_else_altogether(take):

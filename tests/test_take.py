@@ -248,3 +248,23 @@ def test_solos_are_at_the_gains_of_the_take(rng):
         np.testing.assert_allclose(seen[-1], expected[:, analysis.frames(0, RATE, RATE)], rtol=1e-6, atol=1e-9)
     ratio = np.linalg.norm(seen[0], axis=(0, 1)) / np.linalg.norm(seen[1], axis=(0, 1))
     np.testing.assert_allclose(ratio[0], ratio[1], rtol=1e-3)
+
+
+def test_a_take_with_other_solos_or_fewer_sources(x_LM):
+    take = Take(x_LM, RATE, (0, 1), sources=["a", "b"], instruments=["oboe", "horn"], solos=[[x_LM[:50]], []])
+    other = take.with_solos([[], [x_LM[:70]]])
+    assert [len(passages) for passages in other.solos] == [0, 1]
+    assert len(take.solos[0]) == 1
+    assert other.x_LM is take.x_LM
+    with pytest.raises(ArgumentError, match="solos"):
+        take.with_solos([[x_LM[:50, :1]], []])
+    with pytest.raises(ArgumentError, match="one entry for each of 2 sources"):
+        take.with_solos([[]])
+    for left_out in ("a", 0):
+        fewer = take.without([left_out])
+        assert (fewer.sources, fewer.instruments, fewer.spots.references) == (("b",), ("horn",), [1])
+        assert fewer.solos == ((),)
+    assert take.without([]).sources == ("a", "b")
+    for wrong in (["c"], [2], [-1], ["a", "b"]):
+        with pytest.raises(ArgumentError):
+            take.without(wrong)

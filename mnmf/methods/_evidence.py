@@ -38,7 +38,7 @@ class Evidence:
     trust : float
         How far the estimates count compared with what the spots hear.
     solo_frames : float, shape (N, F), or None
-        How many frames of the take the covariance of each solo is worth (`mnmf.survey.Survey.seconds`).
+        How many frames of the take the covariance of each solo is worth (`mnmf.survey.Survey.seconds`), maybe infinity.
     solos_hold : bool
         Whether every source has a solo and nothing has changed since.
     frequencies : float, shape (F,), or None

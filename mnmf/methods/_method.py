@@ -56,8 +56,9 @@ class Method:
     window : float
         Analysis window in seconds; 0 for a method that works on waveforms.
     longer_window : float
-        The one that it takes where solos hold, and they and the take are at least twice as long; twice that where they
-        are four times as long.  For this `mnmf.survey` looks at them.  0 for none.
+        The one that it takes where everybody has a solo, all hold, players do not take turns, and solos and take are at
+        least twice as long; twice that where they are four times as long.  For this `mnmf.survey` looks at them.  0 for
+        none.
     hops_per_window : int
         Frames that begin within one window.
     lowest : float
@@ -73,8 +74,8 @@ class Method:
         energy there.
     floor : bool
         Whether it leaves alone what is good: sources that never play are left out of the fit, and those that rest out
-        of the images (`FullRankMNMF.leave_alone`).  Only for that model under the log-determinant divergence, with a
-        `longer_window`.
+        of the images (`FullRankMNMF.leave_alone`).  Only for that model under the log-determinant divergence.  The
+        method's own `window` decides who never plays, whichever one is asked for.
     shared : bool
         Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}
