@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ def test_no_decibels_or_seconds_are_typed_by_hand(script):
 @pytest.mark.parametrize("claim", ["gains 12 dB", "it gains\n+8.3", "by −0.5 ± 0.2", "in 1.5 s", "takes 300 MB"])
 def test_what_is_typed_by_hand_is_found(claim):
     assert typed(f"With γ1 = 0.1 {claim}, in windows of 64 ms of `x = -1.5`.")
+
+
+def test_a_package_index_shows_no_path_of_ours():
+    page = (ROOT / "README.md").read_text("utf-8")
+    assert "](docs/methods/mnmf.md)" in page
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    for change in project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        page = re.sub(change["pattern"], change["replacement"], page)
+    assert re.findall(r"\]\((?!https?://)[^)]*\)", CODE.sub("", page)) == []
+    assert "[Audacity labels](https://manual.audacityteam.org" in page
+    assert "How to add a method." in page
 
 
 def typed(text):
