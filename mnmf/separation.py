@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import MOST_COMPONENTS, ArgumentError, SessionError, check_count, check_number
+from mnmf.kernels import one_blas_thread
 from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, fill_in, find_method
 from mnmf.models import FullRankMNMF, Model, silent_sources
 from mnmf.notes import NoteDictionary
@@ -235,7 +236,9 @@ def separate(
         analysis = recipe.analysis(given.sample_rate, window or fitting)
     notes = None if dictionary is None else (dictionary, instruments)
     story = _Story(heard, recipe, levels, analysis, sizes, notes, clock, silent, found)
-    return story.run(seed, None if estimator is None else story.estimated(estimator), trust)
+    estimates = None if estimator is None else story.estimated(estimator)
+    with one_blas_thread():  # or the last bits would depend on the number of threads, with some versions of OpenBLAS
+        return story.run(seed, estimates, trust)
 
 
 def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:

@@ -40,8 +40,9 @@ FEWEST = 20  # frames of half a take, or only the whole is looked at; and freque
 EXCHANGED = 6.0  # dB a player: two solos are exchanged if each is so much louder at the other's spot
 QUIET = 1e-4  # of the loudest frame of a solo: less is silence
 BLOCK = 0.05  # seconds, in which the energy of a passage is measured
+ARRIVES = 0.0005  # seconds from a clap to its own spot, at least: a passage may begin with it
 SILENT, LOUD = 1e-5, 1e-2  # of the energy of the loudest block
-CLAPS = 0.25  # of the blocks of a passage: fewer loud ones, and silence at both ends, are claps or single strokes
+CLAPS = 0.25  # of the blocks of a passage: fewer loud ones between silences are claps or single strokes
 OTHERS = 0.1  # of a solo: worth a remark if more of it is somebody else's
 CLEARLY = 0.2  # of how far its own player explains a frame better than noise does, at the clearest frames of a solo
 RINGS_ON = 4  # frames after which a note or a clap that rings on is left out, at the latest
@@ -119,7 +120,7 @@ class Survey:
     def shortest(self) -> float:
         """The longest passage of each source, and of these the shortest, in seconds; 0 if a source has none.
 
-        Claps count twice, as windows may reach into the silence around them.
+        Claps count four times: windows may reach into the silence around them, and one that holds them all will do.
         """
         longest = [max(map(self._length, (*clear, *ringing)), default=0) for clear, ringing in self._both()]
         return min(longest, default=0) / self.take.sample_rate
@@ -141,12 +142,14 @@ class Survey:
         return self.take.with_solos(solos)
 
     def _length(self, x_LM: Array) -> int:
-        """Return how many samples a passage has, or twice as many if it holds claps."""
+        """Return how many samples a passage has, or four times as many if it holds claps."""
         starts = np.arange(0, len(x_LM), max(round(BLOCK * self.take.sample_rate), 1))
-        energy_B = np.add.reduceat(np.sum(np.square(_centred(x_LM), dtype=np.float64), axis=1), starts)
-        most = energy_B.max()
-        claps = max(energy_B[0], energy_B[-1]) <= SILENT * most and 0 < np.mean(energy_B > LOUD * most) < CLAPS
-        return len(x_LM) * (2 if claps else 1)
+        energy_L = np.sum(np.square(_centred(x_LM), dtype=np.float64), axis=1)
+        energy_B = np.add.reduceat(energy_L, starts)
+        most, begin = energy_B.max(), max(round(ARRIVES * self.take.sample_rate), 1)
+        silent_ends = max(energy_B[-1], energy_L[:begin].mean() * len(energy_L) / len(energy_B)) <= SILENT * most
+        claps = silent_ends and 0 < np.mean(energy_B > LOUD * most) < CLAPS
+        return len(x_LM) * (4 if claps else 1)
 
     def _both(self) -> Iterator[tuple[Sequence[Array], Sequence[Array]]]:
         nothing: list[Sequence[Array]] = [()] * len(self.take.solos)

@@ -202,9 +202,10 @@ def test_claps_go_on_in_silence():
         take = Take(np.ones((8000, 2)), 1000, sources=["a", "b"], solos=[[x_LM], [x_LM]])
         return Survey(take, np.full((2, len(BANDS) - 1), 0.1), 0.1)
 
-    assert found(claps(rng)).shortest == 6.0
+    assert found(claps(rng)).shortest == 12.0
     assert found(note_LM).shortest == 3.0
-    assert found(claps(rng)[:2700]).shortest == 5.4
+    assert found(claps(rng)[:2700]).shortest == 10.8
+    assert found(claps(rng)[300:]).shortest == 2.7  # nor does it begin before the clap
     assert found(claps(rng)[:1950]).shortest == 1.95  # cut in the middle of a clap
     for offset in (0.0, 0.2):
         ready = found(claps(rng) + offset)
