@@ -6,7 +6,7 @@ The embedded quartet in its three rooms and the cases of DIR, as in methods.py, 
 developed.  The quartet again, in the same rooms, with players who sway by 3 cm in solo and take, and with two who shift
 their chairs by 22 cm in the middle of the take; microphones have noise at -60 dB.  Faults: the quartet in a chamber, in
 whose solos or take one thing is wrong, as in robustness.py.  The pieces of `--unseen DIR`, on which nothing
-was chosen, in rooms that no other benchmark uses.
+was chosen, in a room and layout of another benchmark and in the hall with other spots.
 
 `linear` runs at three windows.  Three seeds where players sit still, else one.
 Writes benchmarks/results/default_method.json.
