@@ -43,6 +43,7 @@ BLOCK = 0.05  # seconds, in which the energy of a passage is measured
 ARRIVES = 0.0005  # seconds from a clap to its own spot, at least: a passage may begin with it
 SILENT, LOUD = 1e-5, 1e-2  # of the energy of the loudest block
 CLAPS = 0.25  # of the blocks of a passage: fewer loud ones between silences are claps or single strokes
+CLAPS_COUNT = 4  # times their length: a window that holds them all hears all that they tell
 OTHERS = 0.1  # of a solo: worth a remark if more of it is somebody else's
 CLEARLY = 0.2  # of how far its own player explains a frame better than noise does, at the clearest frames of a solo
 RINGS_ON = 4  # frames after which a note or a clap that rings on is left out, at the latest
@@ -142,14 +143,8 @@ class Survey:
         return self.take.with_solos(solos)
 
     def _length(self, x_LM: Array) -> int:
-        """Return how many samples a passage has, or four times as many if it holds claps."""
-        starts = np.arange(0, len(x_LM), max(round(BLOCK * self.take.sample_rate), 1))
-        energy_L = np.sum(np.square(_centred(x_LM), dtype=np.float64), axis=1)
-        energy_B = np.add.reduceat(energy_L, starts)
-        most, begin = energy_B.max(), max(round(ARRIVES * self.take.sample_rate), 1)
-        silent_ends = max(energy_B[-1], energy_L[:begin].mean() * len(energy_L) / len(energy_B)) <= SILENT * most
-        claps = silent_ends and 0 < np.mean(energy_B > LOUD * most) < CLAPS
-        return len(x_LM) * (4 if claps else 1)
+        """Return how many samples a passage counts as having."""
+        return len(x_LM) * (CLAPS_COUNT if _are_claps(x_LM, self.take.sample_rate) else 1)
 
     def _both(self) -> Iterator[tuple[Sequence[Array], Sequence[Array]]]:
         nothing: list[Sequence[Array]] = [()] * len(self.take.solos)
@@ -173,6 +168,16 @@ class Survey:
 
 def _centred(x_LM: Array) -> Array:
     return np.asarray(x_LM - x_LM.mean(axis=0))
+
+
+def _are_claps(x_LM: Array, sample_rate: float) -> bool:
+    """Return whether a passage holds claps, or single strokes: it is loud for a small part of it, between silences."""
+    energy_L = np.sum(np.square(_centred(x_LM), dtype=np.float64), axis=1)
+    length = max(round(BLOCK * sample_rate), 1)
+    energy_B = np.add.reduceat(energy_L, np.arange(0, len(x_LM), length))
+    before = energy_L[: max(round(ARRIVES * sample_rate), 1)].mean() * length
+    most = energy_B.max()
+    return bool(max(before, energy_B[-1]) <= SILENT * most and 0 < np.mean(energy_B > LOUD * most) < CLAPS)
 
 
 def survey(take: Take, levels: Levels, silent: Sequence[int] = ()) -> Survey:
@@ -307,9 +312,9 @@ def _analysis(take: Take) -> STFT | None:
 
 def _together(view: _View, fitted: FastMNMF2) -> float:
     """Return `Survey.together`."""
-    R_NFMM, all_bins = np.asarray(fitted.as_full_rank().R), np.array([0, len(view.X_FTM)])
     if len(view.take.spots) == 1:
         return 1.0
+    R_NFMM, all_bins = np.asarray(fitted.as_full_rank().R), np.array([0, len(view.X_FTM)])
     present_NT = presence(fitted.W_, fitted.H_, R_NFMM, view.take.spots, all_bins)[:, 0]
     return float((present_NT.sum(axis=0).mean() - 1) / (len(present_NT) - 1))
 
