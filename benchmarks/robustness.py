@@ -50,6 +50,7 @@ JITTER_M = 0.1
 DRAWS = 5  # of an excerpt, for one in which nobody rests
 # Late by so much, and out of tune by 3 cents: what tells two players in unison from one.
 UNISON_LATE_S, UNISON_DETUNED = 0.015, 2 ** (3 / 1200)
+GATE_S, CLOSED = 0.1, 0.1  # of gates: how long they stay as they are, and the part of the time that they are closed
 # On half circles around the chamber's reference point, from the middle outwards: metres, degrees.
 SEATS = [(1.8, angle) for angle in (-30, 30, -90, 90)] + [(3.6, 180 / 7 * k - 90) for k in (3, 4, 2, 5, 1, 6, 0, 7)]
 
@@ -84,6 +85,7 @@ class Axis:
 
 
 BOTH = ", solos as well"
+GATED = "gates"
 OWN = "own"  # the window that the method chooses
 WINDOWS = (0.19, 0.37, 0.74, 1.49, 2.97, OWN)
 AXES = {
@@ -94,6 +96,7 @@ AXES = {
     "gain": Axis("gain of one microphone changed since the solos, ± dB", (6, 12), 0, FLAWLESS),
     "gains": Axis("gains of all microphones changed since the solos, ± dB", (3, 6, 9, 12), 0, FLAWLESS),
     "polarity": Axis("polarity of one microphone flipped", ("take", "both"), "no"),
+    "muted": Axis("one microphone muted for part of the take, %; or all gated, 10 % closed", (25, GATED), 0),
     "length": Axis("solo of each player, s", (1, 2, 3, 5, 20), "solo_seconds", FLAWLESS),
     "moved": Axis("players moved since the solos, cm", (2, 5, 10, 20, 30), 0, FLAWLESS),
     "unison": Axis("two players in unison, % of the take", (50, 100), 0),
@@ -104,7 +107,7 @@ AXES = {
 }
 INNER = ("length", "distance", "players")  # the take without a flaw has a value between theirs
 BEFORE_RECORDING = ("length", "moved", "unison", "distance", "players")
-NOT_QUICK = ("delay" + BOTH, "gain", "distance", "unison")  # like others
+NOT_QUICK = ("delay" + BOTH, "gain", "distance", "unison", "muted")  # like others
 QUICK = {"markers": ("swap",), "delay": (20,), "players": (3,), "length": (2,), "polarity": ("take",)}
 
 
@@ -297,11 +300,16 @@ def taken(data: Path | None, axis: str, value: Any, seed: int, seconds: float, c
     )
 
 
+def chosen(seed: int, n_mics: int) -> tuple[np.random.Generator, int]:
+    """Return what draws the rest, and the microphone that suffers where one does."""
+    rng = np.random.default_rng((seed, 2))
+    return rng, int(rng.integers(n_mics))
+
+
 def changed(case: Case, axis: str, value: Any, seed: int) -> Case:
     """Return a take with what an axis changes in the recordings; microphone n must be the spot of source n."""
-    rng = np.random.default_rng((seed, 2))
     n_mics = case.mixture_LM.shape[1]
-    m = int(rng.integers(n_mics))
+    rng, m = chosen(seed, n_mics)
     signs = rng.choice([-1, 1], n_mics)
     mixture_LM, truth_LN = case.mixture_LM.copy(), case.truth_LN.copy()
     solo_LM, passages = case.solos["solo"]
@@ -327,7 +335,26 @@ def changed(case: Case, axis: str, value: Any, seed: int) -> Case:
     elif axis == "polarity":
         for x_LM in (mixture_LM, truth_LN, *([solo_LM] if value == "both" else [])):
             x_LM[:, m] *= -1
+    elif axis == "muted":
+        closed_LM = gates(truth_LN, case.sample_rate) if value == GATED else stretch(truth_LN, m, value / 100)
+        mixture_LM[closed_LM] = truth_LN[closed_LM] = 0
     return replace(case, mixture_LM=mixture_LM, truth_LN=truth_LN, solos={"solo": (solo_LM, passages)})
+
+
+def stretch(truth_LN: np.ndarray, m: int, share: float) -> np.ndarray:
+    """Return where a microphone is muted, (L, M): the middle of the take."""
+    L, M = truth_LN.shape
+    middle_L = np.abs(np.arange(L) + 0.5 - L / 2) < share * L / 2
+    return middle_L[:, None] & (np.arange(M) == m)
+
+
+def gates(truth_LN: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Return where gates are closed, (L, M): where each player is softest, in blocks of `GATE_S`."""
+    length = round(GATE_S * sample_rate)
+    starts = np.arange(0, len(truth_LN), length)
+    energy_BM = np.add.reduceat(truth_LN**2, starts)
+    closed_BM = energy_BM <= np.quantile(energy_BM, CLOSED, axis=0)
+    return np.repeat(closed_BM, length, axis=0)[: len(truth_LN)]
 
 
 def measure(cell: Cell, data: Path | None = None) -> Result:
@@ -502,6 +529,28 @@ def plain(method: str) -> str:
     return f"`{method.partition(',')[0]}`"
 
 
+def muted(document: dict[str, Any]) -> str:
+    """Say by how much a muted microphone, or gates, change the gain of its player and of the others."""
+    keys = "axis", "value", "method", "seed"
+    found = {tuple(each["cell"][key] for key in keys): each["result"]["delta_sdr"] for each in document["cells"]}
+    lines = []
+    for value, words in ((25, "One microphone muted for a quarter of the take"), (GATED, "All gated")):
+        for method in (SOLOS, NO_SOLOS):
+            changes: dict[bool, list[float]] = {True: [], False: []}
+            for seed in document["seeds"]:
+                change_N = np.subtract(found["muted", value, method, seed], found[FLAWLESS, 0, method, seed])
+                own_N = np.arange(len(change_N)) == chosen(seed, len(change_N))[1]
+                if value == GATED:
+                    own_N[:] = True
+                for whose, part in changes.items():
+                    part.extend([float(np.mean(change_N[own_N == whose]))] if whose in own_N else [])
+            told = f"{shown(rounded(changes[True]))} dB where it is open"
+            if changes[False]:
+                told = f"its player {told}, the others {shown(rounded(changes[False]))} dB"
+            lines.append(f"- {words}, {method}: {told}.")
+    return "\n".join(lines)
+
+
 def windows(document: dict[str, Any]) -> str:
     """Say which window gains most, and by how much more than that of the method."""
     lines = []
@@ -531,13 +580,14 @@ SHARED = {
     "delay" + BOTH: ("delay", "one microphone late, ms; dashed: in solos, too"),
     "gains": ("gain", "gain of one microphone, ± dB; dashed: of all"),
 }
+NOT_DRAWN = ("muted",)
 LOWEST_DB = -12  # of the picture: how far down the worst goes is in the table
 
 
 def draw(document: dict[str, Any]) -> Path:
     """Draw a panel an axis: gain over the raw spots against what changes."""
     figure, axes = subplots(4, 3, size=(9, 8), sharey=True)
-    panels = dict(zip((name for name in AXES if name not in SHARED), axes.flat))
+    panels = dict(zip((name for name in AXES if name not in (*SHARED, *NOT_DRAWN)), axes.flat, strict=True))
     for name, axis in panels.items():
         second = next((other for other, (first, _) in SHARED.items() if first == name), None)
         values = max((values_of(document, each) for each in (name, second) if each), key=len)
@@ -584,7 +634,7 @@ def main() -> None:
         inputs=[options.data] if options.data else [],
         summarise=summarise,
     )
-    for part in (table, players_table, windows_table, verdicts, others, windows):
+    for part in (table, players_table, windows_table, verdicts, others, *([] if options.quick else [muted]), windows):
         print(f"\n{part(document)}")
     if not options.quick:
         draw(document)

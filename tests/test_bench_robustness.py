@@ -53,6 +53,8 @@ def differ(case, other):
         ("gains", 6, [3, 3, 0]),
         ("polarity", "take", [1, 1, 0]),
         ("polarity", "both", [1, 1, 1]),
+        ("muted", 25, [1, 1, 0]),
+        ("muted", "gates", [3, 3, 0]),
     ],
 )
 def test_changes_only_what_it_says(script, case, axis, value, microphones):
@@ -68,6 +70,14 @@ def test_late_microphone_and_its_truth_move_together(script, case):
     m = int(np.flatnonzero((late.truth_LN != case.truth_LN).any(axis=0))[0])
     np.testing.assert_array_equal(late.mixture_LM[20:, m], case.mixture_LM[:-20, m])
     np.testing.assert_array_equal(late.truth_LN[20:, m], case.truth_LN[:-20, m])
+
+
+def test_muted_microphones_hear_nothing(script, case):
+    for value, n_open in ((25, 3000), ("gates", 3600)):
+        mixture_LM, truth_LN, _, _ = parts(script.changed(case, "muted", value, seed=1))
+        muted = (mixture_LM != case.mixture_LM).any(axis=0)
+        assert np.count_nonzero(mixture_LM[:, muted], axis=0).tolist() == [n_open] * muted.sum()
+        np.testing.assert_array_equal(mixture_LM == 0, truth_LN == 0)
 
 
 def test_marked_too_early_or_late(script, case):
