@@ -40,7 +40,7 @@ from mnmf.datasets import Piece
 from mnmf.datasets._pieces import numbered
 from mnmf.methods import DEFAULT_METHOD
 
-SEEDS = range(5)
+SEEDS = range(3)
 SIZE: dict[str, Any] = {"players": 4, "seconds": 8, "solo_seconds": 8}
 QUICK_SIZE: dict[str, Any] = {"players": 2, "seconds": 1.5, "solo_seconds": 1.2, "iterations": 8}
 BORROWED: dict[str, Any] = {"seconds": 12, "offset": 5.0, "solo_seconds": 20}  # of a piece without solos
@@ -107,8 +107,8 @@ AXES = {
 }
 INNER = ("length", "distance", "players")  # the take without a flaw has a value between theirs
 BEFORE_RECORDING = ("length", "moved", "unison", "distance", "players")
-NOT_QUICK = ("delay" + BOTH, "gain", "distance", "unison", "muted")  # like others
-QUICK = {"markers": ("swap",), "delay": (20,), "players": (3,), "length": (2,), "polarity": ("take",)}
+NOT_QUICK = ("noise", "delay" + BOTH, "gain", "polarity", "muted", "unison", "distance")  # like others
+QUICK = {"markers": ("swap",), "delay": (20,), "players": (3,), "length": (2,)}
 
 
 def grid(quick: bool, data: Path | None) -> list[Cell]:

@@ -397,7 +397,7 @@ def test_two_identical_spots_work_when_told(tmp_path, capsys):
 
 
 def test_solos_may_carry_on_into_their_tail(tmp_path, capsys):
-    arguments, options = write_session(tmp_path), ["--components", "12", "--iterations", "20"]
+    arguments, options = write_session(tmp_path), ["--components", "8", "--iterations", "5"]
 
     def mean_gain():
         capsys.readouterr()
