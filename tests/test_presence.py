@@ -170,3 +170,16 @@ def test_a_recipe_without_the_model_for_it_has_no_floor():
     recipe = replace(METHODS["fastmnmf2"], floor=True)
     with pytest.raises(ArgumentError, match="floor is for FullRankMNMF"):
         separate(x_LM, 8000, method=recipe, components=2, iterations=1)
+
+
+def test_who_plays_in_a_dry_room_is_not_silent():
+    """Where two at a time play, with bleed that does not reverberate, any spot can be predicted from the others."""
+    rng = np.random.default_rng(0)
+    mixing_MN = np.where(np.eye(3, dtype=bool), 1.0, 0.3 * np.exp(2j * np.pi * rng.random((3, 3))))
+    S_FTN = rng.standard_normal((60, 50, 3)) + 1j * rng.standard_normal((60, 50, 3))
+    S_FTN[np.arange(60), :, np.arange(60) % 3] *= 0.03
+    frequencies = np.arange(60) * 50.0
+    X_FTM = S_FTN @ mixing_MN.T
+    assert silent_sources(X_FTM, [0, 1, 2], np.ones(3), frequencies) == []
+    S_FTN[..., 1] *= 0.01
+    assert silent_sources(S_FTN @ mixing_MN.T, [0, 1, 2], np.array([1.0, 0.5, 1.0]), frequencies) == [1]

@@ -24,6 +24,7 @@ Array = NDArray[Any]
 OCTAVES = 88.4 * 2.0 ** np.arange(9)  # edges of the octave bands from 125 Hz on, hertz
 ABSENT, PRESENT = -20.0, -10.0  # dB at the own spot compared with all others: below, a source rests; above, it counts
 PREDICTED = -12.0  # dB: what a spot hears beyond the others, up to which its player never plays
+CANCELLING = 3.0  # dB: what a prediction adds up, relative to what it predicts, up to which it is bleed
 FAINT = -30.0  # dB below the loudest band of a spot: such a band does not tell
 LOOKED_AT = 100  # frequencies of each band, at most: enough to tell whether somebody never plays
 FRAMES = 10  # a source, at least, to tell whether somebody never plays
@@ -129,16 +130,24 @@ def silent_sources(X_FTM: Array, spots: Sequence[Any], loudness_M: Array, freque
 
 
 def _predicted(X_FTM: Array, mic: int, others: Sequence[int], edges: Array) -> bool:
-    """Return whether other microphones predict one in every band in which it hears something."""
-    error_F, power_F = np.empty(len(X_FTM)), np.empty(len(X_FTM))
+    """Return whether other microphones predict one in every band in which it hears something, as bleed of theirs.
+
+    Where bleed is dry and few play at a frequency, a spot can be predicted from what others hear of its player, too.
+    Such filters amplify that bleed, and cancel what else those microphones hear, so that they add up far more than they
+    predict.
+    """
+    error_F, added_F, power_F = (np.empty(len(X_FTM)) for _ in range(3))
     for f, X_TM in enumerate(X_FTM):
         x_T, A_TO = X_TM[:, mic].astype(np.complex128), X_TM[:, others].astype(np.complex128)
         gram_OO = A_TO.conj().T @ A_TO
         gram_OO += (LOADING * gram_OO.trace().real / len(others) + np.finfo(np.float64).tiny) * np.eye(len(others))
         solved_OT = np.linalg.solve(gram_OO, A_TO.conj().T)
         leverage_T = np.einsum("to,ot->t", A_TO, solved_OT).real
-        error_T = (x_T - A_TO @ (solved_OT @ x_T)) / np.maximum(1 - leverage_T, 0.05)
+        filter_O = solved_OT @ x_T
+        error_T = (x_T - A_TO @ filter_O) / np.maximum(1 - leverage_T, 0.05)
         error_F[f], power_F[f] = np.sum(np.abs(error_T) ** 2), np.sum(np.abs(x_T) ** 2)
-    error_B, power_B = (np.add.reduceat(each_F, edges[:-1]) for each_F in (error_F, power_F))
+        added_F[f] = np.sum(np.abs(A_TO * filter_O) ** 2)
+    error_B, added_B, power_B = (np.add.reduceat(each_F, edges[:-1]) for each_F in (error_F, added_F, power_F))
     hears_B = power_B > 10 ** (FAINT / 10) * power_B.max()
-    return bool(hears_B.any() and np.all(error_B[hears_B] < 10 ** (PREDICTED / 10) * power_B[hears_B]))
+    bleed_B = (error_B < 10 ** (PREDICTED / 10) * power_B) & (added_B < 10 ** (CANCELLING / 10) * power_B)
+    return bool(hears_B.any() and np.all(bleed_B[hears_B]))
