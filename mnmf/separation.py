@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol, Unpack
+from typing import Any, NamedTuple, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from mnmf.errors import MOST_COMPONENTS, ArgumentError, SessionError, check_count, check_number
 from mnmf.kernels import one_blas_thread
 from mnmf.methods import DEFAULT_METHOD, Evidence, Known, Method, fill_in, find_method
-from mnmf.models import FullRankMNMF, Model, silent_sources
+from mnmf.models import FullRankMNMF, Model, PooledCovariances, silent_sources
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
+from mnmf.segments import SEGMENT, SHARED, add_faded, chosen, segments_of
 from mnmf.stft import STFT, Analysis
 from mnmf.survey import Survey, survey
 from mnmf.take import Levels, Take, TakeOptions
@@ -27,10 +28,12 @@ __all__ = ["Separation", "separate"]
 Array = NDArray[Any]
 Progress = Callable[[str, float], Any]
 
+SHORTEST = 1.0  # seconds of a segment
 TRUST = 1.0  # in estimates of the sources, compared with what the spots hear
 
 
-_Estimated = tuple[Array, tuple[str, ...]]
+Seed = int | tuple[int, int]  # of a take, of one of its segments
+Span = tuple[int, int]  # samples, from start to stop (exclusive)
 
 
 class Holder(Known, Protocol):
@@ -49,6 +52,32 @@ class Holder(Known, Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """A segment of a take, its samples `start` to `stop` (exclusive), with the model fitted to it.
+
+    Attributes
+    ----------
+    start, stop : int
+    model : one of `mnmf.models`
+    levels : Levels
+    """
+
+    start: int
+    stop: int
+    model: Any
+    levels: Levels
+
+
+class _Seen(NamedTuple):
+    """What a model sees of a take, what it does not, and what it starts from."""
+
+    low_FTM: Array
+    X_FTM: Array
+    muted_TM: Array | None
+    prior: Prior
+
+
+@dataclass(frozen=True, eq=False)
 class Separation:
     """What `separate` returns: the stems, and every source at every microphone on demand.
 
@@ -61,7 +90,8 @@ class Separation:
     method : Method
         The recipe.
     model : one of `mnmf.models`
-        The fitted model, of the frequencies of `analysis` from the method's lowest on.
+        The fitted model, of the frequencies of `analysis` from the method's lowest on; of a take that was fitted in
+        segments, that of the first one.
     analysis : STFT or Waveform
         The analysis it was fitted to.
     levels : Levels
@@ -74,6 +104,8 @@ class Separation:
         Sources of which the estimator, if there was one, gave no estimate.
     remarks : tuple of str
         What was found about the solos, left out, undone or ignored, each in one line.
+    parts : tuple of Part
+        Of a take that was fitted in segments, these; of any other, none.
 
     Examples
     --------
@@ -98,6 +130,7 @@ class Separation:
     seconds: dict[str, float]
     not_estimated: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def image(self, source: int | str, mics: int | str | Sequence[int | str] | None = None) -> Array:
         """Return one source as some microphones heard it, at the level of the take.
@@ -135,9 +168,19 @@ class Separation:
         return residual_LM.astype(self.take.x_LM.dtype)
 
     def _images(self, source: int, mics: Sequence[int]) -> Array:
-        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
-        image_FTI = _images(self.model, X_FTM, source, mics, self.levels.lost(self.analysis, self.take.n_samples))
-        return self.levels.back(image_FTI, low_FTM, source, mics, self.analysis, self.take.n_samples)
+        if not self.parts:
+            return self._part_images(Part(0, self.take.n_samples, self.model, self.levels), source, mics)
+        image_LI = np.zeros((self.take.n_samples, len(mics)), self.take.x_LM.dtype)
+        spans = [(part.start, part.stop) for part in self.parts]
+        for k, part in enumerate(self.parts):
+            add_faded(image_LI, self._part_images(part, source, mics), spans, k)
+        return image_LI
+
+    def _part_images(self, part: Part, source: int, mics: Sequence[int]) -> Array:
+        levels, n_samples = part.levels, part.stop - part.start
+        low_FTM, X_FTM = levels.into(self.take.x_LM[part.start : part.stop], self.analysis)
+        image_FTI = _images(part.model, X_FTM, source, mics, levels.lost(self.analysis, n_samples))
+        return levels.back(image_FTI, low_FTM, source, mics, self.analysis, n_samples)
 
     def __repr__(self) -> str:
         return f"Separation({', '.join(self.take.sources)} by {self.method.name} in {sum(self.seconds.values()):.1f} s)"
@@ -155,6 +198,7 @@ def separate(
     dictionary: NoteDictionary | None = None,
     estimator: Estimator | None = None,
     trust: float = TRUST,
+    segment: float | None = None,
     progress: Progress | None = None,
     **known: Unpack[TakeOptions],
 ) -> Separation:
@@ -181,6 +225,10 @@ def separate(
     trust : float
         How far estimates count compared with what the spots themselves hear: 0, not at all, to 1, as far as they seem
         the better ones (`priors.estimate_trust`).
+    segment : float, optional
+        Seconds of a segment: a take that is more than half as long again is fitted a segment at a time, by
+        covariances that all of them teach, which needs less memory.  60 if not given, where the method can
+        (`Method.segments`); infinity for one piece.
     progress : callable, optional
         Called with the name of a stage and the part of it that is done, 0 to 1.
     **known
@@ -215,6 +263,11 @@ def separate(
     given = _given(take, sample_rate, known)
     recipe.check(given, dictionary=dictionary is not None, estimates=estimator is not None)
     sizes = recipe.sizes(components, iterations, dictionary=dictionary is not None)
+    if segment is not None:
+        if not recipe.segments:
+            raise ArgumentError(f"{recipe.name} fits a take in one piece; leave segment out")
+        if segment != np.inf:
+            check_number("segment", segment, SHORTEST, np.inf, " s")
     if recipe.floor:
         _check_floor(recipe, sizes)
     instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
@@ -229,16 +282,18 @@ def separate(
     if recipe.longer_window or recipe.floor:
         clock.start("survey")
     if recipe.floor:
-        silent = _silent(heard, levels, recipe.analysis(given.sample_rate))
+        own = recipe.analysis(given.sample_rate)
+        silent = _silent(heard, levels, own, _spans(heard, recipe, segment, own))
     if recipe.longer_window:
         found = survey(heard, levels, silent)
         fitting = recipe.fitting_window(found.long_windows, min(found.shortest, heard.duration))
         analysis = recipe.analysis(given.sample_rate, window or fitting)
     notes = None if dictionary is None else (dictionary, instruments)
-    story = _Story(heard, recipe, levels, analysis, sizes, notes, clock, silent, found)
-    estimates = None if estimator is None else story.estimated(estimator)
+    story = _Story(heard, recipe, levels, analysis, sizes, notes, clock, silent, found, trust)
+    if estimator is not None:
+        story.estimate(estimator)
     with one_blas_thread():  # or the last bits would depend on the number of threads, with some versions of OpenBLAS
-        return story.run(seed, estimates, trust)
+        return story.run(seed, _spans(heard, recipe, segment, analysis))
 
 
 def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
@@ -262,16 +317,30 @@ def _check_floor(recipe: Method, sizes: tuple[int, int]) -> None:
         raise ArgumentError(f"{recipe.name}: floor is for FullRankMNMF with divergence='log-det'; leave it out")
 
 
-def _silent(take: Take, levels: Levels, analysis: Analysis) -> list[int]:
+def _silent(take: Take, levels: Levels, analysis: Analysis, spans: Sequence[Span]) -> list[int]:
     """Return the sources that never play, as frames without muted mics tell; none of them where spots are shared."""
     if take.spots.shared or not isinstance(analysis, STFT):
         return []
-    _, X_FTM = levels.into(take.x_LM, analysis)
-    muted_TM = levels.muted_part(analysis, take.n_samples)
-    if muted_TM is not None:
-        X_FTM = X_FTM[:, ~muted_TM.any(axis=1)]
+    silent = set(range(len(take.spots)))
     frequencies = analysis.frequencies(take.sample_rate)[levels.first(analysis) :]
-    return silent_sources(X_FTM, take.spots, 1 / levels.gains_M, frequencies)
+    for start, stop in spans:
+        part = levels.part(start, stop)
+        _, X_FTM = part.into(take.x_LM[start:stop], analysis)
+        muted_TM = part.muted_part(analysis, stop - start)
+        if muted_TM is not None:
+            X_FTM = X_FTM[:, ~muted_TM.any(axis=1)]
+        silent &= set(silent_sources(X_FTM, take.spots, 1 / levels.gains_M, frequencies))
+        if not silent:
+            break
+    return sorted(silent)
+
+
+def _spans(take: Take, recipe: Method, segment: float | None, analysis: Analysis) -> list[Span]:
+    """Return the segments in which a take is fitted, one where it is short or the method has none."""
+    if not recipe.segments or take.spots.shared or not isinstance(analysis, STFT) or segment == np.inf:
+        return [(0, take.n_samples)]
+    length = round((SEGMENT if segment is None else segment) * take.sample_rate)
+    return segments_of(take.n_samples, max(length, SHARED * analysis.window_length), analysis.window_length)
 
 
 def _images(model: Any, X_FTM: Array, source: int, mics: Sequence[int], lost_TM: Array | None) -> Array:
@@ -293,6 +362,10 @@ class _Story:
     clock: _Clock
     silent: list[int]  # the sources that never play
     found: Survey | None  # about the solos of the others
+    trust: float  # in estimates
+    estimates_LN: Array | None = None
+    not_estimated: tuple[str, ...] = ()
+    room_NFMM: Array | None = None  # covariances that several segments taught
 
     @cached_property
     def playing(self) -> Take:
@@ -304,57 +377,120 @@ class _Story:
         """Those that the model sees, in hertz."""
         return self.analysis.frequencies(self.take.sample_rate)[self.levels.first(self.analysis) :]
 
-    def estimated(self, estimator: Estimator) -> _Estimated:
-        """Return an estimate of each source at its own spot, (L, N), and the sources that have none."""
+    def estimate(self, estimator: Estimator) -> None:
+        """Find an estimate of each source at its own spot, (L, N), and the sources that have none."""
         self.clock.start("estimate")
         x_LM = self.levels.centred(self.take.x_LM)
-        return estimate(estimator, x_LM, self.take.sample_rate, self.take.sources, self.take.spots)
+        known = x_LM, self.take.sample_rate, self.take.sources, self.take.spots
+        self.estimates_LN, self.not_estimated = estimate(estimator, *known)
 
-    def run(self, seed: int, estimated: _Estimated | None, trust: float) -> Separation:
-        """Learn the prior, fit the model, and take each source's image at its own spot."""
-        take, spots, (components, iterations) = self.take, self.take.spots, self.sizes
-        rng = np.random.default_rng(seed)
-        low_FTM, X_FTM = self.levels.into(take.x_LM, self.analysis)
-        muted_TM = self.levels.muted_part(self.analysis, take.n_samples)
-        lost_TM = self.levels.lost(self.analysis, take.n_samples)
-
-        self.clock.start("prepare")
-        evidence = self._evidence(X_FTM, None if estimated is None else estimated[0], trust)
-        if muted_TM is not None and isinstance(self.analysis, STFT):
-            X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
-            evidence = replace(evidence, X_FTM=X_FTM)
-        prior = self.recipe.prior(evidence, components, rng)
-        del evidence  # solos and estimates may go now, for memory
-
-        self.clock.start("fit")
-
-        def fitted(done: int, _: float) -> None:
-            self.clock.tell(done / max(iterations, 1))
-
-        known = X_FTM, self.playing.spots, prior, self.sizes
-        model = self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=muted_TM)
-        if self.recipe.floor and not spots.shared:
-            model = model.with_silent(self.silent, spots).leave_alone(self._frequencies)
-
-        self.clock.start("reconstruct")
-        stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
-        for n, own in enumerate(spots.references):  # one at a time, for memory
-            image_FTI = _images(model, X_FTM, n, [own], lost_TM)
-            stems_LN[:, n] = self.levels.back(image_FTI, low_FTM, n, [own], self.analysis, take.n_samples)[:, 0]
-            self.clock.tell((n + 1) / len(spots))
+    def run(self, seed: int, spans: Sequence[Span]) -> Separation:
+        """Learn the prior, fit the model, and take each source's image at its own spot; in `spans` of samples."""
+        parts: tuple[Part, ...] = ()
+        if len(spans) == 1:
+            model, stems_LN = self._in_one_piece(seed)
+        else:
+            parts, stems_LN = self._in_segments(spans, seed)
+            model = parts[0].model
         self.clock.stop()
-        parameters = self._parameters(seed, model) | ({} if estimated is None else {"trust": trust})
-        missing = () if estimated is None else estimated[1]
+        parameters = self._parameters(seed, model)
+        if parts:
+            parameters["segments"] = len(parts)
         seconds = self.clock.seconds
         remarks = () if self.found is None else self.found.remarks
         remarks += tuple(
-            f"{take.sources[n]}: never plays, as its spot hears only what the other spots predict; its stem is silent"
+            f"{self.take.sources[n]}: never plays, as its spot hears only what the other spots predict; its stem is "
+            "silent"
             for n in self.silent
         )
         how = self.recipe, model, self.analysis, self.levels, parameters, seconds
-        return Separation(take, stems_LN, *how, missing, remarks)
+        return Separation(self.take, stems_LN, *how, self.not_estimated, remarks, parts)
 
-    def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: int) -> Array:
+    def _in_one_piece(self, seed: Seed) -> tuple[Any, Array]:
+        """Return the model and the stems."""
+        rng = np.random.default_rng(seed)
+        seen = self._see(rng, seed)
+        model = self._leave_alone(self._fit(seen, rng))
+        self.clock.start("reconstruct")
+        take, spots = self.take, self.take.spots
+        lost_TM = self.levels.lost(self.analysis, take.n_samples)
+        stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
+        for n, own in enumerate(spots.references):  # one at a time, for memory
+            image_FTI = _images(model, seen.X_FTM, n, [own], lost_TM)
+            stems_LN[:, n] = self.levels.back(image_FTI, seen.low_FTM, n, [own], self.analysis, take.n_samples)[:, 0]
+            self.clock.tell((n + 1) / len(spots))
+        return model, stems_LN
+
+    def _in_segments(self, spans: Sequence[Span], seed: int) -> tuple[tuple[Part, ...], Array]:
+        """Return a model for each segment, and the stems.
+
+        What describes the room is learned from several segments, what describes the music is learned in each.
+        """
+        self.clock.start("learn")
+        self.room_NFMM = self._learn_room(spans, seed)
+        self.clock.start("fit")
+        stems_LN = np.zeros((self.take.n_samples, len(self.take.spots)), self.take.x_LM.dtype)
+        parts: list[Part] = []
+        for k, span in enumerate(spans):
+            story = self._segment(span)
+            model, stems_SN = story._in_one_piece((seed, k))
+            if parts and np.array_equal(parts[0].model.R_, model.R_):
+                model.R_ = parts[0].model.R_  # one for all, for memory
+            parts.append(Part(*span, model, story.levels))
+            add_faded(stems_LN, stems_SN, spans, k)
+            self.clock.tell((k + 1) / len(spans))
+        return tuple(parts), stems_LN
+
+    def _learn_room(self, spans: Sequence[Span], seed: int) -> Array:
+        """Return the covariances of those who play: of solos that are held, else what several segments teach."""
+        pooled, some = PooledCovariances(), chosen(len(spans))
+        for done, k in enumerate(some):
+            story, rng = self._segment(spans[k]), np.random.default_rng((seed, k))
+            seen = story._see(rng, (seed, k))
+            if "R" in seen.prior.held:
+                return np.asarray(seen.prior.R)
+            pooled.add(story._fit(seen, rng))
+            self.clock.tell((done + 1) / len(some))
+        return pooled.mean()
+
+    def _segment(self, span: Span) -> _Story:
+        """Return the story of a part of the take."""
+        return replace(
+            self,
+            take=self.take.part(*span),
+            levels=self.levels.part(*span),
+            clock=_Clock(None),
+            estimates_LN=None if self.estimates_LN is None else self.estimates_LN[slice(*span)],
+        )
+
+    def _see(self, rng: np.random.Generator, seed: Seed) -> _Seen:
+        """Return what a model sees, and what it starts from."""
+        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
+        muted_TM = self.levels.muted_part(self.analysis, self.take.n_samples)
+        self.clock.start("prepare")
+        evidence = self._evidence(X_FTM)
+        if muted_TM is not None and isinstance(self.analysis, STFT):
+            X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
+            evidence = replace(evidence, X_FTM=X_FTM)
+        return _Seen(low_FTM, X_FTM, muted_TM, self.recipe.prior(evidence, self.sizes[0], rng))
+
+    def _fit(self, seen: _Seen, rng: np.random.Generator) -> Any:
+        """Return the model of those who play."""
+        self.clock.start("fit")
+
+        def fitted(done: int, _: float) -> None:
+            self.clock.tell(done / max(self.sizes[1], 1))
+
+        known = seen.X_FTM, self.playing.spots, seen.prior, self.sizes
+        return self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=seen.muted_TM)
+
+    def _leave_alone(self, model: Any) -> Any:
+        """Return the model of all sources, with the floor of the method."""
+        if self.recipe.floor and not self.take.spots.shared:
+            model = model.with_silent(self.silent, self.take.spots).leave_alone(self._frequencies)
+        return model
+
+    def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: Seed) -> Array:
         """Let `levels` fill in what muted microphones would have heard; return what a model sees then.
 
         FastMNMF2 fills them in at first; then, from what this makes of the take, the method's own model does, if it
@@ -380,7 +516,7 @@ class _Story:
             self.levels = self.levels.filled(np.concatenate([low_FTM, heard_FTM]), self.analysis, self.take.n_samples)
         return self.levels.into(self.take.x_LM, self.analysis)[1]
 
-    def _evidence(self, X_FTM: Array, estimates_LN: Array | None, trust: float) -> Evidence:
+    def _evidence(self, X_FTM: Array) -> Evidence:
         take, levels, analysis = self.playing, self.levels, self.analysis
 
         def notes(exponent: float) -> Prior:
@@ -395,11 +531,13 @@ class _Story:
         known = take
         if self.found is not None and isinstance(analysis, STFT):
             known = self.found.lasting(analysis.window_length)
-        solo = levels.solos(known, analysis) if self.recipe.hears_solos else None
+        useful = self.recipe.hears_solos and (self.room_NFMM is None or any(levels.muted))
+        solo = levels.solos(known, analysis) if useful else None
         E_FTN = None
-        if estimates_LN is not None:
-            E_FTN = levels.estimates(take, np.delete(estimates_LN, self.silent, axis=1), analysis)
-        evidence = Evidence(X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, trust)
+        if self.estimates_LN is not None:
+            E_FTN = levels.estimates(take, np.delete(self.estimates_LN, self.silent, axis=1), analysis)
+        heard = X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, self.trust
+        evidence = Evidence(*heard, room_NFMM=self.room_NFMM)
         if self.found is None or not isinstance(analysis, STFT):
             return evidence
         frequencies = self._frequencies
@@ -430,6 +568,8 @@ class _Story:
         if self.notes is not None:
             dictionary, instruments = self.notes
             parameters |= {"components": model.W_.shape[2], "dictionary": dictionary.name, "instruments": instruments}
+        if self.estimates_LN is not None:
+            parameters["trust"] = self.trust
         return parameters
 
 

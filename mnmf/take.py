@@ -223,7 +223,9 @@ class Take:
         check_count("stop", stop, 0)
         if not start < stop <= self.n_samples:
             raise ArgumentError(f"samples {start} to {stop} lie outside the take, which has {self.n_samples} samples")
-        return replace(self, x_LM=self.x_LM[start:stop])
+        part = self._but(x_LM=self.x_LM[start:stop])
+        part.__dict__.pop("muted", None)  # of the whole take
+        return part
 
     def with_solos(self, solos: Sequence[Sequence[Array]]) -> Take:
         """Return the take with other solos, passages (samples, M) by source; the take itself is not checked again.
@@ -354,6 +356,14 @@ class Levels:
         for n in reversed(range(len(take.spots))):  # a reference spot counts more than a further one
             owner_M[take.spots[n][0]] = n
         return cls(offset_M, gains_M, silent_mics, owner_M, take.sample_rate, lowest, take.muted)
+
+    def part(self, start: int, stop: int) -> Levels:
+        """Return the levels of samples `start` to `stop` (exclusive) of the take: those of the whole."""
+        cut = tuple(
+            tuple((max(a, start) - start, min(b, stop) - start) for a, b in spans if a < stop and b > start)
+            for spans in self.muted
+        )
+        return replace(self, muted=cut, heard=())
 
     def first(self, analysis: Analysis) -> int:
         """Return the first bin of an analysis that is separated."""

@@ -18,7 +18,7 @@ FLOORS = (
     ("errors", "_version"),
     ("files",),
     ("kernels", "directivity", "data"),
-    ("spots", "stft", "metrics", "wiener"),
+    ("spots", "stft", "metrics", "wiener", "segments"),
     ("priors",),
     ("notes",),
     ("models",),
@@ -35,7 +35,7 @@ FLOORS = (
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # What stands beside the story, so that files never reach a model.
-ARRAYS_ONLY = ("kernels", "models", "priors", "methods", "take", "survey", "separation", "whose")
+ARRAYS_ONLY = ("kernels", "models", "priors", "methods", "take", "survey", "segments", "separation", "whose")
 FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score")
 LONGEST = 60
 SHORT_FUNCTIONS = ("cli", "separation", "session", "whose", "take", "manifest", "score")

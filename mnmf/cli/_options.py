@@ -51,6 +51,13 @@ def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
             "repeatable, the last one that has an instrument counts.",
         ),
         click.option("--iterations", type=int, help="Updates of the model."),
+        click.option(
+            "--segment",
+            type=float,
+            metavar="SECONDS",
+            help="A take that is more than half as long again is fitted a segment at a time, which needs less memory; "
+            "60 if not given, inf for one piece.",
+        ),
         click.option("--window", type=float, metavar="SECONDS", help="Length of the analysis window."),
         click.option("--seed", type=int, default=0, show_default=True, help="Decides every random start."),
         click.option("--method", metavar="NAME", help="See `mnmf methods`."),

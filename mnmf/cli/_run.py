@@ -72,7 +72,8 @@ def separate_into(
     recipe = find_method(tuning["method"] or DEFAULT_METHOD, dictionary=helpers.dictionary is not None)
     if (advice := recipe.advice(session)) is not None:
         warn(advice)
-    options: dict[str, Any] = {name: tuning[name] for name in ("seed", "window", "iterations", "components")}
+    names = ("seed", "window", "segment", "iterations", "components")
+    options: dict[str, Any] = {name: tuning[name] for name in names}
 
     with progress("read") as tell:
 

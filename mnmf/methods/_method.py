@@ -76,6 +76,9 @@ class Method:
         Whether it leaves alone what is good: sources that never play are left out of the fit, and those that rest out
         of the images (`FullRankMNMF.leave_alone`).  Only for that model under the log-determinant divergence.  The
         method's own `window` decides who never plays, whichever one is asked for.
+    segments : bool
+        Whether a long take is fitted a segment at a time, by covariances that all of them teach; its `prior` must then
+        hold those of `Evidence.room_NFMM`.  Only for `FullRankMNMF`.
     shared : bool
         Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}
@@ -111,6 +114,7 @@ class Method:
     estimates: bool = False
     assigned: bool = False
     floor: bool = False
+    segments: bool = False
     shared: bool = True
     n_mics: Literal["any", "sources"] = "any"
     with_dictionary: str | None = None

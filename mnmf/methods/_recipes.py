@@ -70,6 +70,7 @@ _RECIPES = (
         solos="useful",
         estimates=True,
         floor=True,
+        segments=True,
     ),
     Method(
         name="fastmnmf2",

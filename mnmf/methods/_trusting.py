@@ -19,7 +19,7 @@ PULLED_TO_SOLOS = 0.03  # of the frames of a take: with this weight a solo's cov
 
 
 def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Hold the covariances of solos that hold; draw those of others to them, as far as they do; or start without.
+    """Hold the covariances of the room, or of solos that hold; draw others to those of solos, or start without.
 
     The bases of lower and higher frequencies have activations of their own: most frequencies lie above those where most
     of the music is, and count alike.
@@ -27,7 +27,8 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     if evidence.spots.shared:
         return full_rank_prior(evidence, n_components, rng)
     sharpness = priors.bleed_sharpness(evidence.X_FTM, evidence.spots)
-    band_prior = _held_prior if evidence.solos_hold else _drawn_prior
+    known = evidence.room_NFMM is not None or evidence.solos_hold
+    band_prior = _held_prior if known else _drawn_prior
     return _joined([band_prior(band, n_components, sharpness, rng) for band in evidence.bands(SPLIT)])
 
 
@@ -55,10 +56,12 @@ def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: n
 
 
 def _held_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
-    """Hold the covariances of the solos; start W and H from what filters made of them let through."""
-    assert evidence.solo is not None  # or nothing would hold
-    solo_FTM, passages = evidence.solo
-    learned = priors.likely_covariances(solo_FTM, passages, evidence.spots)
+    """Hold the covariances that are known; start W and H from what filters made of them let through."""
+    if evidence.room_NFMM is not None:
+        learned = Prior(R=evidence.room_NFMM, spots=evidence.spots)
+    else:
+        assert evidence.solo is not None  # or nothing would hold
+        learned = priors.likely_covariances(*evidence.solo, evidence.spots)
     start = evidence.start(priors.unmixing(learned).Q, n_components, rng)
     held = Prior(W=start.W, H=start.H, R=learned.R, spots=evidence.spots).hold("R")
     model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)

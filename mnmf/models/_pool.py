@@ -1,0 +1,51 @@
+"""What several parts of a recording teach of one room: the mean of the covariances that were fitted to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf.models.fullrank import FullRankMNMF
+
+__all__ = ["PooledCovariances"]
+
+Array = NDArray[Any]
+
+LEAST = 1e-200
+
+
+class PooledCovariances:
+    """The mean of the spatial covariances of models that were fitted to several parts of one recording.
+
+    Each source counts at each frequency by the sum over frames of its amplitude in that part: where it rests a part
+    tells nothing of it, and loud frames have less of anything else in them.  Models are not kept.
+
+    Examples
+    --------
+    >>> from mnmf import FullRankMNMF, Prior
+    >>> rng = np.random.default_rng(0)
+    >>> X_FTM = rng.standard_normal((5, 40, 2)) + 1j * rng.standard_normal((5, 40, 2))
+    >>> pooled = PooledCovariances()
+    >>> for part_FTM in (X_FTM[:, :20], X_FTM[:, 20:]):
+    ...     pooled.add(FullRankMNMF(2, 3, divergence="log-det").fit(part_FTM, Prior(spots=(0, 1))))
+    >>> pooled.mean().shape
+    (2, 5, 2, 2)
+    """
+
+    def __init__(self) -> None:
+        self._total_NFMM: Any = 0.0
+
+    def add(self, model: FullRankMNMF) -> None:
+        """Take in the covariances of a fitted model, of the same sources, frequencies and microphones as before."""
+        level_NF = np.einsum("nfmm->nf", model.R_).real / model.R_.shape[2]
+        weight_NF = np.stack([np.sqrt(W_FK @ H_KT).sum(axis=1) for W_FK, H_KT in zip(model.W_, model.H_)])
+        weight_NF = np.maximum(weight_NF, LEAST)  # who rests throughout counts alike in every part
+        scale_NF = weight_NF / np.sqrt(np.where(level_NF > 0, level_NF, 1.0))
+        self._total_NFMM = self._total_NFMM + scale_NF[..., None, None] * model.R_
+
+    def mean(self) -> Array:
+        """Return it, complex128 (N, F, M, M), of trace M."""
+        level_NF = np.einsum("nfmm->nf", self._total_NFMM).real / self._total_NFMM.shape[2]
+        return np.asarray(self._total_NFMM / np.where(level_NF > 0, level_NF, 1.0)[..., None, None])

@@ -1,0 +1,207 @@
+"""Long takes: a segment at a time, by covariances that several of them teach."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.signal import resample_poly
+
+from mnmf import FullRankMNMF, Prior, Take, data, separate
+from mnmf.errors import ArgumentError
+from mnmf.models import PooledCovariances
+from mnmf.segments import add_faded, chosen, segments_of
+from mnmf.take import Levels
+from tests.test_survey import heard, responses
+
+RATE = 5513
+SIZES = {"components": 4, "iterations": 3, "window": 0.37}
+SEGMENT = 4.0
+
+
+@pytest.fixture(scope="module")
+def images():
+    """A quartet of 12 s: each source at each microphone, (L, M, N)."""
+    stems_LN = resample_poly(data.quartet().stems_LN, 1, 8, axis=0)[: 12 * RATE]
+    return heard(responses(0), stems_LN)
+
+
+@pytest.fixture(scope="module")
+def take(images):
+    return Take(images.sum(axis=2).astype(np.float32), RATE)
+
+
+@pytest.fixture(scope="module")
+def done(take):
+    return separate(take, segment=SEGMENT, **SIZES)
+
+
+def error(stems_LN, images):
+    truth_LN = np.stack([images[:, n, n] for n in range(4)], axis=1)
+    return np.sum((stems_LN - truth_LN) ** 2) / np.sum(truth_LN**2)
+
+
+@pytest.mark.parametrize(("n_samples", "length", "window"), [(1000, 100, 8), (999, 100, 70), (301, 200, 900)])
+def test_faded_segments_add_up_to_the_whole(n_samples, length, window):
+    spans = segments_of(n_samples, length, window)
+    assert len(spans) > 1
+    assert (spans[0][0], spans[-1][1]) == (0, n_samples)
+    x_LI = np.random.default_rng(0).standard_normal((n_samples, 2))
+    total_LI = np.zeros_like(x_LI)
+    for k, (start, stop) in enumerate(spans):
+        add_faded(total_LI, x_LI[start:stop], spans, k)
+    np.testing.assert_allclose(total_LI, x_LI, rtol=1e-12)
+
+
+def test_neighbours_share_windows_and_fade_in_the_middle_of_them():
+    spans = segments_of(3000, 1000, 100)
+    assert spans == [(0, 1100), (900, 2100), (1900, 3000)]
+    total_LI = np.zeros((3000, 1))
+    add_faded(total_LI, np.ones((1200, 1)), spans, 1)
+    assert np.flatnonzero(total_LI[:, 0])[[0, -1]].tolist() == [950, 2049]
+    assert np.flatnonzero(total_LI[:, 0] == 1)[[0, -1]].tolist() == [1050, 1949]
+
+
+def test_segments_to_learn_from_are_spread():
+    assert chosen(5, 8) == [0, 1, 2, 3, 4]
+    assert chosen(100, 4) == [12, 37, 62, 87]
+
+
+def fitted(R_NFMM, power):
+    model = FullRankMNMF(1, 1, divergence="log-det")
+    N, F = R_NFMM.shape[:2]
+    model.W_, model.H_ = np.ones((N, F, 1)), np.full((N, 1, 7), power)
+    model.R_ = R_NFMM
+    return model
+
+
+def test_pooled_covariances_are_weighted_by_amplitude():
+    R_NFMM = np.tile(np.diag([1.5, 0.5]) + 0j, (2, 3, 1, 1))
+    other_NFMM = np.tile(np.diag([0.5, 1.5]) + 0j, (2, 3, 1, 1))
+    pooled = PooledCovariances()
+    pooled.add(fitted(R_NFMM, 9.0))
+    pooled.add(fitted(100 * other_NFMM, 0.01))  # the same as a power of 1
+    np.testing.assert_allclose(pooled.mean(), 0.75 * R_NFMM + 0.25 * other_NFMM)
+
+
+def test_who_rests_teaches_nothing_unless_everywhere():
+    R_NFMM = np.tile(np.diag([1.5, 0.5]) + 0j, (2, 3, 1, 1))
+    other_NFMM = np.tile(np.diag([0.5, 1.5]) + 0j, (2, 3, 1, 1))
+    pooled = PooledCovariances()
+    pooled.add(fitted(R_NFMM, np.array([[[1.0]], [[0.0]]])))
+    pooled.add(fitted(other_NFMM, 0.0))
+    np.testing.assert_allclose(pooled.mean()[0], R_NFMM[0])
+    np.testing.assert_allclose(pooled.mean()[1], 0.5 * (R_NFMM + other_NFMM)[1])
+
+
+def test_a_long_take_is_fitted_in_segments_that_share_a_room(done):
+    assert len(done.parts) == 3
+    assert done.parameters["segments"] == 3
+    assert done.model is done.parts[0].model
+    assert done.parts[2].model.R_ is done.parts[0].model.R_
+    assert set(done.seconds) == {"read", "survey", "learn", "fit"}
+
+
+def test_images_and_residual_sum_to_the_take(done, take):
+    total_LM = done.residual_LM + sum(done.image(n) for n in range(4))
+    np.testing.assert_allclose(total_LM, take.x_LM, atol=1e-6)
+    for n in range(4):
+        np.testing.assert_array_equal(done.image(n, n), done.stems_LN[:, n])
+
+
+def test_the_room_is_learned_from_all_segments(done, take, images):
+    """Fitted on its own each segment is separated worse."""
+    spans = [(part.start, part.stop) for part in done.parts]
+    alone_LN = np.zeros_like(done.stems_LN)
+    for k, span in enumerate(spans):
+        add_faded(alone_LN, separate(take.part(*span), **SIZES).stems_LN, spans, k)
+    assert error(done.stems_LN, images) < 0.9 * error(alone_LN, images)
+
+
+def test_a_short_take_is_the_same_with_and_without_segments(take):
+    short = take.part(0, 5 * RATE)
+    one, other = (separate(short, segment=segment, **SIZES) for segment in (np.inf, SEGMENT))
+    assert not other.parts
+    assert "segments" not in other.parameters
+    assert one.stems_LN.tobytes() == other.stems_LN.tobytes()
+
+
+def test_two_runs_give_the_same_bytes(done, take):
+    assert separate(take, segment=SEGMENT, **SIZES).stems_LN.tobytes() == done.stems_LN.tobytes()
+
+
+def test_solos_that_hold_are_the_room(take):
+    solos_LN = resample_poly(data.quartet().solos_LN, 1, 8, axis=0)[: 6 * RATE]
+    alone_LMN = heard(responses(0), solos_LN)
+    known = take.with_solos([[alone_LMN[:, :, n].astype(np.float32)] for n in range(4)])
+    done, one = (separate(known, segment=segment, **SIZES) for segment in (5.0, np.inf))
+    assert len(done.parts) == 2
+    np.testing.assert_allclose(done.model.R_, one.model.R_)
+    assert done.parts[1].model.R_ is done.model.R_
+
+
+def test_who_rests_for_a_segment_is_not_silent_for_good(images, take):
+    quiet = images.copy()
+    quiet[: 5 * RATE, :, 0] = 0.0
+    done = separate(replace(take, x_LM=quiet.sum(axis=2).astype(np.float32)), segment=SEGMENT, **SIZES)
+    assert not done.remarks
+    assert np.std(done.stems_LN[: 4 * RATE, 0]) < 0.1 * np.std(done.stems_LN[6 * RATE :, 0])
+    assert error(done.stems_LN, quiet) < 0.1
+
+
+def test_a_mute_across_a_border_and_a_silent_segment(take):
+    x_LM = take.x_LM[: 9 * RATE].copy()
+    x_LM[RATE : 4 * RATE, 2] = 0.0
+    x_LM[6 * RATE :] = 0.0
+    done = separate(replace(take, x_LM=x_LM), segment=3.0, **SIZES)
+    assert np.isfinite(done.stems_LN).all()
+    assert len(done.parts) == 3
+    assert not done.stems_LN[RATE : 4 * RATE, 2].any()
+    assert np.abs(done.stems_LN[7 * RATE :]).max() < 1e-4
+    total_LM = done.residual_LM + sum(done.image(n) for n in range(4))
+    np.testing.assert_allclose(total_LM, x_LM, atol=1e-5)
+
+
+def test_levels_of_a_part_are_those_of_the_whole(take):
+    x_LM = take.x_LM.copy()
+    x_LM[1000:3000, 1] = 0.0
+    levels = Levels.of(replace(take, x_LM=x_LM))
+    part = levels.part(2000, 9000)
+    assert part.muted == ((), ((0, 1000),), (), ())
+    assert part.gains_M is levels.gains_M
+    assert levels.part(3000, 9000).muted == ((), (), (), ())
+
+
+def test_estimates_are_cut_like_the_take(take, images):
+    def estimator(x_LM, sample_rate):
+        return {name: images[:, n, n] for n, name in enumerate(take.sources)}
+
+    done = separate(take, segment=SEGMENT, estimator=estimator, **SIZES)
+    assert done.parameters["trust"] == 1.0
+    assert error(done.stems_LN, images) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"segment": 0.5}, "segment must be a number of at least 1 s"),
+        ({"segment": float("nan")}, "segment must be a number"),
+        ({"segment": 5.0, "method": "kamir"}, "kamir fits a take in one piece; leave segment out"),
+    ],
+)
+def test_segments_that_are_refused(take, options, said):
+    with pytest.raises(ArgumentError, match=said):
+        separate(take, **options)
+
+
+def test_a_prior_without_solos_takes_the_room_as_it_is():
+    from mnmf import METHODS
+    from mnmf.methods import Evidence
+
+    rng = np.random.default_rng(0)
+    X_FTM = rng.standard_normal((6, 30, 2)) + 1j * rng.standard_normal((6, 30, 2))
+    room_NFMM = np.tile(np.diag([1.0, 0.2]) + 0j, (2, 6, 1, 1))
+    evidence = Evidence(X_FTM, (0, 1), frequencies=np.arange(6) * 2000.0, room_NFMM=room_NFMM)
+    prior = METHODS["mnmf"].prior(evidence, 3, rng)
+    assert "R" in prior.held
+    np.testing.assert_array_equal(prior.R, room_NFMM)
+    assert isinstance(prior, Prior)
