@@ -284,7 +284,15 @@ class Recording:
         return digests
 
 
-def write_stem(path: AnyPath, x_L: ArrayLike, like: Recording, mic: int) -> int:
+def write_stem(
+    path: AnyPath,
+    x_L: ArrayLike,
+    like: Recording,
+    mic: int,
+    *,
+    take_L: ArrayLike | None = None,
+    residual: AnyPath | None = None,
+) -> int:
     """Write one microphone's stem as a mono file that differs from the original in nothing but its samples.
 
     Rate, container, sample format, byte order, text tags and, in WAV and RF64 files, the Broadcast Wave chunk are
@@ -302,6 +310,13 @@ def write_stem(path: AnyPath, x_L: ArrayLike, like: Recording, mic: int) -> int:
         The take.
     mic : int
         Index of the microphone, from 0 on.
+    take_L : array of shape (L,), real floats, optional
+        What the microphone heard, as `Recording.read` gave it: then samples are also clipped so far that what is left
+        of it is within the integer range.
+    residual : path, optional
+        Where to write what is left, ``take_L`` less the stem as it is written, as another file like the original.  In
+        integer formats the two sum to the take sample for sample; in float formats to a unit in the last place of the
+        larger one.
 
     Returns
     -------
@@ -335,7 +350,46 @@ def write_stem(path: AnyPath, x_L: ArrayLike, like: Recording, mic: int) -> int:
     samples = np.asanyarray(x_L)
     if samples.shape != (like.n_samples,):
         raise ArgumentError(f"x_L must have shape (samples,) = ({like.n_samples},) as the take, got {samples.shape}")
-    target, original = check_path(path), like.mics[mic]
+    if residual is not None and take_L is None:
+        raise ArgumentError("a residual needs take_L, what the microphone heard")
+    if take_L is None:
+        return _write_like(check_path(path), samples, like, mic)
+    heard = np.asanyarray(take_L)
+    if heard.shape != samples.shape:
+        raise ArgumentError(f"take_L must have shape (samples,) = ({like.n_samples},) as the take, got {heard.shape}")
+    stem_L, rest_L, clipped = _parted(samples, heard, like.mics[mic].subtype)
+    _write_like(check_path(path), stem_L, like, mic)
+    if residual is not None:
+        _write_like(check_path(residual), rest_L, like, mic)
+    return clipped
+
+
+def _parted(x_L: NDArray[Any], take_L: NDArray[Any], subtype: str) -> tuple[NDArray[Any], NDArray[Any], int]:
+    """Return a stem as its file will hold it, what is left of the take then, and how many samples were clipped."""
+    stem_L, rest_L = (np.empty(len(x_L), _dtype(subtype)) for _ in range(2))
+    clipped = 0
+    for at in range(0, len(x_L), _BLOCK):
+        block, heard = (each_L[at : at + _BLOCK].astype(np.float64) for each_L in (x_L, take_L))
+        _check_finite(block)
+        if subtype in _FLOATS:
+            stem = block.astype(stem_L.dtype)
+            stem_L[at : at + _BLOCK], rest_L[at : at + _BLOCK] = stem, heard - stem
+            continue
+        full = 2.0 ** (_PCM_BITS[subtype] - 1)
+        rounded, whole = np.rint(block * full), np.rint(heard * full)
+        fitting = np.clip(rounded, np.maximum(-full, whole - (full - 1)), np.minimum(full - 1, whole + full))
+        clipped += int(np.count_nonzero(rounded != fitting))
+        stem_L[at : at + _BLOCK], rest_L[at : at + _BLOCK] = fitting / full, (whole - fitting) / full
+    return stem_L, rest_L, clipped
+
+
+def _dtype(subtype: str) -> type[np.floating[Any]]:
+    """Return the smallest type that holds samples of a format exactly."""
+    return np.float64 if subtype in ("DOUBLE", "PCM_32") else np.float32
+
+
+def _write_like(target: Path, samples: NDArray[Any], like: Recording, mic: int) -> int:
+    original = like.mics[mic]
     if clash := same_file(target, like.paths):
         raise OutputError(f"{target} is the input {clash}; choose another --out")
     tags: Mapping[str, str] = {}
@@ -505,12 +559,16 @@ def _write(
     return clipped
 
 
+def _check_finite(x_L: NDArray[Any]) -> None:
+    if not np.isfinite(x_L).all():
+        raise ArgumentError("audio to write holds NaN or infinite values; this is a fault of what made it")
+
+
 def _encode(block: NDArray[Any], subtype: str) -> tuple[NDArray[Any], int]:
     """Return samples that libsndfile only has to shift or copy, and how many were clipped."""
     with np.errstate(over="ignore"):
         floats: NDArray[Any] = block.astype(np.float32 if subtype == "FLOAT" else np.float64, order="C")
-    if not np.isfinite(floats).all():
-        raise ArgumentError("audio to write holds NaN or infinite values; this is a fault of what made it")
+    _check_finite(floats)
     if subtype in _FLOATS:
         return floats, 0
     bits = _PCM_BITS[subtype]

@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,19 +27,65 @@ from mnmf.output import OutputFolder, check_file_names
 from mnmf.separation import Separation
 from mnmf.session import Session
 
-__all__ = ["MANIFEST", "Stem", "manifest", "peak_memory_mb", "read_stems", "stem_files", "write", "write_stems"]
+__all__ = [
+    "MANIFEST",
+    "Stem",
+    "Written",
+    "manifest",
+    "peak_memory_mb",
+    "read",
+    "read_stems",
+    "residual_files",
+    "stem_files",
+    "write",
+    "write_stems",
+]
 
 MANIFEST = "manifest.json"
 MOST_MICS = 1024
+WHAT, REMEDY = "not a manifest of mnmf separate", "give a folder that mnmf separate wrote"
 
 
 @dataclass(frozen=True)
 class Stem:
-    """One entry of a manifest: a source, the file of its stem, and its microphones counted from 1."""
+    """One entry of a manifest: a source, the file of its stem, its microphones counted from 1, and its residual's file.
+
+    With the digests of the two files, if the manifest has them.
+    """
 
     name: str
     file: str
     mics: tuple[int, ...]
+    residual: str | None = None
+    sha256: str | None = None
+    residual_sha256: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of this source."""
+        return (self.file,) if self.residual is None else (self.file, self.residual)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is asked of the stems of a run, and what became of them, by source.
+
+    Attributes
+    ----------
+    reduction : mapping of source to float
+        By how many dB bleed is turned down; infinity where none is given.
+    residual : bool
+        Whether what is left of each spot is written as well.
+    clipped : dict of source to int
+        How many samples had to be clipped.
+    sha256 : dict of file name to str
+        What was written.
+    """
+
+    reduction: Mapping[str, float] = field(default_factory=dict)
+    residual: bool = False
+    clipped: dict[str, int] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
 
 
 def stem_files(session: Session) -> list[str]:
@@ -48,22 +94,35 @@ def stem_files(session: Session) -> list[str]:
     return [name + mics[m].suffix for name, m in zip(session.sources, session.spots.references)]
 
 
-def write_stems(session: Session, separation: Separation, folder: OutputFolder, inside: str = "") -> dict[str, int]:
-    """Write the stems in the format of their spots, and return how many samples had to be clipped, by source.
+def residual_files(session: Session) -> list[str]:
+    """Return the file name of what is left of each source's spot."""
+    mics = session.recording.mics
+    return [f"{name}.residual{mics[m].suffix}" for name, m in zip(session.sources, session.spots.references)]
+
+
+def write_stems(
+    session: Session, separation: Separation, folder: OutputFolder, written: Written, inside: str = ""
+) -> None:
+    """Write the stems in the format of their spots, and note in `written` what became of them.
 
     `inside` names a sub-folder of `folder`, as in ``"stems/"``.
     """
-    clipped = {}
-    for n, (name, mic) in enumerate(zip(stem_files(session), session.spots.references)):
-        path = folder.path(inside + name)
-        clipped[session.sources[n]] = audio.write_stem(path, separation.stems_LN[:, n], session.recording, mic)
-    return {source: count for source, count in clipped.items() if count}
+    files = zip(session.sources, session.spots.references, stem_files(session), residual_files(session))
+    for source, mic, stem, rest in files:
+        x_L = separation.reduced(source, written.reduction.get(source, np.inf))
+        names = [stem, rest] if written.residual else [stem]
+        paths = [folder.path(inside + name) for name in names]
+        take_L, residual = separation.take.x_LM[:, mic], paths[1] if written.residual else None
+        written.clipped[source] = audio.write_stem(
+            paths[0], x_L, session.recording, mic, take_L=take_L, residual=residual
+        )
+        written.sha256.update({name: _sha256(path) for name, path in zip(names, paths)})
 
 
 def manifest(
     session: Session,
     separation: Separation,
-    clipped: Mapping[str, int],
+    written: Written,
     folder: Path,
     inputs: Iterable[Path] = (),
     parameters: Mapping[str, Any] | None = None,
@@ -74,8 +133,8 @@ def manifest(
     ----------
     session, separation
         What was separated, and how that went.
-    clipped : mapping of source to int
-        What `write_stems` returned.
+    written : Written
+        What was asked of the stems, and what `write_stems` made of them.
     folder : Path
         Where the stems are; paths in the manifest are relative to it.
     inputs : paths
@@ -98,7 +157,7 @@ def manifest(
         "method": separation.method.name,
         "citation": separation.method.citation,
         "parameters": {**separation.parameters, **(parameters or {})},
-        "sources": _sources(session, clipped),
+        "sources": _sources(session, written),
         "ambient_mics": [m + 1 for m in session.ambient],
         "silent_mics": [m + 1 for m in separation.levels.silent_mics],
         "take": [shown(path) for path in session.recording.paths],
@@ -119,6 +178,20 @@ def write(path: Path, facts: Mapping[str, Any]) -> None:
         raise OutputError(f"{path} cannot be written: {reason(error)}; free space or choose another --out") from error
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """Return the manifest in a folder.
+
+    Raises
+    ------
+    SessionError
+        There is none, or it is none of ``mnmf separate``.
+    """
+    record = read_json(folder / MANIFEST, SessionError, REMEDY, WHAT)
+    if not isinstance(record, dict) or not isinstance(record.get("sources"), list):
+        raise SessionError(f"{folder / MANIFEST}: {WHAT}; {REMEDY}")
+    return record
+
+
 def read_stems(folder: Path) -> list[Stem]:
     """Return the stems of the manifest in a folder, in its order.
 
@@ -127,20 +200,15 @@ def read_stems(folder: Path) -> list[Stem]:
     SessionError
         There is no manifest, or it is none of ``mnmf separate``.
     """
-    path, remedy = folder / MANIFEST, "give a folder that mnmf separate wrote"
-    what = "not a manifest of mnmf separate"
-    record = read_json(path, SessionError, remedy, what)
-    sources = record.get("sources") if isinstance(record, dict) else None
-    if not isinstance(sources, list):
-        raise SessionError(f"{path}: {what}; {remedy}")
+    path, sources = folder / MANIFEST, read(folder)["sources"]
     if not sources:
-        raise SessionError(f"{path}: names no sources; {remedy}")
+        raise SessionError(f"{path}: names no sources; {REMEDY}")
     try:
         stems = [_stem(source) for source in sources]
         check_file_names(stem.name for stem in stems)
-        check_file_names(stem.file for stem in stems)
+        check_file_names(file for stem in stems for file in stem.files)
     except (ValueError, KeyError, TypeError) as error:
-        raise SessionError(f"{path}: {what}: {reason(error)}; {remedy}") from error
+        raise SessionError(f"{path}: {WHAT}: {reason(error)}; {REMEDY}") from error
     return stems
 
 
@@ -151,7 +219,10 @@ def _stem(source: Any) -> Stem:
         raise TypeError("a source needs a name, a file and mics")
     if not all(isinstance(m, int) and not isinstance(m, bool) and 1 <= m <= MOST_MICS for m in mics):
         raise ValueError(f"the mics of {name[:80]!r} are not from 1 to {MOST_MICS}")
-    return Stem(name, file, tuple(mics))
+    more = [source.get(key) for key in ("residual", "sha256", "residual_sha256")]
+    if not all(text is None or isinstance(text, str) for text in more):
+        raise TypeError("a residual is named, and digests are text")
+    return Stem(name, file, tuple(mics), *more)
 
 
 def peak_memory_mb() -> float | None:
@@ -170,19 +241,26 @@ def peak_memory_mb() -> float | None:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 
 
-def _sources(session: Session, clipped: Mapping[str, int]) -> list[dict[str, Any]]:
+def _sources(session: Session, written: Written) -> list[dict[str, Any]]:
+    """Return what is known of each source; JSON has no infinity, so a reduction without end is null."""
+    rests = [name if written.residual else None for name in residual_files(session)]
+    reductions = [written.reduction.get(source, np.inf) for source in session.sources]
     return [
         {
             "name": source,
             "file": file,
+            "sha256": written.sha256[file],
+            "residual": rest,
+            "residual_sha256": None if rest is None else written.sha256[rest],
+            "reduction_db": None if reduction == np.inf else reduction,
             "mics": [m + 1 for m in mics],
             "mic_names": [session.mic_names[m] for m in mics],
             "margin_db": None if margin_db is None or np.isinf(margin_db) else round(margin_db, 2),
             "solos": [[p.start, p.stop] for p in session.passages if p.source == source],
-            "clipped_samples": clipped.get(source, 0),
+            "clipped_samples": written.clipped.get(source, 0),
         }
-        for source, file, mics, margin_db in zip(
-            session.sources, stem_files(session), session.spots, session.margins_db
+        for source, file, rest, reduction, mics, margin_db in zip(
+            session.sources, stem_files(session), rests, reductions, session.spots, session.margins_db
         )
     ]
 
@@ -190,9 +268,13 @@ def _sources(session: Session, clipped: Mapping[str, int]) -> list[dict[str, Any
 def _digests(session: Session, inputs: Iterable[Path]) -> set[tuple[Path, str]]:
     digests = {*session.recording.sha256().items(), *session.solo_recording.sha256().items()}
     for path in (*inputs, *([session.markers] if session.markers is not None else [])):
-        with path.open("rb") as file:
-            digests.add((path, hashlib.file_digest(file, "sha256").hexdigest()))
+        digests.add((path, _sha256(path)))
     return digests
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _versions() -> dict[str, str]:

@@ -155,6 +155,32 @@ class Separation:
         image_LI = self._images(self.take.source(source), chosen)
         return image_LI[:, 0] if single else image_LI
 
+    def reduced(self, source: int | str, reduction: float) -> Array:
+        """Return the spot of a source with its bleed turned down, at the level of the take.
+
+        Parameters
+        ----------
+        source : int or str
+            Its number from 0, or its name.
+        reduction : float
+            In dB: 0 is what the spot heard, infinity the stem.
+
+        Returns
+        -------
+        float, shape (samples,)
+
+        Raises
+        ------
+        ArgumentError
+            There is no such source, or the reduction is negative or no number.
+        """
+        n, reduction = self.take.source(source), check_reduction("reduction", reduction)
+        stem_L = self.stems_LN[:, n]
+        if reduction == np.inf:
+            return np.asarray(stem_L)
+        spot_L = self.take.x_LM[:, self.take.spots.references[n]]
+        return np.asarray(stem_L + stem_L.dtype.type(10 ** (-reduction / 20)) * (spot_L - stem_L))
+
     @cached_property
     def residual_LM(self) -> Array:
         """What belongs to nobody, (samples, mics): the take less the images of all sources.
@@ -294,6 +320,11 @@ def separate(
         story.estimate(estimator)
     with one_blas_thread():  # or the last bits would depend on the number of threads, with some versions of OpenBLAS
         return story.run(seed, _spans(heard, recipe, segment, analysis))
+
+
+def check_reduction(name: str, value: Any) -> float:
+    """Return by how many dB bleed is turned down, from 0 to infinity, or raise `ArgumentError`."""
+    return np.inf if value == np.inf else check_number(name, value, 0.0, np.inf, " dB")
 
 
 def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:

@@ -29,14 +29,14 @@ FLOORS = (
     ("separation",),
     ("session",),
     ("manifest",),
-    ("score",),
+    ("score", "check"),
     ("cli",),
     ("__main__",),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # What stands beside the story, so that files never reach a model.
 ARRAYS_ONLY = ("kernels", "models", "priors", "methods", "take", "survey", "segments", "separation", "whose")
-FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score")
+FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score", "check")
 LONGEST = 60
 SHORT_FUNCTIONS = ("cli", "separation", "session", "whose", "take", "manifest", "score")
 

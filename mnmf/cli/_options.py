@@ -20,6 +20,7 @@ __all__ = [
     "joined_dictionary",
     "listed",
     "named_dictionary",
+    "reductions_of",
     "spots_by_name",
     "tuning_options",
 ]
@@ -81,6 +82,28 @@ def spots_by_name(options: Sequence[str]) -> dict[str, list[str]]:
             raise ArgumentError(f"--spot wants NAME=MIC, as in --spot violin=2; got {option!r}")
         spots.setdefault(name.strip(), []).append(mic.strip())
     return spots
+
+
+def reductions_of(options: Sequence[str], sources: Sequence[str]) -> dict[str, float]:
+    """Return the dB by which the bleed of each source is turned down, from repeated DB or NAME=DB."""
+    from mnmf.separation import check_reduction
+
+    everyone: dict[str, float] = {}
+    single: dict[str, float] = {}
+    for option in options:
+        name, equals, text = (part.strip() for part in option.rpartition("="))
+        try:
+            decibels = check_reduction("--reduction", float(text))
+        except ValueError as error:  # `ArgumentError` is one
+            message = f"--reduction wants dB of 0 or more, or inf, as in --reduction violin=10; got {option!r}"
+            raise ArgumentError(message) from error
+        if equals and name not in sources:
+            raise ArgumentError(f"--reduction names {name!r}, which is not among the sources: {', '.join(sources)}")
+        if equals:
+            single[name] = decibels
+        else:
+            everyone = dict.fromkeys(sources, decibels)
+    return everyone | single
 
 
 def joined_dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:

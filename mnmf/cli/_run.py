@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,25 +44,34 @@ def introduce(session: Session) -> None:
         say(f"ignored labels: {', '.join(session.ignored)}")
 
 
-def declared_files(session: Session, inside: str = "") -> list[str]:
+def declared_files(session: Session, inside: str = "", residual: bool = False) -> list[str]:
     """Return the files of a separation; the manifest last, because it vouches for the others."""
-    from mnmf.manifest import MANIFEST, stem_files
+    from mnmf.manifest import MANIFEST, residual_files, stem_files
 
-    return [inside + name for name in (*stem_files(session), MANIFEST)]
+    rests = residual_files(session) if residual else []
+    return [inside + name for name in (*stem_files(session), *rests, MANIFEST)]
 
 
-def stale_stems(out: Path, session: Session) -> list[str]:
-    """Return the stems of an earlier run in `out` that this one will not replace."""
+def stale_stems(out: Path, declared: Sequence[str]) -> list[str]:
+    """Return the files of an earlier run in `out` that this one, which writes `declared`, will not replace."""
     from mnmf.manifest import read_stems
 
-    declared = declared_files(session)
     with suppress(MnmfError):
-        return [stem.file for stem in read_stems(out) if stem.file not in declared and (out / stem.file).is_file()]
+        files = [file for stem in read_stems(out) for file in stem.files]
+        return [file for file in files if file not in declared and (out / file).is_file()]
     return []
 
 
 def separate_into(
-    folder: OutputFolder, session: Session, near: Path, tuning: Mapping[str, Any], helpers: Helpers, inside: str = ""
+    folder: OutputFolder,
+    session: Session,
+    near: Path,
+    tuning: Mapping[str, Any],
+    helpers: Helpers,
+    inside: str = "",
+    *,
+    reduction: Mapping[str, float] | None = None,
+    residual: bool = False,
 ) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`."""
     from mnmf import manifest
@@ -75,9 +84,11 @@ def separate_into(
     names = ("seed", "window", "segment", "iterations", "components")
     options: dict[str, Any] = {name: tuning[name] for name in names}
 
+    written = manifest.Written(reduction or {}, residual)
+
     with progress("read") as tell:
 
-        def work() -> tuple[Separation, dict[str, int]]:
+        def work() -> Separation:
             separation = separate(
                 session,
                 method=recipe,
@@ -87,14 +98,14 @@ def separate_into(
                 progress=tell,
                 **options,
             )
-            clipped = manifest.write_stems(session, separation, folder, inside)
+            manifest.write_stems(session, separation, folder, written, inside)
             more = {} if helpers.described is None else {"estimates": helpers.described}
-            facts = manifest.manifest(session, separation, clipped, near, helpers.files, more)
+            facts = manifest.manifest(session, separation, written, near, helpers.files, more)
             manifest.write(folder.path(inside + manifest.MANIFEST), facts)
-            return separation, clipped
+            return separation
 
-        separation, clipped = interruptible(work)
-    _remark(session, separation, clipped)
+        separation = interruptible(work)
+    _remark(session, separation, written.clipped)
     say(f"{len(session.sources)} sources by {recipe.name} in {sum(separation.seconds.values()):.1f} s")
 
 
@@ -118,7 +129,8 @@ def _remark(session: Session, separation: Separation, clipped: Mapping[str, int]
     for m in separation.levels.silent_mics:
         warn(f"mic {m + 1} is practically silent in the take")
     for source, count in clipped.items():
-        warn(f"{source}: {count} samples clipped at full scale")
+        if count:
+            warn(f"{source}: {count} samples clipped at full scale")
 
 
 def _muted(session: Session, separation: Separation, mic: int) -> str:

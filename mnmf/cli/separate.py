@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnmf.cli._options import EMBEDDED, Renamed, joined_dictionary, listed, spots_by_name, tuning_options
+from mnmf.cli._options import EMBEDDED, Renamed, joined_dictionary, listed, reductions_of, spots_by_name, tuning_options
 from mnmf.cli._run import Helpers, declared_files, introduce, separate_into, stale_stems
 from mnmf.cli._terminal import say, warn
 from mnmf.errors import ArgumentError, check_number
@@ -74,8 +74,19 @@ if TYPE_CHECKING:
     help="How far the estimates count: 0, not at all, to 1, as far as they seem better than what the spots hear; 1 if "
     "not given.",
 )
+@click.option(
+    "--reduction",
+    multiple=True,
+    metavar="[NAME=]DB",
+    help="Turn bleed down by so many dB instead of removing it, in every stem or in that of a source; repeatable.",
+)
+@click.option(
+    "--residual",
+    is_flag=True,
+    help="Also write what is left of each spot, as NAME.residual: with the stem it sums to the take, to the last bit.",
+)
 @tuning_options
-def command(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
+def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, **options: Any) -> None:
     """Separate a take into one stem a source.
 
     TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), or a session.toml.
@@ -85,13 +96,15 @@ def command(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) ->
     session = _opened(take, options)
     if options["instruments"] and not options["dictionary"]:
         options["dictionary"] = (EMBEDDED,)
+    reduction = reductions_of(options["reduction"], session.sources)
     introduce(session)
-    stale = stale_stems(Path(out), session)
+    declared = declared_files(session, residual=residual)
+    stale = stale_stems(Path(out), declared)
     helpers = _helpers(session, options)
     inputs = [*session.recording.paths, *session.solo_recording.paths, *helpers.files]
     inputs += [session.markers] if session.markers is not None else []
-    with OutputFolder(out, declared_files(session), inputs=inputs, overwrite=overwrite) as folder:
-        separate_into(folder, session, Path(out), options, helpers)
+    with OutputFolder(out, declared, inputs=inputs, overwrite=overwrite) as folder:
+        separate_into(folder, session, Path(out), options, helpers, reduction=reduction, residual=residual)
         folder.publish()
     say(f"stems in {out}")
     if stale:

@@ -1,0 +1,30 @@
+"""``mnmf check``: whether stems are still what a run wrote, and sum to the take."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from mnmf.cli._terminal import add_row, interruptible, show
+from mnmf.errors import SessionError
+
+__all__ = ["command"]
+
+
+@click.command("check")
+@click.argument("stems_dir")
+def command(stems_dir: str) -> None:
+    """Check that stems and inputs are unchanged, and that stem and residual sum to the take.
+
+    STEMS_DIR is a folder that `mnmf separate` wrote; sums are checked where it was told --residual.
+    """
+    from mnmf.check import check_stems
+
+    found = interruptible(lambda: check_stems(stems_dir))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for each in found:
+        add_row(table, "ok" if each.good else "BAD", each.about, each.said)
+    show(table)
+    wrong = [each.about for each in found if not each.good]
+    if wrong:
+        raise SessionError(f"{stems_dir}: {len(wrong)} of {len(found)} checks failed ({', '.join(wrong)}); see above")
