@@ -19,7 +19,7 @@ import secrets
 import stat
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +27,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import MOST_RATE, ArgumentError, MnmfError, OutputError
+from mnmf.errors import MOST_RATE, ArgumentError, MnmfError, OutputError, SessionError
 
 __all__ = [
     "PARTIAL",
@@ -43,6 +43,7 @@ __all__ = [
     "reason",
     "regular",
     "sound",
+    "unchanged",
     "whole",
 ]
 
@@ -407,6 +408,39 @@ def abandon() -> None:
     for part in tuple(_PARTS):
         with suppress(OSError, ValueError):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def unchanged(paths: Iterable[Path]) -> Iterator[None]:
+    """Refuse what was made of files that somebody wrote to meanwhile; what has gone is left to who reads it.
+
+    Raises
+    ------
+    SessionError
+        A file has another size or time than at the beginning, or is another one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +ELLIPSIS
+    ...     with unchanged([Path(folder, "take.wav")]):
+    ...         Path(folder, "take.wav").touch()
+    Traceback (most recent call last):
+    mnmf.errors.SessionError: ...take.wav has changed while it was read; do it again once nobody writes to it
+    """
+    before = {path: _stamp(path) for path in paths}
+    yield
+    for path, stamp in before.items():
+        if _stamp(path) != stamp:
+            raise SessionError(f"{path} has changed while it was read; do it again once nobody writes to it")
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def _is_special(path: Path) -> bool:

@@ -19,10 +19,17 @@ from typing import Self
 from mnmf.errors import ArgumentError, MnmfError, OutputError, SessionError
 from mnmf.files import PARTIAL, reason
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["OutputFolder", "abandon", "check_file_name", "check_file_names", "same_file"]
 
 AnyPath = str | os.PathLike[str]
 
+_LOCK = "lock"  # a file in each staging folder, locked by its owner as long as that lives
+_ABANDONED = 86400.0  # seconds after which a staging folder without such a file has no owner
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # errors that name no file
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _RESERVED = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
@@ -34,7 +41,11 @@ class OutputFolder:
     """A folder of results that appear all together or not at all.
 
     Files are written to a hidden staging folder and moved to their places by `publish`.  If the ``with`` block ends
-    without it, for whatever reason, the staging folder and every folder made here are removed.
+    without it, for whatever reason, the staging folder and every folder made here are removed; if the program is
+    killed, so that nothing can be removed, the next one that enters the same folder does it.
+
+    The last file vouches for the others, so while those are being replaced there is none: a program that is killed then
+    leaves no old one beside new files.
 
     Parameters
     ----------
@@ -79,6 +90,7 @@ class OutputFolder:
         self._created: list[Path] = []
         self._moved: list[tuple[Path, Path, bool]] = []  # target, where its former file is kept, whether there was one
         self._staging: Path | None = None
+        self._lock: int | None = None
         self._published = False
         for name in self.filenames:
             parts = Path(name).parts
@@ -95,6 +107,8 @@ class OutputFolder:
             # Known before it is there, so that an interrupt at any line leaves none behind.
             self._staging = self.directory / f"{PARTIAL}{secrets.token_hex(8)}"
             self._staging.mkdir(0o700)
+            self._lock = _locked(self._staging)
+            _remove_abandoned(self.directory, but=self._staging)
             for name in self.filenames:
                 self.path(name).parent.mkdir(parents=True, exist_ok=True)
             return self
@@ -140,16 +154,15 @@ class OutputFolder:
                 raise OutputError(f"{self.directory / name} was declared but not written; nothing was published")
         target = self.directory
         try:
-            for number, (name, path) in enumerate(staged.items()):
-                target, backup = self.directory / name, self._entered() / f"old-{number}"
+            target = self.directory / self.filenames[-1]
+            self._set_aside(target)
+            for name, path in staged.items():
+                target = self.directory / name
                 self._make(target.parent)
-                existed = os.path.lexists(target)
-                if existed and not self.overwrite:
+                if name != self.filenames[-1]:
+                    self._set_aside(target)
+                elif os.path.lexists(target):
                     raise FileExistsError("it has appeared meanwhile")
-                # Recorded before anything is moved, so that an interrupt at any line can be undone.
-                self._moved.append((target, backup, existed))
-                if existed:
-                    os.replace(target, backup)
                 os.replace(path, target)
             self._published = True
         except BaseException as error:
@@ -158,6 +171,16 @@ class OutputFolder:
                 raise OutputError(f"{target} cannot be put in place: {reason(error)}; {outcome}") from error
             raise
         PUBLISHED.append(self.directory)
+
+    def _set_aside(self, target: Path) -> None:
+        """Make room for a file, if one is there that may be replaced."""
+        backup, existed = self._entered() / f"old-{len(self._moved)}", os.path.lexists(target)
+        if existed and not self.overwrite:
+            raise FileExistsError("it has appeared meanwhile")
+        # Recorded before anything is moved, so that an interrupt at any line can be undone.
+        self._moved.append((target, backup, existed))
+        if existed:
+            os.replace(target, backup)
 
     def _undo(self) -> str:
         """Put the former files back, and return how that went, as the end of a message."""
@@ -209,6 +232,9 @@ class OutputFolder:
         """Leave nothing but what was published; if this is interrupted, it can be called again."""
         if not self._published:
             self._undo()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
         deadline = time.monotonic() + 1.0
         while self._staging is not None and self._staging.exists():
             shutil.rmtree(self._staging, ignore_errors=True)
@@ -221,6 +247,42 @@ class OutputFolder:
                 with suppress(OSError):
                     folder.rmdir()
         _OPEN.discard(self)
+
+
+def _locked(staging: Path) -> int:
+    """Return the lock of a staging folder, which the system opens when this program ends, however it does."""
+    lock = os.open(staging / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    _lock(lock)
+    return lock
+
+
+def _lock(file: int) -> bool:
+    """Return whether an open file could be locked: not if somebody else has it, nor where there are no locks."""
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
+
+
+def _remove_abandoned(directory: Path, but: Path) -> None:
+    """Remove the staging folders whose owners were killed."""
+    for staging in directory.glob(f"{PARTIAL}*"):
+        if staging != but and staging.is_dir() and not staging.is_symlink() and _abandoned(staging):
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _abandoned(staging: Path) -> bool:
+    try:
+        lock = os.open(staging / _LOCK, os.O_RDWR)
+    except OSError:  # its owner is about to make it, or was too old to
+        with suppress(OSError):
+            return time.time() - staging.stat().st_mtime > _ABANDONED
+        return False
+    try:
+        return _lock(lock)
+    finally:
+        os.close(lock)
 
 
 _OPEN: set[OutputFolder] = set()

@@ -2,12 +2,15 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
 from mnmf import audio, output
 from mnmf.audio import Recording
 from mnmf.errors import ArgumentError, OutputError, SessionError
+from mnmf.files import PARTIAL
 from mnmf.output import OutputFolder
 from tests.test_audio import make, refused
 
@@ -313,3 +316,68 @@ def test_names_that_would_be_one_file_are_refused(pair):
 
 def test_distinct_names_are_returned_in_order():
     assert output.check_file_names(["b", "a"]) == ("b", "a")
+
+
+OLD, NEW = "old", "new"
+KILLED = """
+import os, sys
+from pathlib import Path
+from mnmf.output import OutputFolder
+
+count, moves = int(sys.argv[2]), [0]
+replace = os.replace
+
+def killing(source, target):
+    if moves[0] == count:
+        os.kill(os.getpid(), 9)
+    moves[0] += 1
+    replace(source, target)
+
+os.replace = killing
+with OutputFolder(sys.argv[1], ["a", "b", "manifest.json"], overwrite=True) as folder:
+    for name in folder.filenames:
+        folder.path(name).write_text("new")
+    folder.publish()
+"""
+
+
+@pytest.mark.parametrize("count", range(7))
+def test_killed_while_publishing_no_manifest_vouches_for_a_mixture(tmp_path, count):
+    names = ["a", "b", "manifest.json"]
+    for name in names:
+        (tmp_path / name).write_text(OLD)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(count)]).returncode
+    assert (killed != 0) == (count < 6)
+    there = {name: (tmp_path / name).read_text() for name in names if (tmp_path / name).exists()}
+    if "manifest.json" in there:
+        assert there == dict.fromkeys(names, there["manifest.json"])
+    else:
+        assert 0 < count < 6
+    assert any(path.name.startswith(PARTIAL) for path in tmp_path.iterdir()) == (count < 6)
+    with OutputFolder(tmp_path, names, overwrite=True) as folder:
+        for name in names:
+            folder.path(name).write_text(NEW)
+        folder.publish()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, NEW)
+
+
+def test_the_staging_folder_of_somebody_who_lives_stays(tmp_path):
+    with OutputFolder(tmp_path, ["a"]) as one:
+        one.path("a").write_text(OLD)
+        with OutputFolder(tmp_path, ["b"]) as other:
+            other.path("b").write_text(NEW)
+            other.publish()
+        one.publish()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_only_an_old_staging_folder_without_a_lock_is_removed(tmp_path):
+    young, old, file = (tmp_path / f"{PARTIAL}{name}" for name in ("young", "old", "file"))
+    young.mkdir()
+    old.mkdir()
+    file.write_text("of somebody")
+    os.utime(old, (0, 0))
+    with OutputFolder(tmp_path, ["a"]):
+        assert young.exists()
+        assert not old.exists()
+    assert file.exists()

@@ -200,3 +200,20 @@ def test_reductions_that_are_refused(tmp_path, capsys, option):
     assert cli.run(["separate", *write_session(tmp_path), f"--reduction={option}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_take_that_is_written_to_meanwhile_is_refused(tmp_path, capsys, monkeypatch):
+    from mnmf import separation
+
+    arguments = write_session(tmp_path)
+    read = separation.survey
+
+    def disturbed(*known):
+        with (tmp_path / "take.wav").open("ab") as file:
+            file.write(b"more")
+        return read(*known)
+
+    monkeypatch.setattr(separation, "survey", disturbed)
+    assert cli.run(["separate", *arguments, "--components", "2", "--iterations", "1"]) == 2
+    assert "take.wav has changed while it was read" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mnmf.separation import Separation
     from mnmf.session import Session
 
-__all__ = ["Helpers", "declared_files", "introduce", "separate_into", "stale_stems"]
+__all__ = ["Helpers", "declared_files", "input_files", "introduce", "separate_into", "stale_stems"]
 
 SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
 
@@ -52,6 +52,12 @@ def declared_files(session: Session, inside: str = "", residual: bool = False) -
     return [inside + name for name in (*stem_files(session), *rests, MANIFEST)]
 
 
+def input_files(session: Session, helpers: Helpers) -> list[Path]:
+    """Return the files that a run reads."""
+    markers = [session.markers] if session.markers is not None else []
+    return [*session.recording.paths, *session.solo_recording.paths, *helpers.files, *markers]
+
+
 def stale_stems(out: Path, declared: Sequence[str]) -> list[str]:
     """Return the files of an earlier run in `out` that this one, which writes `declared`, will not replace."""
     from mnmf.manifest import read_stems
@@ -75,6 +81,7 @@ def separate_into(
 ) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`."""
     from mnmf import manifest
+    from mnmf.files import unchanged
     from mnmf.methods import DEFAULT_METHOD, find_method
     from mnmf.separation import separate
 
@@ -85,22 +92,24 @@ def separate_into(
     options: dict[str, Any] = {name: tuning[name] for name in names}
 
     written = manifest.Written(reduction or {}, residual)
+    inputs = input_files(session, helpers)
 
     with progress("read") as tell:
 
         def work() -> Separation:
-            separation = separate(
-                session,
-                method=recipe,
-                dictionary=helpers.dictionary,
-                estimator=helpers.estimator,
-                trust=helpers.trust,
-                progress=tell,
-                **options,
-            )
-            manifest.write_stems(session, separation, folder, written, inside)
-            more = {} if helpers.described is None else {"estimates": helpers.described}
-            facts = manifest.manifest(session, separation, written, near, helpers.files, more)
+            with unchanged(inputs):
+                separation = separate(
+                    session,
+                    method=recipe,
+                    dictionary=helpers.dictionary,
+                    estimator=helpers.estimator,
+                    trust=helpers.trust,
+                    progress=tell,
+                    **options,
+                )
+                manifest.write_stems(session, separation, folder, written, inside)
+                more = {} if helpers.described is None else {"estimates": helpers.described}
+                facts = manifest.manifest(session, separation, written, near, helpers.files, more)
             manifest.write(folder.path(inside + manifest.MANIFEST), facts)
             return separation
 

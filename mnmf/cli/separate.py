@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnmf.cli._options import EMBEDDED, Renamed, joined_dictionary, listed, reductions_of, spots_by_name, tuning_options
-from mnmf.cli._run import Helpers, declared_files, introduce, separate_into, stale_stems
+from mnmf.cli._run import Helpers, declared_files, input_files, introduce, separate_into, stale_stems
 from mnmf.cli._terminal import say, warn
 from mnmf.errors import ArgumentError, check_number
 from mnmf.output import OutputFolder
@@ -101,9 +101,7 @@ def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, **
     declared = declared_files(session, residual=residual)
     stale = stale_stems(Path(out), declared)
     helpers = _helpers(session, options)
-    inputs = [*session.recording.paths, *session.solo_recording.paths, *helpers.files]
-    inputs += [session.markers] if session.markers is not None else []
-    with OutputFolder(out, declared, inputs=inputs, overwrite=overwrite) as folder:
+    with OutputFolder(out, declared, inputs=input_files(session, helpers), overwrite=overwrite) as folder:
         separate_into(folder, session, Path(out), options, helpers, reduction=reduction, residual=residual)
         folder.publish()
     say(f"stems in {out}")
