@@ -129,13 +129,13 @@ def test_two_runs_give_the_same_bytes(done, take):
     assert separate(take, segment=SEGMENT, **SIZES).stems_LN.tobytes() == done.stems_LN.tobytes()
 
 
-def test_solos_that_hold_are_the_room(take):
+def test_solos_that_hold_are_the_room(take, monkeypatch):
     solos_LN = resample_poly(data.quartet().solos_LN, 1, 8, axis=0)[: 6 * RATE]
     alone_LMN = heard(responses(0), solos_LN)
     known = take.with_solos([[alone_LMN[:, :, n].astype(np.float32)] for n in range(4)])
-    done, one = (separate(known, segment=segment, **SIZES) for segment in (5.0, np.inf))
+    monkeypatch.setattr(PooledCovariances, "add", None)  # nothing is to be learned from the segments
+    done = separate(known, segment=5.0, **SIZES)
     assert len(done.parts) == 2
-    np.testing.assert_allclose(done.model.R_, one.model.R_)
     assert done.parts[1].model.R_ is done.model.R_
 
 
