@@ -13,11 +13,11 @@ import numpy as np
 from mnmf import manifest
 from mnmf.audio import Recording
 from mnmf.errors import AudioFileError, SessionError
-from mnmf.files import reason
+from mnmf.files import regular
 
 __all__ = ["Finding", "check_stems"]
 
-BLOCK = 1 << 20  # samples compared at a time
+BLOCK = 1 << 20  # samples of all channels compared at a time
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,13 @@ def _texts(values: list[Any]) -> bool:
 def _compared(path: Path, name: str, digest: str | None) -> Finding:
     """Return whether a file has the bytes that the manifest knows."""
     try:
-        with path.open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError) as error:  # a name may hold a NUL
-        return Finding(name, False, f"cannot be read: {reason(error)}")
+        with regular(path, SessionError, "put it back") as (file, _):
+            found = hashlib.sha256()
+            while block := file.read(BLOCK):
+                found.update(block)
+    except SessionError as error:
+        return Finding(name, False, str(error))
+    actual = found.hexdigest()
     if digest is None:
         return Finding(name, False, "the manifest has no digest of it")
     return Finding(name, actual == digest, "as it was" if actual == digest else "has changed since")
@@ -111,14 +114,16 @@ def _sum(folder: Path, stem: manifest.Stem, take: Recording) -> Finding:
         return Finding(stem.name, False, "stem and residual are not as long as the take, or have other channels")
     floats = take.mics[mic].subtype in ("FLOAT", "DOUBLE")
     dtype = np.float32 if take.mics[mic].subtype == "FLOAT" else np.float64
-    for start in range(0, take.n_samples, BLOCK):
-        stop = min(start + BLOCK, take.n_samples)
-        x_L = take.read(start, stop, np.float64)[:, mic]
+    heard, channel = Recording.open([take.mics[mic].path]), take.mics[mic].channel
+    step = max(1, BLOCK // heard.n_mics)
+    for start in range(0, take.n_samples, step):
+        stop = min(start + step, take.n_samples)
+        x_L = heard.read(start, stop, np.float64)[:, channel]
         y_LI = parts.read(start, stop, np.float64)
         bound_L = np.spacing(np.abs([x_L, *y_LI.T]).max(axis=0).astype(dtype)) if floats else 0.0
         off_L = np.abs(y_LI.sum(axis=1) - x_L)
         if np.any(off_L > bound_L):
             where = (start + int(np.argmax(off_L > bound_L))) / take.sample_rate
             return Finding(stem.name, False, f"stem and residual do not sum to the take, first at {where:.3f} s")
-    exact = "to the last bit of its floats" if floats else "sample for sample"
+    exact = "as far as floats can" if floats else "sample for sample"
     return Finding(stem.name, True, f"stem and residual sum to the take, {exact}")

@@ -412,12 +412,12 @@ def abandon() -> None:
 
 @contextmanager
 def unchanged(paths: Iterable[Path]) -> Iterator[None]:
-    """Refuse what was made of files that somebody wrote to meanwhile; what has gone is left to who reads it.
+    """Refuse what was made of files that somebody wrote to meanwhile.
 
     Raises
     ------
     SessionError
-        A file has another size or time than at the beginning, or is another one.
+        A file has another size or time than at the beginning, or is another one, or has come or gone.
 
     Examples
     --------

@@ -23,7 +23,7 @@ from mnmf import audio
 from mnmf._version import __version__
 from mnmf.errors import OutputError, SessionError
 from mnmf.files import read_json, reason
-from mnmf.output import OutputFolder, check_file_names
+from mnmf.output import LONGEST_NAME, OutputFolder, check_file_names
 from mnmf.separation import Separation
 from mnmf.session import Session
 
@@ -43,6 +43,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 MOST_MICS = 1024
+LONGEST_ENDING = ".residual.flac"
 WHAT, REMEDY = "not a manifest of mnmf separate", "give a folder that mnmf separate wrote"
 
 
@@ -112,7 +113,7 @@ def write_stems(
         x_L = separation.reduced(source, written.reduction.get(source, np.inf))
         names = [stem, rest] if written.residual else [stem]
         paths = [folder.path(inside + name) for name in names]
-        take_L, residual = separation.take.x_LM[:, mic], paths[1] if written.residual else None
+        take_L, residual = (separation.take.x_LM[:, mic], paths[1]) if written.residual else (None, None)
         written.clipped[source] = audio.write_stem(
             paths[0], x_L, session.recording, mic, take_L=take_L, residual=residual
         )
@@ -206,7 +207,7 @@ def read_stems(folder: Path) -> list[Stem]:
     try:
         stems = [_stem(source) for source in sources]
         check_file_names(stem.name for stem in stems)
-        check_file_names(file for stem in stems for file in stem.files)
+        check_file_names((file for stem in stems for file in stem.files), LONGEST_NAME + len(LONGEST_ENDING))
     except (ValueError, KeyError, TypeError) as error:
         raise SessionError(f"{path}: {WHAT}: {reason(error)}; {REMEDY}") from error
     return stems

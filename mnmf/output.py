@@ -29,8 +29,10 @@ __all__ = ["OutputFolder", "abandon", "check_file_name", "check_file_names", "sa
 AnyPath = str | os.PathLike[str]
 
 _LOCK = "lock"  # a file in each staging folder, locked by its owner as long as that lives
-_ABANDONED = 86400.0  # seconds after which a staging folder without such a file has no owner
+_FORMER = "old"  # in a staging folder, the files that are being replaced
+_ABANDONED = 7 * 86400.0  # seconds after which a staging folder that is not locked has no owner
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # errors that name no file
+LONGEST_NAME = 200  # bytes
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _RESERVED = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
@@ -42,7 +44,8 @@ class OutputFolder:
 
     Files are written to a hidden staging folder and moved to their places by `publish`.  If the ``with`` block ends
     without it, for whatever reason, the staging folder and every folder made here are removed; if the program is
-    killed, so that nothing can be removed, the next one that enters the same folder does it.
+    killed, so that nothing can be removed, the next one that enters the same folder does it, and puts back what was
+    being replaced.
 
     The last file vouches for the others, so while those are being replaced there is none: a program that is killed then
     leaves no old one beside new files.
@@ -88,7 +91,8 @@ class OutputFolder:
         self.overwrite = overwrite
         self._inputs = tuple(Path(path) for path in inputs)
         self._created: list[Path] = []
-        self._moved: list[tuple[Path, Path, bool]] = []  # target, where its former file is kept, whether there was one
+        # What is replaced: target, where its former file is kept, whether there was one, and what comes in its place.
+        self._moved: list[tuple[Path, Path, bool, Path]] = []
         self._staging: Path | None = None
         self._lock: int | None = None
         self._published = False
@@ -101,6 +105,7 @@ class OutputFolder:
 
     def __enter__(self) -> Self:
         try:
+            _recover(self.directory)
             self._check_targets()
             _OPEN.add(self)
             self._make(self.directory)
@@ -108,7 +113,6 @@ class OutputFolder:
             self._staging = self.directory / f"{PARTIAL}{secrets.token_hex(8)}"
             self._staging.mkdir(0o700)
             self._lock = _locked(self._staging)
-            _remove_abandoned(self.directory, but=self._staging)
             for name in self.filenames:
                 self.path(name).parent.mkdir(parents=True, exist_ok=True)
             return self
@@ -155,12 +159,12 @@ class OutputFolder:
         target = self.directory
         try:
             target = self.directory / self.filenames[-1]
-            self._set_aside(target)
+            self._set_aside(self.filenames[-1])
             for name, path in staged.items():
                 target = self.directory / name
                 self._make(target.parent)
                 if name != self.filenames[-1]:
-                    self._set_aside(target)
+                    self._set_aside(name)
                 elif os.path.lexists(target):
                     raise FileExistsError("it has appeared meanwhile")
                 os.replace(path, target)
@@ -172,28 +176,30 @@ class OutputFolder:
             raise
         PUBLISHED.append(self.directory)
 
-    def _set_aside(self, target: Path) -> None:
+    def _set_aside(self, name: str) -> None:
         """Make room for a file, if one is there that may be replaced."""
-        backup, existed = self._entered() / f"old-{len(self._moved)}", os.path.lexists(target)
+        target, backup = self.directory / name, self._entered() / _FORMER / name
+        existed = os.path.lexists(target)
         if existed and not self.overwrite:
             raise FileExistsError("it has appeared meanwhile")
+        backup.parent.mkdir(parents=True, exist_ok=True)
         # Recorded before anything is moved, so that an interrupt at any line can be undone.
-        self._moved.append((target, backup, existed))
+        self._moved.append((target, backup, existed, self.path(name)))
         if existed:
             os.replace(target, backup)
 
     def _undo(self) -> str:
         """Put the former files back, and return how that went, as the end of a message."""
         kept = None
-        for target, backup, existed in reversed(self._moved):
+        for target, backup, existed, new in reversed(self._moved):
             try:
                 if os.path.lexists(backup):
                     os.replace(backup, target)
-                elif not existed:
+                elif not existed and not os.path.lexists(new):  # else what is there is not ours
                     target.unlink(missing_ok=True)
             except OSError:
                 if os.path.lexists(backup):
-                    kept, self._staging = backup.parent, None  # it has the only copy, so _clean must not remove it
+                    kept, self._staging = self._staging or kept, None  # it has the only copy, so it must not go
         self._moved.clear()
         return f"the former files are in {kept}" if kept else "nothing was changed, choose another --out"
 
@@ -252,7 +258,8 @@ class OutputFolder:
 def _locked(staging: Path) -> int:
     """Return the lock of a staging folder, which the system opens when this program ends, however it does."""
     lock = os.open(staging / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    _lock(lock)
+    if _lock(lock):
+        os.write(lock, b"locked\n")  # nobody else takes it for open before
     return lock
 
 
@@ -265,24 +272,31 @@ def _lock(file: int) -> bool:
     return False
 
 
-def _remove_abandoned(directory: Path, but: Path) -> None:
-    """Remove the staging folders whose owners were killed."""
+def _recover(directory: Path) -> None:
+    """Put back what those who were killed were replacing, the last file last, and remove what they had begun."""
     for staging in directory.glob(f"{PARTIAL}*"):
-        if staging != but and staging.is_dir() and not staging.is_symlink() and _abandoned(staging):
-            shutil.rmtree(staging, ignore_errors=True)
+        with suppress(OSError):
+            if staging.is_dir() and not staging.is_symlink() and _abandoned(staging):
+                former = staging / _FORMER
+                kept = [path for path in former.rglob("*") if path.is_symlink() or not path.is_dir()]
+                for path in sorted(kept, key=lambda path: path.stat(follow_symlinks=False).st_ctime_ns, reverse=True):
+                    os.replace(path, directory / path.relative_to(former))  # what vouches for the rest went first
+                shutil.rmtree(staging, ignore_errors=True)
 
 
 def _abandoned(staging: Path) -> bool:
     try:
         lock = os.open(staging / _LOCK, os.O_RDWR)
-    except OSError:  # its owner is about to make it, or was too old to
-        with suppress(OSError):
-            return time.time() - staging.stat().st_mtime > _ABANDONED
-        return False
+    except OSError:
+        lock = -1
     try:
-        return _lock(lock)
+        if lock >= 0 and os.fstat(lock).st_size > 0:
+            return _lock(lock)
+        # Its owner is about to lock it, or there are no locks here.
+        return time.time() - staging.stat().st_mtime > _ABANDONED
     finally:
-        os.close(lock)
+        if lock >= 0:
+            os.close(lock)
 
 
 _OPEN: set[OutputFolder] = set()
@@ -301,7 +315,7 @@ def abandon() -> None:
             folder._clean()
 
 
-def check_file_name(name: str) -> str:
+def check_file_name(name: str, longest: int = LONGEST_NAME) -> str:
     """Return `name` if a source of that name can be a file on every system.
 
     Raises
@@ -331,8 +345,8 @@ def check_file_name(name: str) -> str:
         problem = "begins or ends with a space, or ends with a dot"
     elif stem in _RESERVED:
         problem = "is reserved by Windows"
-    elif len(name.encode()) > 200:
-        problem = f"is too long ({len(name.encode())} bytes, at most 200)"
+    elif len(name.encode()) > longest:
+        problem = f"is too long ({len(name.encode())} bytes, at most {longest})"
     if problem:
         raise SessionError(
             f"source name {name!a} cannot be a file name: it {problem}; rename it in the markers or in --sources"
@@ -340,7 +354,7 @@ def check_file_name(name: str) -> str:
     return name
 
 
-def check_file_names(names: Iterable[str]) -> tuple[str, ...]:
+def check_file_names(names: Iterable[str], longest: int = LONGEST_NAME) -> tuple[str, ...]:
     """Return `names` if each can be a file name and no two would be the same file.
 
     Names that differ only in case or in Unicode composition are the same file on some systems.
@@ -355,7 +369,7 @@ def check_file_names(names: Iterable[str]) -> tuple[str, ...]:
     >>> check_file_names(["violin", "cello"])
     ('violin', 'cello')
     """
-    checked = tuple(check_file_name(name) for name in names)
+    checked = tuple(check_file_name(name, longest) for name in names)
     if clash := _first_alike(checked):
         raise SessionError(
             f"source names {clash[0]!r} and {clash[1]!r} would be one file; rename one in the markers or in --sources"

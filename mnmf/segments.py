@@ -1,7 +1,7 @@
 """Where a long take is cut into segments, and how what comes out of them is joined.
 
-Neighbours share a stretch of several windows, so that each hears whole what it contributes, and are faded across in the
-middle of it.
+Neighbours share a stretch of two windows and are faded across in the middle of it, so that no window that ends at a cut
+counts.
 """
 
 from __future__ import annotations
@@ -50,17 +50,35 @@ def segments_of(n_samples: int, length: int, window: int) -> list[Span]:
     return [(max(a - half, 0), min(b + half, n_samples)) for a, b in pairwise(edges)]
 
 
-def chosen(count: int, most: int = LEARNED) -> list[int]:
-    """Return which of so many segments to learn from, evenly spread.
+def chosen(power_KN: Array, most: int = LEARNED) -> list[int]:
+    """Return which segments to learn from, in order: of every source the one in which its spot stands out most.
+
+    The rest of them are spread evenly.
+
+    Parameters
+    ----------
+    power_KN : float, shape (segments, sources)
+        Of the sources' own spots.
+    most : int
+        How many; more if more sources than that have another segment each.
 
     Examples
     --------
-    >>> chosen(3), chosen(20, most=4)
-    ([0, 1, 2], [2, 7, 12, 17])
+    >>> chosen(np.ones((3, 2))), chosen(np.ones((20, 1)), most=4)
+    ([0, 1, 2], [0, 3, 10, 16])
+    >>> power_KN = np.ones((20, 2))
+    >>> power_KN[17, 1] = 5.0
+    >>> chosen(power_KN, most=4)
+    [0, 5, 15, 17]
     """
+    count = len(power_KN)
     if count <= most:
         return list(range(count))
-    return [int((2 * i + 1) * count / (2 * most)) for i in range(most)]
+    share_KN = power_KN / np.maximum(power_KN.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    found = sorted(set(np.argmax(power_KN * share_KN, axis=0).tolist()))
+    spread = most - len(found)
+    evenly = [int((2 * i + 1) * count / (2 * spread)) for i in range(spread)]
+    return sorted({*found, *evenly})
 
 
 def add_faded(total_LI: Array, x_SI: Array, spans: Sequence[Span], k: int) -> None:

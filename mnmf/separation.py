@@ -29,6 +29,7 @@ Array = NDArray[Any]
 Progress = Callable[[str, float], Any]
 
 SHORTEST = 1.0  # seconds of a segment
+HEARD = 1e-3  # of the power of a spot in its loudest segment: with less, a segment does not tell who never plays
 TRUST = 1.0  # in estimates of the sources, compared with what the spots hear
 
 
@@ -176,9 +177,9 @@ class Separation:
         """
         n, reduction = self.take.source(source), check_reduction("reduction", reduction)
         stem_L = self.stems_LN[:, n]
-        if reduction == np.inf:
-            return np.asarray(stem_L)
         spot_L = self.take.x_LM[:, self.take.spots.references[n]]
+        if reduction in (0.0, np.inf):
+            return np.array(stem_L if reduction else spot_L)
         return np.asarray(stem_L + stem_L.dtype.type(10 ** (-reduction / 20)) * (spot_L - stem_L))
 
     @cached_property
@@ -253,8 +254,8 @@ def separate(
         the better ones (`priors.estimate_trust`).
     segment : float, optional
         Seconds of a segment: a take that is more than half as long again is fitted a segment at a time, by
-        covariances that all of them teach, which needs less memory.  60 if not given, where the method can
-        (`Method.segments`); infinity for one piece.
+        covariances that several of them teach, which needs less memory.  60 if not given, where the method can
+        (`Method.segments`), and no shorter than two windows; infinity for one piece.
     progress : callable, optional
         Called with the name of a stage and the part of it that is done, 0 to 1.
     **known
@@ -294,8 +295,7 @@ def separate(
             raise ArgumentError(f"{recipe.name} fits a take in one piece; leave segment out")
         if segment != np.inf:
             check_number("segment", segment, SHORTEST, np.inf, " s")
-    if recipe.floor:
-        _check_floor(recipe, sizes)
+    _check_kind(recipe, sizes)
     instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
     analysis = recipe.analysis(given.sample_rate, window)
     if estimator is not None and not callable(estimator):
@@ -312,7 +312,8 @@ def separate(
         silent = _silent(heard, levels, own, _spans(heard, recipe, segment, own))
     if recipe.longer_window:
         found = survey(heard, levels, silent)
-        fitting = recipe.fitting_window(found.long_windows, min(found.shortest, heard.duration))
+        shortest = min(found.shortest, heard.duration, SEGMENT if segment is None else segment)
+        fitting = recipe.fitting_window(found.long_windows, shortest)
         analysis = recipe.analysis(given.sample_rate, window or fitting)
     notes = None if dictionary is None else (dictionary, instruments)
     story = _Story(heard, recipe, levels, analysis, sizes, notes, clock, silent, found, trust)
@@ -341,36 +342,53 @@ def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
     return Take.of(take, sample_rate, **known)
 
 
-def _check_floor(recipe: Method, sizes: tuple[int, int]) -> None:
-    """Refuse a floor under any model but the one that has it."""
+def _check_kind(recipe: Method, sizes: tuple[int, int]) -> None:
+    """Refuse a floor and segments under any model but the one that has them."""
+    if not (recipe.floor or recipe.segments):
+        return
     model = recipe.model(*sizes)
     if not isinstance(model, FullRankMNMF) or model.divergence != "log-det" or not recipe.window:
-        raise ArgumentError(f"{recipe.name}: floor is for FullRankMNMF with divergence='log-det'; leave it out")
+        what = "floor is" if recipe.floor else "segments are"
+        raise ArgumentError(f"{recipe.name}: {what} for FullRankMNMF with divergence='log-det'; leave it out")
 
 
 def _silent(take: Take, levels: Levels, analysis: Analysis, spans: Sequence[Span]) -> list[int]:
-    """Return the sources that never play, as frames without muted mics tell; none of them where spots are shared."""
+    """Return the sources that never play, as frames without muted mics tell; none of them where spots are shared.
+
+    A segment does not count where it is too short to tell, nor for spots that hear next to nothing in it.
+    """
     if take.spots.shared or not isinstance(analysis, STFT):
         return []
-    silent = set(range(len(take.spots)))
     frequencies = analysis.frequencies(take.sample_rate)[levels.first(analysis) :]
-    for start, stop in spans:
+    power_KN = _spot_powers(take, levels, spans)
+    told_KN = power_KN >= HEARD * power_KN.max(axis=0)
+    silent_KN = np.zeros_like(told_KN)
+    for k, (start, stop) in enumerate(spans):
         part = levels.part(start, stop)
         _, X_FTM = part.into(take.x_LM[start:stop], analysis)
         muted_TM = part.muted_part(analysis, stop - start)
         if muted_TM is not None:
             X_FTM = X_FTM[:, ~muted_TM.any(axis=1)]
-        silent &= set(silent_sources(X_FTM, take.spots, 1 / levels.gains_M, frequencies))
-        if not silent:
-            break
-    return sorted(silent)
+        silent = silent_sources(X_FTM, take.spots, 1 / levels.gains_M, frequencies)
+        told_KN[k] &= silent is not None
+        silent_KN[k, silent or []] = True
+        if not np.all((silent_KN | ~told_KN)[: k + 1], axis=0).any():
+            return []  # all play
+    return np.flatnonzero(told_KN.any(axis=0) & np.all(silent_KN | ~told_KN, axis=0)).tolist()
+
+
+def _spot_powers(take: Take, levels: Levels, spans: Sequence[Span]) -> Array:
+    """Return the power of every source's own spot in every segment, (K, N), at equal loudness."""
+    own = take.spots.references
+    spots_KN = [np.var(take.x_LM[slice(*span), own], axis=0, dtype=np.float64) for span in spans]
+    return np.asarray(np.array(spots_KN) * np.square(levels.gains_M[own], dtype=np.float64))
 
 
 def _spans(take: Take, recipe: Method, segment: float | None, analysis: Analysis) -> list[Span]:
     """Return the segments in which a take is fitted, one where it is short or the method has none."""
     if not recipe.segments or take.spots.shared or not isinstance(analysis, STFT) or segment == np.inf:
         return [(0, take.n_samples)]
-    length = round((SEGMENT if segment is None else segment) * take.sample_rate)
+    length = round(min(SEGMENT if segment is None else segment, take.duration) * take.sample_rate)
     return segments_of(take.n_samples, max(length, SHARED * analysis.window_length), analysis.window_length)
 
 
@@ -441,7 +459,9 @@ class _Story:
         """Return the model and the stems."""
         rng = np.random.default_rng(seed)
         seen = self._see(rng, seed)
-        model = self._leave_alone(self._fit(seen, rng))
+        if self.room_NFMM is not None and "R" not in seen.prior.held:
+            raise ArgumentError(f"{self.recipe.name}: with segments its prior must hold Evidence.room_NFMM")
+        model = self._all_sources(self._fit(seen, rng))
         self.clock.start("reconstruct")
         take, spots = self.take, self.take.spots
         lost_TM = self.levels.lost(self.analysis, take.n_samples)
@@ -474,13 +494,15 @@ class _Story:
 
     def _learn_room(self, spans: Sequence[Span], seed: int) -> Array:
         """Return the covariances of those who play: of solos that are held, else what several segments teach."""
-        pooled, some = PooledCovariances(), chosen(len(spans))
+        pooled, some = PooledCovariances(), chosen(_spot_powers(self.playing, self.levels, spans))
         for done, k in enumerate(some):
             story, rng = self._segment(spans[k]), np.random.default_rng((seed, k))
             seen = story._see(rng, (seed, k))
             if "R" in seen.prior.held:
                 return np.asarray(seen.prior.R)
-            pooled.add(story._fit(seen, rng))
+            whole = 1.0 if seen.muted_TM is None else float(np.mean(~seen.muted_TM.any(axis=1)))
+            pooled.add(story._fit(seen, rng), whole)
+            del seen, story  # for memory
             self.clock.tell((done + 1) / len(some))
         return pooled.mean()
 
@@ -515,8 +537,8 @@ class _Story:
         known = seen.X_FTM, self.playing.spots, seen.prior, self.sizes
         return self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=seen.muted_TM)
 
-    def _leave_alone(self, model: Any) -> Any:
-        """Return the model of all sources, with the floor of the method."""
+    def _all_sources(self, model: Any) -> Any:
+        """Return the model of those who play with those who never do, and with the floor of the method."""
         if self.recipe.floor and not self.take.spots.shared:
             model = model.with_silent(self.silent, self.take.spots).leave_alone(self._frequencies)
         return model

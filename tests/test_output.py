@@ -354,6 +354,10 @@ def test_killed_while_publishing_no_manifest_vouches_for_a_mixture(tmp_path, cou
     else:
         assert 0 < count < 6
     assert any(path.name.startswith(PARTIAL) for path in tmp_path.iterdir()) == (count < 6)
+    with pytest.raises(RuntimeError), OutputFolder(tmp_path, names, overwrite=True):
+        raise RuntimeError  # the next run fails, and must not take the former files with it
+    kept = OLD if count < 6 else NEW
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, kept)
     with OutputFolder(tmp_path, names, overwrite=True) as folder:
         for name in names:
             folder.path(name).write_text(NEW)
@@ -381,3 +385,42 @@ def test_only_an_old_staging_folder_without_a_lock_is_removed(tmp_path):
         assert young.exists()
         assert not old.exists()
     assert file.exists()
+
+
+def test_what_somebody_else_published_meanwhile_stays(tmp_path, monkeypatch):
+    with OutputFolder(tmp_path, ["a", "manifest.json"]) as one:
+        for name in one.filenames:
+            one.path(name).write_text("one")
+        replace = os.replace
+
+        def meanwhile(source, target):
+            monkeypatch.setattr(os, "replace", replace)
+            with OutputFolder(tmp_path, ["b", "manifest.json"]) as other:
+                for name in other.filenames:
+                    other.path(name).write_text("other")
+                other.publish()
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", meanwhile)
+        refused(OutputError, one.publish, "meanwhile")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"b": "other", "manifest.json": "other"}
+
+
+def test_a_staging_folder_whose_former_files_cannot_be_put_back_stays(tmp_path, monkeypatch):
+    staging = tmp_path / f"{PARTIAL}x"
+    (staging / "old").mkdir(parents=True)
+    (staging / "old" / "a").write_text(OLD)
+    (staging / "lock").write_text("locked")
+    replace = os.replace
+
+    def failing(source, target):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", failing)
+    with OutputFolder(tmp_path, ["b"]):
+        pass
+    assert (staging / "old" / "a").read_text() == OLD
+    monkeypatch.setattr(os, "replace", replace)
+    with OutputFolder(tmp_path, ["b"]):
+        pass
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": OLD}

@@ -1,6 +1,7 @@
 """Bleed turned down instead of removed, what is left of each spot, and `mnmf check`, which proves that they sum."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -107,7 +108,9 @@ def test_reduction_turns_the_bleed_down_by_what_it_says(done):
 def test_reduction_goes_from_the_spot_to_the_stem(done):
     separation, _ = done
     np.testing.assert_array_equal(separation.reduced(0, np.inf), separation.stems_LN[:, 0])
-    np.testing.assert_allclose(separation.reduced(0, 0), separation.take.x_LM[:, 0], atol=1e-6)
+    np.testing.assert_array_equal(separation.reduced(0, 0), separation.take.x_LM[:, 0])
+    separation.reduced(0, np.inf)[:] = 1.0
+    assert separation.stems_LN[:, 0].max() < 1.0
     with pytest.raises(ArgumentError, match="reduction must be a number of at least 0 dB"):
         separation.reduced(0, -1.0)
     with pytest.raises(ArgumentError, match="there is no source"):
@@ -149,7 +152,7 @@ def test_check_finds_what_was_changed(folder, capsys):
         file.write("\n")
     found = failing(folder)
     assert found.keys() == {"violin.wav", "violin", "viola.residual.wav", "viola", "../solos.txt"}
-    assert "No such file" in found["violin.wav"]
+    assert "cannot be read: No such file" in found["violin.wav"]
     assert found["viola"] == "stem and residual do not sum to the take, first at 0.500 s"
     assert cli.run(["check", str(folder)]) == 2
     said = capsys.readouterr()
@@ -217,3 +220,17 @@ def test_a_take_that_is_written_to_meanwhile_is_refused(tmp_path, capsys, monkey
     assert cli.run(["separate", *arguments, "--components", "2", "--iterations", "1"]) == 2
     assert "take.wav has changed while it was read" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_check_does_not_wait_for_a_pipe(folder):
+    (folder / "violin.wav").unlink()
+    os.mkfifo(folder / "violin.wav")
+    assert "violin.wav" in failing(folder)
+
+
+def test_the_longest_names_have_residuals_too(tmp_path):
+    arguments = [*write_session(tmp_path), *QUICK]
+    (tmp_path / "solos.txt").write_text((tmp_path / "solos.txt").read_text().replace("violin", 200 * "v"))
+    assert cli.run(["separate", *arguments, "--residual"]) == 0
+    assert all(each.good for each in check_stems(tmp_path / "out"))

@@ -83,7 +83,7 @@ if TYPE_CHECKING:
 @click.option(
     "--residual",
     is_flag=True,
-    help="Also write what is left of each spot, as NAME.residual: with the stem it sums to the take, to the last bit.",
+    help="Also write what is left of each spot, as NAME.residual; stem and residual sum to the take sample for sample.",
 )
 @tuning_options
 def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, **options: Any) -> None:

@@ -77,8 +77,8 @@ class Method:
         of the images (`FullRankMNMF.leave_alone`).  Only for that model under the log-determinant divergence.  The
         method's own `window` decides who never plays, whichever one is asked for.
     segments : bool
-        Whether a long take is fitted a segment at a time, by covariances that all of them teach; its `prior` must then
-        hold those of `Evidence.room_NFMM`.  Only for `FullRankMNMF`.
+        Whether a long take is fitted a segment at a time, by covariances that several of them teach; its `prior` must
+        then hold those of `Evidence.room_NFMM`.  Only for that model, too.
     shared : bool
         Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}

@@ -19,8 +19,8 @@ LEAST = 1e-200
 class PooledCovariances:
     """The mean of the spatial covariances of models that were fitted to several parts of one recording.
 
-    Each source counts at each frequency by the sum over frames of its amplitude in that part: where it rests a part
-    tells nothing of it, and loud frames have less of anything else in them.  Models are not kept.
+    Each source counts at each frequency by the sum over frames of its amplitude in that part, so that little is learned
+    of it where it rests.  Models are not kept.
 
     Examples
     --------
@@ -37,11 +37,18 @@ class PooledCovariances:
     def __init__(self) -> None:
         self._total_NFMM: Any = 0.0
 
-    def add(self, model: FullRankMNMF) -> None:
-        """Take in the covariances of a fitted model, of the same sources, frequencies and microphones as before."""
+    def add(self, model: FullRankMNMF, weight: float = 1.0) -> None:
+        """Take in the covariances of a fitted model, of the same sources, frequencies and microphones as before.
+
+        Parameters
+        ----------
+        model : FullRankMNMF
+        weight : float
+            By which it counts besides, such as the part of its frames in which every microphone hears something.
+        """
         level_NF = np.einsum("nfmm->nf", model.R_).real / model.R_.shape[2]
         weight_NF = np.stack([np.sqrt(W_FK @ H_KT).sum(axis=1) for W_FK, H_KT in zip(model.W_, model.H_)])
-        weight_NF = np.maximum(weight_NF, LEAST)  # who rests throughout counts alike in every part
+        weight_NF = np.maximum(weight * weight_NF, LEAST)  # who rests throughout counts alike in every part
         scale_NF = weight_NF / np.sqrt(np.where(level_NF > 0, level_NF, 1.0))
         self._total_NFMM = self._total_NFMM + scale_NF[..., None, None] * model.R_
 

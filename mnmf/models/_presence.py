@@ -86,7 +86,7 @@ def presence(W_NFK: Array, H_NKT: Array, R_NFMM: Array, spots: Sequence[Any], ed
     return part_NBT
 
 
-def silent_sources(X_FTM: Array, spots: Sequence[Any], loudness_M: Array, frequencies: Array) -> list[int]:
+def silent_sources(X_FTM: Array, spots: Sequence[Any], loudness_M: Array, frequencies: Array) -> list[int] | None:
     """Return the sources that never play: in every band their spots hear only what the others' spots predict.
 
     One filter a frequency predicts a spot from those of the others, each frame by a filter learned from all other
@@ -104,8 +104,8 @@ def silent_sources(X_FTM: Array, spots: Sequence[Any], loudness_M: Array, freque
 
     Returns
     -------
-    list of int
-        None of them where the take is too short to tell.
+    list of int, or None
+        None where the take is too short to tell.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def silent_sources(X_FTM: Array, spots: Sequence[Any], loudness_M: Array, freque
     """
     own, present, silent = Spots(spots).references, list(range(len(spots))), []
     if X_FTM.shape[1] < FRAMES * len(own):
-        return []
+        return None
     edges = edges_of(frequencies)
     some = np.concatenate([np.arange(a, b, -(-(b - a) // LOOKED_AT)) for a, b in pairwise(edges.tolist())])
     X_FTM, edges = X_FTM[some], edges_of(np.asarray(frequencies)[some])
