@@ -150,13 +150,12 @@ def gains_table(document: dict[str, Any]) -> str:
 
 
 def memory_table(document: dict[str, Any]) -> str:
-    """Seconds and peak memory of the command, by the length of the take."""
-    lines = ["| minutes of 4 mics | seconds | peak memory, MB | the take alone, MB |", "|---|---|---|---|"]
+    """Peak memory of the command, by the length of the take."""
+    lines = ["| minutes of 4 mics | peak memory, MB | the take alone, MB |", "|---|---|---|"]
     for each in document["cells"]:
         if "minutes" in each["cell"]:
             found = each["result"]
-            figures = f"{found['seconds']:.0f} | {found['peak_memory_mb']:.0f} | {found['take_mb']}"
-            lines.append(f"| {each['cell']['minutes']} | {figures} |")
+            lines.append(f"| {each['cell']['minutes']} | {found['peak_memory_mb']:.0f} | {found['take_mb']} |")
     return "\n".join(lines)
 
 
