@@ -462,9 +462,10 @@ def measured(document: dict[str, Any]) -> list[str]:
 def gains_table(document: dict[str, Any], axes: list[str], methods: list[str]) -> str:
     lines = [f"| | {' | '.join(methods)} | solos add |", "|---" * (len(methods) + 2) + "|"]
     for axis in axes:
-        if len(axes) > 1:
+        rows = of_axis(document, axis)
+        if rows and len(axes) > 1:
             lines.append(f"| **{AXES[axis].label}** |{' |' * (len(methods) + 1)}")
-        for row in of_axis(document, axis):
+        for row in rows:
             cells = [shown(row["delta_sdr"].get(method)) for method in methods]
             lines.append(f"| {row['value']} | {' | '.join(cells)} | {shown(row['solos_add'])} |")
     return "\n".join(lines)
