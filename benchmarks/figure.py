@@ -31,7 +31,8 @@ def main() -> None:
     import matplotlib.pyplot as plt
 
     case = case_named("quartet, chamber", None)
-    stems_LN = separate(case, hurried(METHODS[DEFAULT_METHOD], options.quick), "solo")
+    window = 0.1 if options.quick else None
+    stems_LN = separate(case, hurried(METHODS[DEFAULT_METHOD], options.quick), "solo", window=window)
     rate = case.sample_rate
     panels = {
         "what the viola's microphone heard": case.mixture_LM[:, case.spots[PLAYER]],

@@ -107,8 +107,8 @@ AXES = {
 }
 INNER = ("length", "distance", "players")  # the take without a flaw has a value between theirs
 BEFORE_RECORDING = ("length", "moved", "unison", "distance", "players")
-NOT_QUICK = ("noise", "delay" + BOTH, "gain", "polarity", "muted", "unison", "distance")  # like others
-QUICK = {"markers": ("swap",), "delay": (20,), "players": (3,), "length": (2,)}
+QUICK_AXES = ("markers", "delay", "players", "window, hall")
+QUICK = {"markers": ("swap",), "delay": (20,), "players": (3,)}
 
 
 def grid(quick: bool, data: Path | None) -> list[Cell]:
@@ -126,7 +126,7 @@ def grid(quick: bool, data: Path | None) -> list[Cell]:
 
         add(FLAWLESS, 0, tuple(CONTENDERS))
         for name, axis in AXES.items():
-            if quick and name in NOT_QUICK:
+            if quick and name not in QUICK_AXES:
                 continue
             values = QUICK.get(name, axis.values[2:3] or axis.values[:1]) if quick else axis.values
             for value in values:
@@ -559,6 +559,8 @@ def windows(document: dict[str, Any]) -> str:
         for method in measured(document)[:2]:
             found = Found(document["cells"])
             values = found.values(axis)
+            if not values:
+                continue
             best = max(values, key=lambda value: np.mean(found.of(axis, value, method)))
             place = "close cardioids" if axis == "window, close" else "omnis in the hall"
             recipe = METHODS[method.partition(",")[0]]
