@@ -29,6 +29,7 @@ __all__ = ["OutputFolder", "abandon", "check_file_name", "check_file_names", "sa
 AnyPath = str | os.PathLike[str]
 
 _LOCK = "lock"  # a file in each staging folder, locked by its owner as long as that lives
+_NEW = "new"  # in a staging folder, the files that are to be placed
 _FORMER = "old"  # in a staging folder, the files that are being replaced
 _ABANDONED = 7 * 86400.0  # seconds after which a staging folder that is not locked has no owner
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # errors that name no file
@@ -124,7 +125,7 @@ class OutputFolder:
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        staged = str(self._staging / "new") if self._staging is not None else "\0"
+        staged = str(self._staging / _NEW) if self._staging is not None else "\0"
         self._clean()
         # Named by the place where the user expects the file, instead of the one where it was being written.
         if isinstance(error, OutputError) and staged in str(error):
@@ -140,7 +141,7 @@ class OutputFolder:
         """Return where to write the declared file `name` until it is published."""
         if name not in self.filenames:
             raise ArgumentError(f"{name!r} was not declared; add it to filenames of OutputFolder")
-        return self._entered() / "new" / name
+        return self._entered() / _NEW / name
 
     def publish(self) -> None:
         """Move every file to its place, in the order declared; if one cannot be moved, none is.
@@ -273,15 +274,22 @@ def _lock(file: int) -> bool:
 
 
 def _recover(directory: Path) -> None:
-    """Put back what those who were killed were replacing, the last file last, and remove what they had begun."""
+    """Put back what those who were killed were replacing, the last file last, and remove what they had begun.
+
+    One that was killed after all its files were in place is only cleared away.
+    """
     for staging in directory.glob(f"{PARTIAL}*"):
         with suppress(OSError):
             if staging.is_dir() and not staging.is_symlink() and _abandoned(staging):
                 former = staging / _FORMER
-                kept = [path for path in former.rglob("*") if path.is_symlink() or not path.is_dir()]
+                kept = _files(former) if _files(staging / _NEW) else []  # with nothing left to place, it had published
                 for path in sorted(kept, key=lambda path: path.stat(follow_symlinks=False).st_ctime_ns, reverse=True):
                     os.replace(path, directory / path.relative_to(former))  # what vouches for the rest went first
                 shutil.rmtree(staging, ignore_errors=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
 
 
 def _abandoned(staging: Path) -> bool:

@@ -338,22 +338,24 @@ with OutputFolder(sys.argv[1], ["a", "b", "manifest.json"], overwrite=True) as f
     for name in folder.filenames:
         folder.path(name).write_text("new")
     folder.publish()
+    if count == 6:
+        os.kill(os.getpid(), 9)
 """
 
 
-@pytest.mark.parametrize("count", range(7))
+@pytest.mark.parametrize("count", range(8))
 def test_killed_while_publishing_no_manifest_vouches_for_a_mixture(tmp_path, count):
     names = ["a", "b", "manifest.json"]
     for name in names:
         (tmp_path / name).write_text(OLD)
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(count)]).returncode
-    assert (killed != 0) == (count < 6)
+    assert (killed != 0) == (count < 7)
     there = {name: (tmp_path / name).read_text() for name in names if (tmp_path / name).exists()}
     if "manifest.json" in there:
         assert there == dict.fromkeys(names, there["manifest.json"])
     else:
         assert 0 < count < 6
-    assert any(path.name.startswith(PARTIAL) for path in tmp_path.iterdir()) == (count < 6)
+    assert any(path.name.startswith(PARTIAL) for path in tmp_path.iterdir()) == (count < 7)
     with pytest.raises(RuntimeError), OutputFolder(tmp_path, names, overwrite=True):
         raise RuntimeError  # the next run fails, and must not take the former files with it
     kept = OLD if count < 6 else NEW
@@ -410,6 +412,8 @@ def test_a_staging_folder_whose_former_files_cannot_be_put_back_stays(tmp_path, 
     staging = tmp_path / f"{PARTIAL}x"
     (staging / "old").mkdir(parents=True)
     (staging / "old" / "a").write_text(OLD)
+    (staging / "new").mkdir()
+    (staging / "new" / "a").write_text(NEW)
     (staging / "lock").write_text("locked")
     replace = os.replace
 
