@@ -257,10 +257,10 @@ class OutputFolder:
 
 
 def _locked(staging: Path) -> int:
-    """Return the lock of a staging folder, which the system opens when this program ends, however it does."""
+    """Return the lock of a staging folder, which the system releases when this program ends, however it does."""
     lock = os.open(staging / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     if _lock(lock):
-        os.write(lock, b"locked\n")  # nobody else takes it for open before
+        os.write(lock, b"locked\n")  # others try an empty file not at all: its owner may be about to lock it
     return lock
 
 
@@ -300,7 +300,7 @@ def _abandoned(staging: Path) -> bool:
     try:
         if lock >= 0 and os.fstat(lock).st_size > 0:
             return _lock(lock)
-        # Its owner is about to lock it, or there are no locks here.
+        # Its owner may be about to lock it, or there are no locks here.
         return time.time() - staging.stat().st_mtime > _ABANDONED
     finally:
         if lock >= 0:
