@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from mnmf.errors import LOUDEST, MOST_RATE, ArgumentError, AudioFileError, OutputError, check_count
 from mnmf.files import PARTIAL, check_header, check_path, reason
 from mnmf.output import same_file
+from mnmf.rows import Rows
 
 __all__ = ["Mic", "Recording", "write", "write_stem"]
 
@@ -200,8 +201,14 @@ class Recording:
         wide = any(mic.subtype in ("PCM_32", "DOUBLE") for mic in self.mics)
         return np.float64 if wide else np.float32
 
-    def read(self, start: int = 0, stop: int | None = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """Read samples `start` to `stop` (exclusive) of all microphones.
+    def read(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        dtype: DTypeLike = np.float32,
+        mics: Sequence[int] | None = None,
+    ) -> NDArray[Any]:
+        """Read samples `start` to `stop` (exclusive) of all microphones, or of some.
 
         Integer formats of b bits are scaled by 2^-(b-1), which is exact in float32 up to 24 bits and in float64 always.
 
@@ -211,6 +218,8 @@ class Recording:
             In samples; if `stop` is None, to the end.
         dtype : float32 or float64
             Type of the result.
+        mics : sequence of int, optional
+            Of these microphones, in this order; only their files are opened.
 
         Returns
         -------
@@ -230,13 +239,29 @@ class Recording:
         stop = self.n_samples if stop is None else stop
         if not 0 <= start < stop <= self.n_samples:
             raise ArgumentError(f"samples {start} to {stop} lie outside the take, which has {self.n_samples} samples")
-        x_LM = np.empty((stop - start, self.n_mics), kind)
+        wanted = list(range(self.n_mics)) if mics is None else list(mics)
+        x_LM = np.empty((stop - start, len(wanted)), kind)
         first = 0
         for path in self.paths:
             n_channels = sum(mic.path == path for mic in self.mics)
-            self._read_file(path, first, x_LM[:, first : first + n_channels], start)
+            places = [i for i, mic in enumerate(wanted) if first <= mic < first + n_channels]
+            if places and wanted[places[0] : places[-1] + 1] == [*range(first, first + n_channels)]:
+                self._read_file(path, first, x_LM[:, places[0] : places[-1] + 1], start)
+            elif places:
+                channels_LC = np.empty((stop - start, n_channels), kind)
+                self._read_file(path, first, channels_LC, start)
+                x_LM[:, places] = channels_LC[:, [wanted[i] - first for i in places]]
             first += n_channels
         return x_LM
+
+    def rows(self) -> Rows:
+        """Return all samples of all microphones, (L, M), read when they are asked for; they are of `exact_dtype`."""
+        kind = self.exact_dtype
+
+        def read(start: int, stop: int, mics: Sequence[int]) -> NDArray[Any]:
+            return self.read(start, stop, kind, mics) if start < stop else np.empty((0, len(mics)), kind)
+
+        return Rows((self.n_samples, self.n_mics), kind, read)
 
     def _read_file(self, path: Path, first: int, x_LM: NDArray[Any], start: int) -> None:
         """Fill `x_LM` from sample `start` of one file, whose first channel is microphone `first`."""
@@ -304,13 +329,13 @@ def write_stem(
     ----------
     path : path
         Where to write; give it the extension `like.mics[mic].suffix`.
-    x_L : array of shape (L,), real floats
-        As long as the take; read in blocks, so it may be a memory map.
+    x_L : array of shape (L,), real floats, or `mnmf.rows.Rows`
+        As long as the take; read in blocks, so it need not be in memory.
     like : Recording
         The take.
     mic : int
         Index of the microphone, from 0 on.
-    take_L : array of shape (L,), real floats, optional
+    take_L : the same, optional
         What the microphone heard, as `Recording.read` gave it: then samples are also clipped so far that what is left
         of it is within the integer range.
     residual : path, optional
@@ -347,40 +372,52 @@ def write_stem(
     """
     if not 0 <= mic < like.n_mics:
         raise ArgumentError(f"mic must be between 0 and {like.n_mics - 1}, got {mic}")
-    samples = np.asanyarray(x_L)
+    samples = x_L if isinstance(x_L, Rows) else np.asanyarray(x_L)
     if samples.shape != (like.n_samples,):
         raise ArgumentError(f"x_L must have shape (samples,) = ({like.n_samples},) as the take, got {samples.shape}")
     if residual is not None and take_L is None:
         raise ArgumentError("a residual needs take_L, what the microphone heard")
     if take_L is None:
         return _write_like(check_path(path), samples, like, mic)
-    heard = np.asanyarray(take_L)
+    heard = take_L if isinstance(take_L, Rows) else np.asanyarray(take_L)
     if heard.shape != samples.shape:
         raise ArgumentError(f"take_L must have shape (samples,) = ({like.n_samples},) as the take, got {heard.shape}")
-    stem_L, rest_L, clipped = _parted(samples, heard, like.mics[mic].subtype)
-    _write_like(check_path(path), stem_L, like, mic)
+    subtype, clipped = like.mics[mic].subtype, 0
+    parted = _Parted(samples, heard, subtype)
+
+    def stem(start: int, stop: int) -> NDArray[Any]:
+        nonlocal clipped
+        stem_L, _, count = parted(start, stop)
+        clipped += count
+        return stem_L
+
+    _write_like(check_path(path), Rows(samples.shape, _dtype(subtype), stem), like, mic)
     if residual is not None:
-        _write_like(check_path(residual), rest_L, like, mic)
+        rest = Rows(samples.shape, _dtype(subtype), lambda start, stop: parted(start, stop)[1])
+        _write_like(check_path(residual), rest, like, mic)
     return clipped
 
 
-def _parted(x_L: NDArray[Any], take_L: NDArray[Any], subtype: str) -> tuple[NDArray[Any], NDArray[Any], int]:
-    """Return a stem as its file will hold it, what is left of the take then, and how many samples were clipped."""
-    stem_L, rest_L = (np.empty(len(x_L), _dtype(subtype)) for _ in range(2))
-    clipped = 0
-    for at in range(0, len(x_L), _BLOCK):
-        block, heard = (each_L[at : at + _BLOCK].astype(np.float64) for each_L in (x_L, take_L))
+@dataclass(frozen=True)
+class _Parted:
+    """A stem as its file will hold it, what is left of the take then, and how many samples were clipped."""
+
+    x_L: NDArray[Any] | Rows
+    take_L: NDArray[Any] | Rows
+    subtype: str
+
+    def __call__(self, start: int, stop: int) -> tuple[NDArray[Any], NDArray[Any], int]:
+        kind = _dtype(self.subtype)
+        block, heard = (np.asarray(each_L[start:stop], np.float64) for each_L in (self.x_L, self.take_L))
         _check_finite(block)
-        if subtype in _FLOATS:
-            stem = block.astype(stem_L.dtype)
-            stem_L[at : at + _BLOCK], rest_L[at : at + _BLOCK] = stem, heard - stem
-            continue
-        full = 2.0 ** (_PCM_BITS[subtype] - 1)
+        if self.subtype in _FLOATS:
+            stem = block.astype(kind)
+            return stem, (heard - stem).astype(kind), 0
+        full = 2.0 ** (_PCM_BITS[self.subtype] - 1)
         rounded, whole = np.rint(block * full), np.rint(heard * full)
         fitting = np.clip(rounded, np.maximum(-full, whole - (full - 1)), np.minimum(full - 1, whole + full))
-        clipped += int(np.count_nonzero(rounded != fitting))
-        stem_L[at : at + _BLOCK], rest_L[at : at + _BLOCK] = fitting / full, (whole - fitting) / full
-    return stem_L, rest_L, clipped
+        clipped = int(np.count_nonzero(rounded != fitting))
+        return (fitting / full).astype(kind), ((whole - fitting) / full).astype(kind), clipped
 
 
 def _dtype(subtype: str) -> type[np.floating[Any]]:
@@ -388,7 +425,7 @@ def _dtype(subtype: str) -> type[np.floating[Any]]:
     return np.float64 if subtype in ("DOUBLE", "PCM_32") else np.float32
 
 
-def _write_like(target: Path, samples: NDArray[Any], like: Recording, mic: int) -> int:
+def _write_like(target: Path, samples: NDArray[Any] | Rows, like: Recording, mic: int) -> int:
     original = like.mics[mic]
     if clash := same_file(target, like.paths):
         raise OutputError(f"{target} is the input {clash}; choose another --out")
@@ -397,7 +434,7 @@ def _write_like(target: Path, samples: NDArray[Any], like: Recording, mic: int) 
         tags = {key: value for key, value in file.copy_metadata().items() if key != "software"}
     return _write(
         target,
-        samples[:, np.newaxis],
+        samples,
         like.sample_rate,
         original.subtype,
         original.format,
@@ -450,10 +487,7 @@ def write(path: AnyPath, x_LM: ArrayLike, sample_rate: int, subtype: str = "PCM_
         raise ArgumentError(f"{target}: the extension must be one of {' '.join(_SUFFIXES.values())}")
     if not (subtype in _PCM_BITS or subtype in _FLOATS) or not sf.check_format(container, subtype):
         raise ArgumentError(f"subtype {subtype!r} cannot be written to a {container} file; try PCM_24")
-    samples = np.asanyarray(x_LM)
-    if samples.ndim == 1:
-        samples = samples[:, np.newaxis]
-    return _write(target, samples, sample_rate, subtype, container, "FILE", {}, b"")
+    return _write(target, np.asanyarray(x_LM), sample_rate, subtype, container, "FILE", {}, b"")
 
 
 def _read_header(path: Path, lossless: bool) -> Any:
@@ -514,7 +548,7 @@ def _name_mics(paths: Sequence[Path], channels: Sequence[int]) -> list[str]:
 
 def _write(
     target: Path,
-    x_LM: NDArray[Any],
+    x_LM: NDArray[Any] | Rows,
     sample_rate: int,
     subtype: str,
     container: str,
@@ -523,9 +557,9 @@ def _write(
     bext: bytes,
 ) -> int:
     """Write next to `target`, check the result and rename it; return the number of clipped samples."""
-    if x_LM.ndim != 2 or 0 in x_LM.shape or not np.issubdtype(x_LM.dtype, np.floating):
+    if x_LM.ndim not in (1, 2) or 0 in x_LM.shape or not np.issubdtype(x_LM.dtype, np.floating):
         raise ArgumentError(f"audio to write must be floats of shape (samples, mics), got {x_LM.dtype} {x_LM.shape}")
-    n_samples, n_channels = x_LM.shape
+    n_samples, n_channels = len(x_LM), 1 if x_LM.ndim == 1 else x_LM.shape[1]
     step = max(1, _BLOCK // n_channels)
     partial = target.parent / f"{PARTIAL}{secrets.token_hex(8)}"
     clipped = 0

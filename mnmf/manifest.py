@@ -24,19 +24,22 @@ from mnmf._version import __version__
 from mnmf.errors import OutputError, SessionError
 from mnmf.files import read_json, reason
 from mnmf.output import LONGEST_NAME, OutputFolder, check_file_names
-from mnmf.separation import Separation
+from mnmf.rows import column
+from mnmf.separation import Stems
 from mnmf.session import Session
 
 __all__ = [
     "MANIFEST",
     "Stem",
     "Written",
+    "digests_of",
     "manifest",
     "peak_memory_mb",
     "read",
     "read_stems",
     "residual_files",
     "stem_files",
+    "versions",
     "write",
     "write_stems",
 ]
@@ -101,9 +104,7 @@ def residual_files(session: Session) -> list[str]:
     return [f"{name}.residual{mics[m].suffix}" for name, m in zip(session.sources, session.spots.references)]
 
 
-def write_stems(
-    session: Session, separation: Separation, folder: OutputFolder, written: Written, inside: str = ""
-) -> None:
+def write_stems(session: Session, separation: Stems, folder: OutputFolder, written: Written, inside: str = "") -> None:
     """Write the stems in the format of their spots, and note in `written` what became of them.
 
     `inside` names a sub-folder of `folder`, as in ``"stems/"``.
@@ -113,7 +114,7 @@ def write_stems(
         x_L = separation.reduced(source, written.reduction.get(source, np.inf))
         names = [stem, rest] if written.residual else [stem]
         paths = [folder.path(inside + name) for name in names]
-        take_L, residual = (separation.take.x_LM[:, mic], paths[1]) if written.residual else (None, None)
+        take_L, residual = (column(separation.take.x_LM, mic), paths[1]) if written.residual else (None, None)
         written.clipped[source] = audio.write_stem(
             paths[0], x_L, session.recording, mic, take_L=take_L, residual=residual
         )
@@ -122,10 +123,10 @@ def write_stems(
 
 def manifest(
     session: Session,
-    separation: Separation,
+    separation: Stems,
     written: Written,
     folder: Path,
-    inputs: Iterable[Path] = (),
+    digests: Mapping[Path, str],
     parameters: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return what ``manifest.json`` records: how the stems were made, and all that is needed to make them again.
@@ -138,8 +139,8 @@ def manifest(
         What was asked of the stems, and what `write_stems` made of them.
     folder : Path
         Where the stems are; paths in the manifest are relative to it.
-    inputs : paths
-        Further files that were read, such as dictionaries of notes and estimates.
+    digests : mapping of path to str
+        Those of the files that were read (`digests_of`).
     parameters : mapping, optional
         Further parameters of the run.
     """
@@ -154,7 +155,7 @@ def manifest(
 
     return {
         "mnmf": __version__,
-        "versions": _versions(),
+        "versions": versions(),
         "method": separation.method.name,
         "citation": separation.method.citation,
         "parameters": {**separation.parameters, **(parameters or {})},
@@ -163,7 +164,7 @@ def manifest(
         "silent_mics": [m + 1 for m in separation.levels.silent_mics],
         "take": [shown(path) for path in session.recording.paths],
         "solo_take": [shown(path) for path in session.solo_recording.paths] if session.passages else None,
-        "sha256": {shown(path): digest for path, digest in sorted(_digests(session, inputs))},
+        "sha256": {shown(path): digest for path, digest in sorted(digests.items())},
         "sample_rate": session.recording.sample_rate,
         "samples": session.recording.n_samples,
         "seconds": {stage: round(seconds, 3) for stage, seconds in separation.seconds.items()},
@@ -266,11 +267,13 @@ def _sources(session: Session, written: Written) -> list[dict[str, Any]]:
     ]
 
 
-def _digests(session: Session, inputs: Iterable[Path]) -> set[tuple[Path, str]]:
-    digests = {*session.recording.sha256().items(), *session.solo_recording.sha256().items()}
-    for path in (*inputs, *([session.markers] if session.markers is not None else [])):
-        digests.add((path, _sha256(path)))
-    return digests
+def digests_of(session: Session, inputs: Iterable[Path] = ()) -> dict[Path, str]:
+    """Return the SHA-256 of the files of a session, and of further ones such as dictionaries of notes and estimates."""
+    more = [*inputs, *([session.markers] if session.markers is not None else [])]
+    digests = session.recording.sha256()
+    if session.solo_recording is not session.recording:
+        digests |= session.solo_recording.sha256()
+    return digests | {path: _sha256(path) for path in more}
 
 
 def _sha256(path: Path) -> str:
@@ -278,7 +281,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of what the samples may depend on."""
     import soundfile
 
     packages = {name: version(name) for name in ("numpy", "scipy", "numba", "soundfile")}

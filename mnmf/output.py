@@ -24,10 +24,20 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["OutputFolder", "abandon", "check_file_name", "check_file_names", "same_file"]
+__all__ = [
+    "LOCKS",
+    "OutputFolder",
+    "abandon",
+    "check_file_name",
+    "check_file_names",
+    "is_abandoned",
+    "lock_folder",
+    "same_file",
+]
 
 AnyPath = str | os.PathLike[str]
 
+LOCKS = fcntl is not None  # whether there are any here
 _LOCK = "lock"  # a file in each staging folder, locked by its owner as long as that lives
 _NEW = "new"  # in a staging folder, the files that are to be placed
 _FORMER = "old"  # in a staging folder, the files that are being replaced
@@ -113,7 +123,7 @@ class OutputFolder:
             # Known before it is there, so that an interrupt at any line leaves none behind.
             self._staging = self.directory / f"{PARTIAL}{secrets.token_hex(8)}"
             self._staging.mkdir(0o700)
-            self._lock = _locked(self._staging)
+            self._lock = lock_folder(self._staging)
             for name in self.filenames:
                 self.path(name).parent.mkdir(parents=True, exist_ok=True)
             return self
@@ -256,8 +266,18 @@ class OutputFolder:
         _OPEN.discard(self)
 
 
-def _locked(staging: Path) -> int:
-    """Return the lock of a staging folder, which the system releases when this program ends, however it does."""
+def lock_folder(staging: Path) -> int:
+    """Return the lock of a folder, which the system releases when this program ends, however it does.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lock = lock_folder(Path(folder))
+    ...     print(is_abandoned(Path(folder)))
+    ...     os.close(lock)
+    False
+    """
     lock = os.open(staging / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     if _lock(lock):
         os.write(lock, b"locked\n")  # others try an empty file not at all: its owner may be about to lock it
@@ -280,7 +300,7 @@ def _recover(directory: Path) -> None:
     """
     for staging in directory.glob(f"{PARTIAL}*"):
         with suppress(OSError):
-            if staging.is_dir() and not staging.is_symlink() and _abandoned(staging):
+            if staging.is_dir() and not staging.is_symlink() and is_abandoned(staging):
                 former = staging / _FORMER
                 kept = _files(former) if _files(staging / _NEW) else []  # with nothing left to place, it had published
                 for path in sorted(kept, key=lambda path: path.stat(follow_symlinks=False).st_ctime_ns, reverse=True):
@@ -292,7 +312,16 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
 
 
-def _abandoned(staging: Path) -> bool:
+def is_abandoned(staging: Path) -> bool:
+    """Return whether nobody has the lock of a folder any more.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     is_abandoned(Path(folder))  # somebody may be about to lock it
+    False
+    """
     try:
         lock = os.open(staging / _LOCK, os.O_RDWR)
     except OSError:

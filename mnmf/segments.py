@@ -6,14 +6,14 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["add_faded", "chosen", "segments_of"]
+__all__ = ["add_faded", "chosen", "faded_rows", "is_long", "segments_of"]
 
 Array = NDArray[Any]
 Span = tuple[int, int]
@@ -93,18 +93,63 @@ def add_faded(total_LI: Array, x_SI: Array, spans: Sequence[Span], k: int) -> No
     True
     """
     start, stop = spans[k]
-    first, last = start, stop
-    if k > 0:
-        first = spans[k - 1][1]
-        rise_S = _rise(first - start)[:, None].astype(x_SI.dtype)
-        total_LI[start:first] += rise_S * x_SI[: first - start]
-    if k + 1 < len(spans):
-        last = spans[k + 1][0]
-        rise_S = _rise(stop - last)[:, None].astype(x_SI.dtype)
-        total_LI[last:stop] += (1 - rise_S) * x_SI[last - start :]
-    total_LI[first:last] += x_SI[first - start : last - start]
+    total_LI[start:stop] += _weights(spans, k, start, stop)[:, None].astype(x_SI.dtype) * x_SI
 
 
-def _rise(length: int) -> Array:
-    """Return the weights of the later one of two neighbours over what they share: they rise in its middle half."""
-    return np.clip(2 * (np.arange(length) + 0.5) / length - 0.5, 0.0, 1.0)
+def faded_rows(
+    segment: Callable[[int], Array], spans: Sequence[Span], start: int, stop: int, columns: Sequence[int]
+) -> Array:
+    """Return samples `start` to `stop` of all segments added up, (stop - start, columns), as `add_faded` does it.
+
+    Parameters
+    ----------
+    segment : callable
+        Returns segment `k`, of shape (I, samples).
+    spans, start, stop
+    columns : sequence of int
+        Which of the I.
+
+    Examples
+    --------
+    >>> spans = segments_of(1000, 300, 40)
+    >>> faded_rows(lambda k: np.full((2, spans[k][1] - spans[k][0]), k), spans, 331, 335, [0]).ravel().tolist()
+    [0.4625, 0.4875, 0.5125, 0.5375]
+    """
+    total_LI: Any = None
+    for k, (first, last) in enumerate(spans):
+        begin, end = max(first, start), min(last, stop)
+        if begin < end:
+            x_IS = segment(k)
+            x_SI = np.stack([x_IS[i, begin - first : end - first] for i in columns], axis=1)
+            if total_LI is None:
+                total_LI = np.zeros((stop - start, len(columns)), x_SI.dtype)
+            weights_SI = _weights(spans, k, begin, end)[:, None].astype(x_SI.dtype)
+            total_LI[begin - start : end - start] += weights_SI * x_SI
+    return np.zeros((0, len(columns)), np.float32) if total_LI is None else np.asarray(total_LI)
+
+
+def is_long(duration: float, segment: float) -> bool:
+    """Return whether a take is so much longer than a segment, both in seconds, that it may be cut.
+
+    Examples
+    --------
+    >>> is_long(90.0, 60.0), is_long(91.0, 60.0)
+    (False, True)
+    """
+    return duration > LONGER * segment
+
+
+def _weights(spans: Sequence[Span], k: int, start: int, stop: int) -> Array:
+    """Return how much segment `k` counts at its samples `start` to `stop`, between 0 and 1.
+
+    Over what two neighbours share, the later one rises in its middle half.
+    """
+    weight_S = np.ones(stop - start)
+    at_S = np.arange(start, stop) + 0.5
+    if k > 0 and start < (end := spans[k - 1][1]):
+        begin = spans[k][0]
+        weight_S = np.clip(2 * (at_S - begin) / (end - begin) - 0.5, 0.0, 1.0)
+    if k + 1 < len(spans) and stop > (begin := spans[k + 1][0]):
+        end = spans[k][1]
+        weight_S = weight_S - np.clip(2 * (at_S - begin) / (end - begin) - 0.5, 0.0, 1.0)
+    return weight_S

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from mnmf import markers, whose
 from mnmf.audio import Recording
-from mnmf.errors import FAINTEST, AudioFileError, SessionError, peak
+from mnmf.errors import AudioFileError, SessionError
 from mnmf.files import check_path, read_toml
 from mnmf.markers import Passage
 from mnmf.output import check_file_names
 from mnmf.spots import Spots
-from mnmf.take import Take
+from mnmf.take import Take, faintness
 
 __all__ = ["Session"]
 
@@ -170,18 +170,24 @@ class Session:
         table = read_toml(path, SessionError, "give an existing session file")
         return cls.open(**{**_session_keys(path, table), **overrides})
 
-    def take(self) -> Take:
+    def take(self, whole: bool = True) -> Take:
         """Read the take and its solo passages into memory.
 
         Samples are float32, or float64 for files of 32 bits and double precision; solos are float32.
+
+        Parameters
+        ----------
+        whole : bool
+            If False, samples are read when they are asked for, each time anew (`mnmf.rows.Rows`): for a take that is
+            too long for the memory.
 
         Raises
         ------
         AudioFileError
             A file cannot be read, holds NaN, or nothing but samples too faint to be sound.
         """
-        x_LM = self.recording.read(dtype=self.recording.exact_dtype)
-        if 0 < (loudest := peak(x_LM)) < FAINTEST:
+        x_LM = self.recording.read(dtype=self.recording.exact_dtype) if whole else self.recording.rows()
+        if loudest := faintness(x_LM):
             raise AudioFileError(
                 f"{self.recording.paths[0]}: no mic of the take exceeds {loudest:.1g} of full scale, no sound; "
                 "export it at its own level"
@@ -204,6 +210,11 @@ class Session:
     def sample_rate(self) -> int:
         """Of the take, in hertz."""
         return self.recording.sample_rate
+
+    @property
+    def duration(self) -> float:
+        """Of the take, in seconds."""
+        return self.recording.duration
 
     @property
     def mic_names(self) -> tuple[str, ...]:

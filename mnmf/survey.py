@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from mnmf import priors
 from mnmf.kernels import one_blas_thread
 from mnmf.models import FastMNMF2, held_out_misfit, presence
+from mnmf.rows import blocks
 from mnmf.stft import STFT, window_samples
 from mnmf.take import Levels, Take
 
@@ -207,7 +208,7 @@ def survey(take: Take, levels: Levels, silent: Sequence[int] = ()) -> Survey:
     False
     """
     remarks: list[str] = []
-    tells = any(take.solos) and not take.spots.shared and np.any(take.x_LM)
+    tells = any(take.solos) and not take.spots.shared and any(np.any(block) for _, block in blocks(take.x_LM))
     if tells:
         take = take.with_solos(_named(take, levels, remarks))
     take = take.without(silent)
@@ -256,11 +257,11 @@ class _View:
         if len(known) < FEWEST:
             return None
         chosen = np.sort(np.random.default_rng(0).permutation(known)[:FREQUENCIES])
-        part = slice(None)
+        start, stop = 0, take.n_samples
         if take.duration > LONGEST:
             start = round((take.duration - LONGEST) / 2 * rate)
-            part = slice(start, start + round(LONGEST * rate))
-        x_LM = levels.centred(take.x_LM)[part] * levels.gains_M
+            stop = start + round(LONGEST * rate)
+        x_LM = levels.part(start, stop).centred(take.x_LM[start:stop]) * levels.gains_M
         X_FTM = np.ascontiguousarray(stft.analyse(x_LM)[chosen])
         sounds_T = np.any(X_FTM != 0, axis=0).all(axis=1)  # frames in which no microphone is muted
         if sounds_T.sum() >= 8:

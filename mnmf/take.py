@@ -9,7 +9,7 @@ in `mnmf.stft`; nothing here learns anything.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypedDict
@@ -28,10 +28,11 @@ from mnmf.errors import (
     check_number,
     peak,
 )
+from mnmf.rows import Rows, blocks
 from mnmf.spots import Spots
 from mnmf.stft import Analysis
 
-__all__ = ["Levels", "Take", "TakeOptions"]
+__all__ = ["Levels", "Take", "TakeOptions", "faintness"]
 
 Array = NDArray[Any]
 Span = tuple[float, float]
@@ -64,8 +65,9 @@ class Take:
 
     Parameters
     ----------
-    x_LM : float, shape (samples, mics)
-        The recording.  float32 is enough for 24 bits and needs half the memory of float64.
+    x_LM : float, shape (samples, mics), or `mnmf.rows.Rows`
+        The recording.  float32 is enough for 24 bits and needs half the memory of float64.  Rows that are read when
+        they are asked for, as of a `Session`, must be finite.
     sample_rate : int
         In hertz.
     spots : Spots, or sequence of int or of sequences of int, optional
@@ -97,7 +99,7 @@ class Take:
     0.5
     """
 
-    x_LM: Array
+    x_LM: Any  # an array, or rows that are read when they are asked for
     sample_rate: int
     # Spots, tuples and strings once the take is made; the constructor takes any sequences that make them.
     spots: Any = ()
@@ -107,8 +109,8 @@ class Take:
     instruments: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        x_LM = check_audio(self.x_LM)
-        if 0 < (loudest := peak(x_LM)) < FAINTEST:
+        x_LM = self.x_LM if isinstance(self.x_LM, Rows) else check_audio(self.x_LM)
+        if loudest := faintness(x_LM):
             raise ArgumentError(f"x_LM nowhere exceeds {loudest:.1g}, which is no sound; scale it to a full scale of 1")
         check_number("sample_rate", self.sample_rate, 1.0, MOST_RATE, " Hz")
         M = x_LM.shape[1]
@@ -343,12 +345,7 @@ class Levels:
     @classmethod
     def of(cls, take: Take, lowest: float = 0.0) -> Levels:
         """Measure a take; `lowest`, in hertz, is where a method begins to separate."""
-        offset_M = _offset(take.x_LM)
-        rms_M = np.std(take.x_LM - offset_M, axis=0, dtype=np.float64)
-        for m, stretches in enumerate(take.muted):
-            if stretches:
-                x_L = np.delete(take.x_LM[:, m], np.concatenate([np.arange(*span) for span in stretches]))
-                offset_M[m], rms_M[m] = np.mean(x_L, dtype=np.float64), np.std(x_L, dtype=np.float64)
+        offset_M, rms_M = _moments(take.x_LM, take.muted)
         gains_M, silent_mics = _loudness(rms_M)
         owner_M = np.full(len(gains_M), -1)
         for n in reversed(range(len(take.spots))):
@@ -497,39 +494,109 @@ def _check_length(name: str, value: Sequence[Any], wanted: int, of_what: str) ->
         raise ArgumentError(f"{name} must have one entry for each of {wanted} {of_what}, got {len(value)}")
 
 
+def faintness(x_LM: Array | Rows) -> float:
+    """Return the largest absolute value of a take if that is too faint to be sound, else 0; 0 for plain silence.
+
+    Examples
+    --------
+    >>> faintness(np.full((8, 2), 1e-20)), faintness(np.full((8, 2), 1e-3))
+    (1e-20, 0.0)
+    """
+    loudest = 0.0
+    for _, block in blocks(x_LM):
+        loudest = max(loudest, peak(block))
+        if loudest >= FAINTEST:
+            return 0.0
+    return loudest
+
+
 def _offset(x_LM: Array) -> Array:
     return np.asarray(x_LM.mean(axis=0, dtype=np.float64).astype(x_LM.dtype))
 
 
-def _muted(x_LM: Array, sample_rate: float) -> Stretches:
+def _moments(x_LM: Array | Rows, muted: Stretches) -> tuple[Array, Array]:
+    """Return the mean of each microphone, of the dtype of the take, and its RMS about that; where it is not muted."""
+    muted_M = np.array([sum(stop - start for start, stop in spans) for spans in muted])
+    count_M = len(x_LM) - muted_M
+    mean_M = _total(x_LM, muted, lambda x_BM: x_BM.astype(np.float64)) / count_M
+    offset_M = mean_M.astype(x_LM.dtype)
+    rest_M = _total(x_LM, muted, lambda x_BM: (x_BM - offset_M).astype(np.float64)) / count_M  # what rounding left
+    square_M = _total(x_LM, muted, lambda x_BM: ((x_BM - offset_M) - rest_M) ** 2) / count_M
+    return offset_M, np.sqrt(square_M)
+
+
+def _total(x_LM: Array | Rows, muted: Stretches, of: Callable[[Array], Array]) -> Array:
+    """Return the sum over samples of a function of them, for each microphone where it is not muted, (M,).
+
+    Row by row, so that it does not depend on the blocks.
+    """
+    total_M = np.zeros(x_LM.shape[1])
+    for first, block in blocks(x_LM):
+        values = np.ascontiguousarray(of(block))  # whose layout decides the order of the sum
+        for m, spans in enumerate(muted):
+            for start, stop in spans:
+                if start < first + len(block) and stop > first:
+                    values[max(start - first, 0) : stop - first, m] = 0.0
+        total_M = np.sum(np.concatenate([total_M[None], values]), axis=0)
+    return total_M
+
+
+def _muted(x_LM: Array | Rows, sample_rate: float) -> Stretches:
     """Return the stretches of `Take.muted`."""
-    L, M = len(x_LM), len(x_LM[0])
-    shortest = max(round(MUTED * sample_rate), 2)
-    still: list[list[tuple[int, int]]] = []
-    for m in range(M):
-        changes = np.flatnonzero(np.diff(x_LM[:, m])) + 1
-        edges = np.concatenate([[0], changes, [L]])
-        long = np.flatnonzero(np.diff(edges) >= shortest)
-        still.append([(int(edges[i]), int(edges[i + 1])) for i in long])
+    L, M = x_LM.shape
+    still = _still(x_LM, max(round(MUTED * sample_rate), 2))
     live = [m for m in range(M) if still[m] != [(0, L)]]
     if not any(still[m] for m in live):
         return ((),) * M
-    # Where all of them rest, nothing is missing: count who rests at each sample by where stretches begin and end.
-    resting_L = np.zeros(L + 1, np.int32)
-    for m in live:
-        for start, stop in still[m]:
-            resting_L[start] += 1
-            resting_L[stop] -= 1
-    heard_L = np.asarray(np.cumsum(resting_L[:L]) < len(live))
-    found: list[tuple[tuple[int, int], ...]] = [tuple(_within(spans, heard_L)) for spans in still]
-    return tuple(found[m] if m in live else () for m in range(M))
+    resting = still[live[0]]  # where all of them rest, nothing is missing
+    for m in live[1:]:
+        resting = _in_both(resting, still[m])
+    return tuple(tuple(_without(still[m], resting)) if m in live else () for m in range(M))
 
 
-def _within(spans: Sequence[tuple[int, int]], wanted_L: Array) -> Iterator[tuple[int, int]]:
-    """Yield the parts of spans of samples in which `wanted_L` is true."""
+def _still(x_LM: Array | Rows, shortest: int) -> list[list[tuple[int, int]]]:
+    """Return for each microphone the stretches of at least `shortest` samples that are exactly equal."""
+    M = x_LM.shape[1]
+    found: list[list[tuple[int, int]]] = [[] for _ in range(M)]
+    began, last_1M = [0] * M, np.asarray(x_LM[:1])
+    for first, block in blocks(x_LM):
+        changes_BM = np.diff(block, axis=0, prepend=last_1M) != 0
+        last_1M = block[-1:]
+        for m in range(M):
+            edges = np.concatenate([[began[m]], first + np.flatnonzero(changes_BM[:, m])])
+            for i in np.flatnonzero(np.diff(edges) >= shortest):
+                found[m].append((int(edges[i]), int(edges[i + 1])))
+            began[m] = int(edges[-1])
+    for m in range(M):
+        if len(x_LM) - began[m] >= shortest:
+            found[m].append((began[m], len(x_LM)))
+    return found
+
+
+def _in_both(some: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what two lists of spans have in common; the spans of each are in order and apart."""
+    common, i, k = [], 0, 0
+    while i < len(some) and k < len(others):
+        start, stop = max(some[i][0], others[k][0]), min(some[i][1], others[k][1])
+        if start < stop:
+            common.append((start, stop))
+        if some[i][1] < others[k][1]:
+            i += 1
+        else:
+            k += 1
+    return common
+
+
+def _without(spans: Sequence[tuple[int, int]], holes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield what is left of spans without holes, each of which lies within a span; both are in order."""
+    k = 0
     for start, stop in spans:
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted_L[start:stop], [False]])))
-        yield from ((start + int(a), start + int(b)) for a, b in edges.reshape(-1, 2))
+        while k < len(holes) and holes[k][1] <= stop:
+            if start < holes[k][0]:
+                yield start, holes[k][0]
+            start, k = holes[k][1], k + 1
+        if start < stop:
+            yield start, stop
 
 
 def _loudness(rms_M: Array) -> tuple[Array, tuple[int, ...]]:

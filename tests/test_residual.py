@@ -206,7 +206,7 @@ def test_reductions_that_are_refused(tmp_path, capsys, option):
 
 
 def test_a_take_that_is_written_to_meanwhile_is_refused(tmp_path, capsys, monkeypatch):
-    from mnmf import separation
+    from mnmf.separation import _separate as separation
 
     arguments = write_session(tmp_path)
     read = separation.survey

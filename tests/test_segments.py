@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from mnmf import METHODS, FullRankMNMF, Prior, Take, data, separate, separation
+from mnmf import METHODS, FullRankMNMF, Prior, Take, data, separate
 from mnmf.errors import ArgumentError
 from mnmf.methods import Evidence
 from mnmf.models import PooledCovariances
 from mnmf.segments import add_faded, chosen, segments_of
+from mnmf.separation import _story
 from mnmf.take import Levels
 from tests.test_survey import heard, responses
 
@@ -213,11 +214,11 @@ def test_who_never_plays_is_found_where_a_segment_can_tell():
     take = Take(x_LM.astype(np.float32), rate)
     levels, analysis = Levels.of(take, 20.0), METHODS["mnmf"].analysis(rate, 0.2)
     rest, music, short = (0, 8 * rate), (8 * rate, 19 * rate), (19 * rate, 20 * rate)
-    assert separation._silent(take, levels, analysis, [rest, music, short]) == [0]
-    assert separation._silent(take, levels, analysis, [rest, short]) == []
+    assert _story.never_playing(take, levels, analysis, [rest, music, short]) == [0]
+    assert _story.never_playing(take, levels, analysis, [rest, short]) == []
     x_LM[10 * rate : 12 * rate, 0] += rng.standard_normal(2 * rate)
     plays = replace(take, x_LM=x_LM.astype(np.float32))
-    assert separation._silent(plays, levels, analysis, [rest, music, short]) == []
+    assert _story.never_playing(plays, levels, analysis, [rest, music, short]) == []
 
 
 def test_segments_need_the_model_that_has_them(take):

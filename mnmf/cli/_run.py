@@ -15,8 +15,9 @@ from mnmf.output import OutputFolder
 if TYPE_CHECKING:
     from mnmf.notes import NoteDictionary
     from mnmf.priors import Estimator
-    from mnmf.separation import Separation
+    from mnmf.separation import Stems
     from mnmf.session import Session
+    from mnmf.unfinished import Unfinished
 
 __all__ = ["Helpers", "declared_files", "input_files", "introduce", "separate_into", "stale_stems"]
 
@@ -78,27 +79,32 @@ def separate_into(
     *,
     reduction: Mapping[str, float] | None = None,
     residual: bool = False,
+    unfinished: Unfinished | None = None,
 ) -> None:
-    """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`."""
+    """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`.
+
+    A long take keeps in `unfinished` what is done.
+    """
     from mnmf import manifest
     from mnmf.files import unchanged
     from mnmf.methods import DEFAULT_METHOD, find_method
-    from mnmf.separation import separate
+    from mnmf.separation import separate_to
 
     recipe = find_method(tuning["method"] or DEFAULT_METHOD, dictionary=helpers.dictionary is not None)
     if (advice := recipe.advice(session)) is not None:
         warn(advice)
-    names = ("seed", "window", "segment", "iterations", "components")
-    options: dict[str, Any] = {name: tuning[name] for name in names}
-
+    options: Any = {name: tuning[name] for name in ("seed", "window", "segment", "iterations", "components")}
     written = manifest.Written(reduction or {}, residual)
-    inputs = input_files(session, helpers)
 
     with progress("read") as tell:
 
-        def work() -> Separation:
-            with unchanged(inputs):
-                separation = separate(
+        def work() -> Stems:
+            with unchanged(input_files(session, helpers)):
+                digests = manifest.digests_of(session, helpers.files)
+                if unfinished is not None:
+                    unfinished.begin(_facts(session, recipe.name, options, helpers, digests))
+                stems = separate_to(
+                    {} if unfinished is None else unfinished,
                     session,
                     method=recipe,
                     dictionary=helpers.dictionary,
@@ -107,18 +113,39 @@ def separate_into(
                     progress=tell,
                     **options,
                 )
-                manifest.write_stems(session, separation, folder, written, inside)
+                tell("write", 0.0)
+                manifest.write_stems(session, stems, folder, written, inside)
                 more = {} if helpers.described is None else {"estimates": helpers.described}
-                facts = manifest.manifest(session, separation, written, near, helpers.files, more)
+                facts = manifest.manifest(session, stems, written, near, digests, more)
             manifest.write(folder.path(inside + manifest.MANIFEST), facts)
-            return separation
+            return stems
 
-        separation = interruptible(work)
-    _remark(session, separation, written.clipped)
-    say(f"{len(session.sources)} sources by {recipe.name} in {sum(separation.seconds.values()):.1f} s")
+        stems = interruptible(work)
+    _remark(session, stems, written.clipped)
+    say(f"{len(session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
 
 
-def _remark(session: Session, separation: Separation, clipped: Mapping[str, int]) -> None:
+def _facts(
+    session: Session, method: str, options: Mapping[str, Any], helpers: Helpers, digests: Mapping[Path, str]
+) -> dict[str, Any]:
+    """Return everything that decides what a run finishes."""
+    from mnmf import manifest
+    from mnmf._version import __version__
+
+    return {
+        "version of mnmf": __version__,
+        "version of a library": manifest.versions(),
+        "method": method,
+        **options,
+        "order of files": [[path.name, digests[path]] for path in session.recording.paths],
+        "content of a file": sorted(digests.values()),
+        "choice of sources and spots": [session.sources, session.spots, session.ambient, session.instruments],
+        "solo": [[solo.source, solo.start, solo.stop] for solo in session.passages],
+        "estimate": [helpers.described, helpers.trust],
+    }
+
+
+def _remark(session: Session, separation: Stems, clipped: Mapping[str, int]) -> None:
     """Say on stderr what may have cost quality."""
     lasting = {name: sum(p.stop - p.start for p in session.passages if p.source == name) for name in session.sources}
     short = [f"{name} {seconds:.1f} s" for name, seconds in lasting.items() if 0 < seconds < SHORT_SOLO]
@@ -142,7 +169,7 @@ def _remark(session: Session, separation: Separation, clipped: Mapping[str, int]
             warn(f"{source}: {count} samples clipped at full scale")
 
 
-def _muted(session: Session, separation: Separation, mic: int) -> str:
+def _muted(session: Session, separation: Stems, mic: int) -> str:
     """Return where a microphone is muted, in one line."""
     take, owner = separation.take, int(separation.levels.owner_M[mic])
     spans = take.muted[mic]

@@ -12,6 +12,7 @@ from mnmf.cli._run import Helpers, declared_files, input_files, introduce, separ
 from mnmf.cli._terminal import say, warn
 from mnmf.errors import ArgumentError, check_number
 from mnmf.output import OutputFolder
+from mnmf.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from mnmf.session import Session
@@ -85,8 +86,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also write what is left of each spot, as NAME.residual; stem and residual sum to the take sample for sample.",
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with a run of a long take that was stopped, by the same command, where it left off.",
+)
 @tuning_options
-def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, **options: Any) -> None:
+def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, resume: bool, **options: Any) -> None:
     """Separate a take into one stem a source.
 
     TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), or a session.toml.
@@ -101,9 +107,17 @@ def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, **
     declared = declared_files(session, residual=residual)
     stale = stale_stems(Path(out), declared)
     helpers = _helpers(session, options)
-    with OutputFolder(out, declared, inputs=input_files(session, helpers), overwrite=overwrite) as folder:
-        separate_into(folder, session, Path(out), options, helpers, reduction=reduction, residual=residual)
-        folder.publish()
+    inputs = input_files(session, helpers)
+    with OutputFolder(out, declared, inputs=inputs, overwrite=overwrite) as folder, Unfinished(out, resume) as kept:
+        asked: Any = {"reduction": reduction, "residual": residual, "unfinished": kept}
+        try:
+            separate_into(folder, session, Path(out), options, helpers, **asked)
+            folder.publish()
+            kept.done()
+        except BaseException:
+            if kept:
+                warn(f"what was finished is kept in {out}: the same command with --resume goes on from there")
+            raise
     say(f"stems in {out}")
     if stale:
         warn(f"still there from an earlier run: {', '.join(stale)}")

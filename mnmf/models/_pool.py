@@ -22,6 +22,11 @@ class PooledCovariances:
     Each source counts at each frequency by the sum over frames of its amplitude in that part, so that little is learned
     of it where it rests.  Models are not kept.
 
+    Parameters
+    ----------
+    total_NFMM : complex128, shape (N, F, M, M), optional
+        What the attribute of that name was, to go on from there; nothing yet if not given.
+
     Examples
     --------
     >>> from mnmf import FullRankMNMF, Prior
@@ -34,8 +39,8 @@ class PooledCovariances:
     (2, 5, 2, 2)
     """
 
-    def __init__(self) -> None:
-        self._total_NFMM: Any = 0.0
+    def __init__(self, total_NFMM: Any = 0.0) -> None:
+        self.total_NFMM: Any = total_NFMM
 
     def add(self, model: FullRankMNMF, weight: float = 1.0) -> None:
         """Take in the covariances of a fitted model, of the same sources, frequencies and microphones as before.
@@ -50,9 +55,9 @@ class PooledCovariances:
         weight_NF = np.stack([np.sqrt(W_FK @ H_KT).sum(axis=1) for W_FK, H_KT in zip(model.W_, model.H_)])
         weight_NF = np.maximum(weight * weight_NF, LEAST)  # who rests throughout counts alike in every part
         scale_NF = weight_NF / np.sqrt(np.where(level_NF > 0, level_NF, 1.0))
-        self._total_NFMM = self._total_NFMM + scale_NF[..., None, None] * model.R_
+        self.total_NFMM = self.total_NFMM + scale_NF[..., None, None] * model.R_
 
     def mean(self) -> Array:
         """Return it, complex128 (N, F, M, M), of trace M."""
-        level_NF = np.einsum("nfmm->nf", self._total_NFMM).real / self._total_NFMM.shape[2]
-        return np.asarray(self._total_NFMM / np.where(level_NF > 0, level_NF, 1.0)[..., None, None])
+        level_NF = np.einsum("nfmm->nf", self.total_NFMM).real / self.total_NFMM.shape[2]
+        return np.asarray(self.total_NFMM / np.where(level_NF > 0, level_NF, 1.0)[..., None, None])

@@ -1,0 +1,378 @@
+"""The way from a take to its stems, in one piece or a segment at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnmf.errors import ArgumentError, SessionError
+from mnmf.methods import Evidence, Method, fill_in
+from mnmf.models import PooledCovariances, silent_sources
+from mnmf.notes import NoteDictionary
+from mnmf.priors import Estimator, Prior, estimate
+from mnmf.rows import Rows
+from mnmf.segments import SEGMENT, SHARED, add_faded, chosen, faded_rows, segments_of
+from mnmf.separation._result import Part, Separation, Stems, images_of
+from mnmf.stft import STFT, Analysis
+from mnmf.survey import Survey
+from mnmf.take import Levels, Take
+
+__all__ = ["Clock", "Progress", "Span", "Story", "never_playing", "spans_of"]
+
+Array = NDArray[Any]
+Progress = Callable[[str, float], Any]
+Store = MutableMapping[str, Array]
+
+HEARD = 1e-3  # of the power of a spot in its loudest segment: with less, a segment does not tell who never plays
+ROOM = "room"  # in a store: the covariances that segments taught; and while they do, what they have taught so far
+
+Seed = int | tuple[int, int]  # of a take, of one of its segments
+Span = tuple[int, int]  # samples, from start to stop (exclusive)
+
+
+class _Seen(NamedTuple):
+    """What a model sees of a take, what it does not, and what it starts from."""
+
+    low_FTM: Array
+    X_FTM: Array
+    muted_TM: Array | None
+    prior: Prior
+
+
+def never_playing(take: Take, levels: Levels, analysis: Analysis, spans: Sequence[Span]) -> list[int]:
+    """Return the sources that never play, as frames without muted mics tell; none of them where spots are shared.
+
+    A segment does not count where it is too short to tell, nor for spots that hear next to nothing in it.
+    """
+    if take.spots.shared or not isinstance(analysis, STFT):
+        return []
+    frequencies = analysis.frequencies(take.sample_rate)[levels.first(analysis) :]
+    power_KN = _spot_powers(take, levels, spans)
+    told_KN = power_KN >= HEARD * power_KN.max(axis=0)
+    silent_KN = np.zeros_like(told_KN)
+    for k, (start, stop) in enumerate(spans):
+        part = levels.part(start, stop)
+        _, X_FTM = part.into(take.x_LM[start:stop], analysis)
+        muted_TM = part.muted_part(analysis, stop - start)
+        if muted_TM is not None:
+            X_FTM = X_FTM[:, ~muted_TM.any(axis=1)]
+        silent = silent_sources(X_FTM, take.spots, 1 / levels.gains_M, frequencies)
+        told_KN[k] &= silent is not None
+        silent_KN[k, silent or []] = True
+        if not np.all((silent_KN | ~told_KN)[: k + 1], axis=0).any():
+            return []  # all play
+    return np.flatnonzero(told_KN.any(axis=0) & np.all(silent_KN | ~told_KN, axis=0)).tolist()
+
+
+def _spot_powers(take: Take, levels: Levels, spans: Sequence[Span]) -> Array:
+    """Return the power of every source's own spot in every segment, (K, N), at equal loudness."""
+    own = take.spots.references
+    spots_KN = [np.var(take.x_LM[slice(*span), own], axis=0, dtype=np.float64) for span in spans]
+    return np.asarray(np.array(spots_KN) * np.square(levels.gains_M[own], dtype=np.float64))
+
+
+def spans_of(take: Take, recipe: Method, segment: float | None, analysis: Analysis) -> list[Span]:
+    """Return the segments in which a take is fitted, one where it is short or the method has none."""
+    if not recipe.segments or take.spots.shared or not isinstance(analysis, STFT) or segment == np.inf:
+        return [(0, take.n_samples)]
+    length = round(min(SEGMENT if segment is None else segment, take.duration) * take.sample_rate)
+    return segments_of(take.n_samples, max(length, SHARED * analysis.window_length), analysis.window_length)
+
+
+@dataclass
+class Story:
+    """The way from a take to a fitted model and its stems, for one method and its numbers."""
+
+    take: Take
+    recipe: Method
+    levels: Levels
+    analysis: Analysis
+    sizes: tuple[int, int]  # components and iterations
+    notes: tuple[NoteDictionary, list[str]] | None  # and which of its instruments each source is
+    clock: Clock
+    silent: list[int]  # the sources that never play
+    found: Survey | None  # about the solos of the others
+    trust: float  # in estimates
+    estimates_LN: Array | None = None
+    not_estimated: tuple[str, ...] = ()
+    room_NFMM: Array | None = None  # covariances that several segments taught
+
+    @cached_property
+    def playing(self) -> Take:
+        """The take without the sources that never play."""
+        return self.take.without(self.silent)
+
+    @property
+    def _frequencies(self) -> Array:
+        """Those that the model sees, in hertz."""
+        return self.analysis.frequencies(self.take.sample_rate)[self.levels.first(self.analysis) :]
+
+    def estimate(self, estimator: Estimator) -> None:
+        """Find an estimate of each source at its own spot, (L, N), and the sources that have none."""
+        self.clock.start("estimate")
+        x_LM = self.levels.centred(self.take.x_LM)
+        known = x_LM, self.take.sample_rate, self.take.sources, self.take.spots
+        self.estimates_LN, self.not_estimated = estimate(estimator, *known)
+
+    def run(self, seed: int, spans: Sequence[Span]) -> Separation:
+        """Learn the prior, fit the model, and take each source's image at its own spot; in `spans` of samples."""
+        parts: list[Part] = []
+        if len(spans) == 1:
+            model, stems_LN = self._in_one_piece(seed)
+        else:
+            self.room_NFMM = self._learn_room(spans, seed, {})
+            stems_LN = np.zeros((self.take.n_samples, len(self.take.spots)), self.take.x_LM.dtype)
+            for k, part, stems_SN in self._in_segments(spans, seed, range(len(spans))):
+                if parts and np.array_equal(parts[0].model.R_, part.model.R_):
+                    part.model.R_ = parts[0].model.R_  # one for all, for memory
+                parts.append(part)
+                add_faded(stems_LN, stems_SN, spans, k)
+            model = parts[0].model
+        self.clock.stop()
+        how = self._outcome(self._parameters(seed, model), len(parts))
+        return Separation(stems_LN=stems_LN, model=model, analysis=self.analysis, parts=tuple(parts), **how)
+
+    def run_to(self, store: Store, seed: int, spans: Sequence[Span]) -> Stems:
+        """Do the same in several spans, and keep what is done in a store; go on from what is there already."""
+        names = [f"segment {k + 1}" for k in range(len(spans))]
+        missing = [k for k, name in enumerate(names) if name not in store]
+        if missing:
+            self.room_NFMM = self._learn_room(spans, seed, store)
+        for k, _, stems_SN in self._in_segments(spans, seed, missing):
+            store[names[k]] = np.ascontiguousarray(stems_SN.T)
+        self.clock.stop()
+        shape = self.take.n_samples, len(self.take.spots)
+
+        def faded(start: int, stop: int, columns: list[int]) -> Array:
+            return faded_rows(lambda k: store[names[k]], spans, start, stop, columns)
+
+        how = self._outcome(self._parameters(seed, None), len(spans))
+        return Stems(stems_LN=Rows(shape, self.take.x_LM.dtype, faded), **how)
+
+    def _outcome(self, parameters: dict[str, Any], segments: int) -> dict[str, Any]:
+        """Return what is told of every run."""
+        if segments:
+            parameters["segments"] = segments
+        remarks = () if self.found is None else self.found.remarks
+        remarks += tuple(
+            f"{self.take.sources[n]}: never plays, as its spot hears only what the other spots predict; its stem is "
+            "silent"
+            for n in self.silent
+        )
+        return {
+            "take": self.take,
+            "method": self.recipe,
+            "levels": self.levels,
+            "parameters": parameters,
+            "seconds": self.clock.seconds,
+            "not_estimated": self.not_estimated,
+            "remarks": remarks,
+        }
+
+    def _in_one_piece(self, seed: Seed) -> tuple[Any, Array]:
+        """Return the model and the stems."""
+        rng = np.random.default_rng(seed)
+        seen = self._see(rng, seed)
+        if self.room_NFMM is not None and "R" not in seen.prior.held:
+            raise ArgumentError(f"{self.recipe.name}: with segments its prior must hold Evidence.room_NFMM")
+        model = self._all_sources(self._fit(seen, rng))
+        self.clock.start("reconstruct")
+        take, spots = self.take, self.take.spots
+        lost_TM = self.levels.lost(self.analysis, take.n_samples)
+        stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
+        for n, own in enumerate(spots.references):  # one at a time, for memory
+            image_FTI = images_of(model, seen.X_FTM, n, [own], lost_TM)
+            stems_LN[:, n] = self.levels.back(image_FTI, seen.low_FTM, n, [own], self.analysis, take.n_samples)[:, 0]
+            self.clock.tell((n + 1) / len(spots))
+        return model, stems_LN
+
+    def _in_segments(self, spans: Sequence[Span], seed: int, which: Sequence[int]) -> Iterator[tuple[int, Part, Array]]:
+        """Yield some segments: which one, the model, and the stems.
+
+        What describes the room was learned from several of all segments, what describes the music is learned in each.
+        """
+        self.clock.start("fit")
+        for k in which:
+            self.clock.tell(k / len(spans))
+            story = self._segment(spans[k])
+            model, stems_SN = story._in_one_piece((seed, k))
+            yield k, Part(*spans[k], model, story.levels), stems_SN
+            del model, story, stems_SN  # for memory
+
+    def _learn_room(self, spans: Sequence[Span], seed: int, store: Store) -> Array:
+        """Return the covariances of those who play: of solos that are held, else what several segments teach."""
+        if ROOM in store:
+            return np.array(store[ROOM])
+        self.clock.start("learn")
+        some = chosen(_spot_powers(self.playing, self.levels, spans))
+        so_far = [f"{ROOM} from {done + 1} of {len(some)}" for done in range(len(some))]
+        known = max((done for done, name in enumerate(so_far) if name in store), default=-1)
+        pooled = PooledCovariances(0.0 if known < 0 else np.array(store[so_far[known]]))
+        for done, k in enumerate(some):
+            self.clock.tell(done / len(some))
+            if done <= known:
+                continue
+            story, rng = self._segment(spans[k]), np.random.default_rng((seed, k))
+            seen = story._see(rng, (seed, k))
+            if "R" in seen.prior.held:
+                store[ROOM] = np.asarray(seen.prior.R)
+                return np.asarray(seen.prior.R)
+            whole = 1.0 if seen.muted_TM is None else float(np.mean(~seen.muted_TM.any(axis=1)))
+            pooled.add(story._fit(seen, rng), whole)
+            del seen, story  # for memory
+            store[so_far[done]] = pooled.total_NFMM
+            if done:
+                del store[so_far[done - 1]]
+        store[ROOM] = pooled.mean()
+        del store[so_far[-1]]
+        return np.array(store[ROOM])
+
+    def _segment(self, span: Span) -> Story:
+        """Return the story of a part of the take."""
+        return replace(
+            self,
+            take=self.take.part(*span),
+            levels=self.levels.part(*span),
+            clock=Clock(None),
+            estimates_LN=None if self.estimates_LN is None else self.estimates_LN[slice(*span)],
+        )
+
+    def _see(self, rng: np.random.Generator, seed: Seed) -> _Seen:
+        """Return what a model sees, and what it starts from."""
+        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
+        muted_TM = self.levels.muted_part(self.analysis, self.take.n_samples)
+        self.clock.start("prepare")
+        evidence = self._evidence(X_FTM)
+        if muted_TM is not None and isinstance(self.analysis, STFT):
+            X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
+            evidence = replace(evidence, X_FTM=X_FTM)
+        return _Seen(low_FTM, X_FTM, muted_TM, self.recipe.prior(evidence, self.sizes[0], rng))
+
+    def _fit(self, seen: _Seen, rng: np.random.Generator) -> Any:
+        """Return the model of those who play."""
+        self.clock.start("fit")
+
+        def fitted(done: int, _: float) -> None:
+            self.clock.tell(done / max(self.sizes[1], 1))
+
+        known = seen.X_FTM, self.playing.spots, seen.prior, self.sizes
+        return self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=seen.muted_TM)
+
+    def _all_sources(self, model: Any) -> Any:
+        """Return the model of those who play with those who never do, and with the floor of the method."""
+        if self.recipe.floor and not self.take.spots.shared:
+            model = model.with_silent(self.silent, self.take.spots).leave_alone(self._frequencies)
+        return model
+
+    def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: Seed) -> Array:
+        """Let `levels` fill in what muted microphones would have heard; return what a model sees then.
+
+        FastMNMF2 fills them in at first; then, from what this makes of the take, the method's own model does, if it
+        can.  Windows that a mute covers in part see what was filled in, and the longer they are the more of them do.
+        """
+        X_FTM = self._filled(low_FTM, fill_in(evidence, muted_TM, np.random.default_rng(seed)))
+        missing_TM = muted_TM > 0
+        if not missing_TM.any() or not getattr(self.recipe.model(*self.sizes), "skips_missing", False):
+            return X_FTM
+        rng = np.random.default_rng(seed)
+        prior = self.recipe.prior(replace(evidence, X_FTM=X_FTM), self.sizes[0], rng)
+        model = self.recipe.fit(X_FTM, self.playing.spots, prior, self.sizes, rng=rng, muted_TM=muted_TM)
+        del prior
+        for m in np.flatnonzero(missing_TM.any(axis=0)).tolist():  # one at a time, for memory
+            rest = np.flatnonzero(missing_TM[:, m])
+            H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
+            images_FRIN = model.images(X_FTM[:, rest], mics=[m], H=H_NKR, missing_TM=missing_TM[rest])
+            X_FTM[:, rest, m] = images_FRIN.sum(axis=-1)[..., 0]
+        return self._filled(low_FTM, X_FTM)
+
+    def _filled(self, low_FTM: Array, heard_FTM: Array | None) -> Array:
+        if heard_FTM is not None:
+            self.levels = self.levels.filled(np.concatenate([low_FTM, heard_FTM]), self.analysis, self.take.n_samples)
+        return self.levels.into(self.take.x_LM, self.analysis)[1]
+
+    def _evidence(self, X_FTM: Array) -> Evidence:
+        take, levels, analysis = self.playing, self.levels, self.analysis
+
+        def notes(exponent: float) -> Prior:
+            assert self.notes is not None
+            assert isinstance(analysis, STFT)
+            dictionary, named = self.notes
+            instruments = [name for n, name in enumerate(named) if n not in self.silent]
+            first = levels.first(analysis)
+            return dictionary.prior(instruments, analysis.window_length, take.sample_rate, take.spots, exponent, first)
+
+        self._check_solos()
+        known = take
+        if self.found is not None and isinstance(analysis, STFT):
+            known = self.found.lasting(analysis.window_length)
+        useful = self.recipe.hears_solos and (self.room_NFMM is None or any(levels.muted))
+        solo = levels.solos(known, analysis) if useful else None
+        E_FTN = None
+        if self.estimates_LN is not None:
+            E_FTN = levels.estimates(take, np.delete(self.estimates_LN, self.silent, axis=1), analysis)
+        heard = X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, self.trust
+        evidence = Evidence(*heard, room_NFMM=self.room_NFMM)
+        if self.found is None or not isinstance(analysis, STFT):
+            return evidence
+        frequencies = self._frequencies
+        worth_NF = self.found.seconds(frequencies) * take.sample_rate / analysis.hop
+        return replace(evidence, solo_frames=worth_NF, solos_hold=self.found.holds, frequencies=frequencies)
+
+    def _check_solos(self) -> None:
+        """Refuse solos that never fill a window, where the method stands and falls with them."""
+        if self.recipe.solos != "needed" or not isinstance(self.analysis, STFT):
+            return
+        length, rate = self.analysis.window_length, self.take.sample_rate
+        for source, passages in zip(self.take.sources, self.take.solos):
+            longest = max(map(len, passages), default=length)
+            if longest < length:
+                raise SessionError(
+                    f"{source}: the longest solo lasts {longest / rate:.2f} s, less than the window of "
+                    f"{length / rate:.2f} s; give a shorter window or a longer solo"
+                )
+
+    def _parameters(self, seed: int, model: Any) -> dict[str, Any]:
+        parameters: dict[str, Any] = {"seed": seed}
+        if isinstance(self.analysis, STFT):
+            parameters |= {"window_samples": self.analysis.window_length, "hop_samples": self.analysis.hop}
+        if self.recipe.components:
+            parameters["components"] = self.sizes[0]
+        if self.recipe.iterations:
+            parameters["iterations"] = self.sizes[1]
+        if self.notes is not None:
+            dictionary, instruments = self.notes
+            parameters |= {"components": model.W_.shape[2], "dictionary": dictionary.name, "instruments": instruments}
+        if self.estimates_LN is not None:
+            parameters["trust"] = self.trust
+        return parameters
+
+
+class Clock:
+    """Times the stages and passes on how far each has come."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._stage = ""
+        self._since = 0.0
+
+    def start(self, stage: str) -> None:
+        self.stop()
+        self._stage, self._since = stage, time.perf_counter()
+        self.tell(0.0)
+
+    def tell(self, done: float) -> None:
+        if self._progress is not None and self._stage:
+            self._progress(self._stage, done)
+
+    def stop(self) -> None:
+        if self._stage:
+            self.tell(1.0)
+            self.seconds[self._stage] = time.perf_counter() - self._since
+        self._stage = ""

@@ -1,0 +1,252 @@
+"""Long takes that are never in memory as a whole, and runs that go on where another one was stopped."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+from scipy.signal import resample_poly
+
+from mnmf import Session, audio, cli, data, separate
+from mnmf.errors import OutputError, SessionError
+from mnmf.rows import Rows, blocks, column
+from mnmf.segments import add_faded, faded_rows, segments_of
+from mnmf.separation import Separation, separate_to
+from mnmf.take import Levels, Take
+from mnmf.unfinished import UNFINISHED, Unfinished
+from tests.processes import started
+from tests.test_survey import heard, responses
+
+RATE = 2000
+SIZES = {"components": 2, "iterations": 2, "window": 0.3, "segment": 3.0}
+OPTIONS = [f"--{name}={value}" for name, value in SIZES.items()]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A take of 9 s in 16 bits."""
+    stems_LN = resample_poly(data.quartet().stems_LN, RATE, 44100, axis=0)[: 9 * RATE]
+    x_LM = heard(responses(0), stems_LN).sum(axis=2)
+    path = tmp_path_factory.mktemp("take") / "take.wav"
+    audio.write(path, 0.9 * x_LM / np.abs(x_LM).max(), RATE, "PCM_16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(recorded):
+    return separate(Session.open(recorded), **SIZES)
+
+
+class Stopped(Exception):
+    pass
+
+
+class Stopping(dict):
+    """A store whose owner is killed before it keeps one more than so many arrays."""
+
+    def __init__(self, left):
+        super().__init__()
+        self.left = left
+
+    def __setitem__(self, name, array):
+        if self.left == 0:
+            raise Stopped
+        self.left -= 1
+        super().__setitem__(name, np.array(array))
+
+
+def test_rows_are_made_when_they_are_asked_for():
+    x_LM = np.random.default_rng(0).standard_normal((50, 3))
+    asked = []
+
+    def make(start, stop, columns):
+        asked.append((start, stop, columns))
+        return x_LM[start:stop][:, columns]
+
+    rows = Rows(x_LM.shape, float, make)
+    assert (rows.shape, rows.ndim, rows.size, len(rows)) == ((50, 3), 2, 150, 50)
+    np.testing.assert_array_equal(rows[3:5], x_LM[3:5])
+    np.testing.assert_array_equal(rows[-4:, 1], x_LM[-4:, 1])
+    np.testing.assert_array_equal(rows[:, [2, 0]], x_LM[:, [2, 0]])
+    np.testing.assert_array_equal(rows[9:9], x_LM[9:9])
+    np.testing.assert_array_equal(column(rows, 2)[7:9], x_LM[7:9, 2])
+    assert asked == [(3, 5, [0, 1, 2]), (46, 50, [1]), (0, 50, [2, 0]), (9, 9, [0, 1, 2]), (7, 9, [2])]
+    np.testing.assert_array_equal(np.concatenate([block for _, block in blocks(rows, 7)]), x_LM)
+    np.testing.assert_array_equal(np.asarray(rows, np.float32), x_LM.astype(np.float32))
+    for wrong in (np.s_[::2], np.s_[:, 0, 0]):
+        with pytest.raises(IndexError):
+            rows[wrong]
+
+
+def test_some_microphones_of_several_files_are_read(tmp_path):
+    x_LM = np.round(np.random.default_rng(0).uniform(-0.5, 0.5, (500, 4)) * 2**15) / 2**15
+    audio.write(tmp_path / "a.wav", x_LM[:, :1], 8000, "PCM_16")
+    audio.write(tmp_path / "b.wav", x_LM[:, 1:], 8000, "PCM_16")
+    recording = audio.Recording.open([tmp_path / "a.wav", tmp_path / "b.wav"])
+    for mics in ([0], [3, 0], [2, 2], [1, 2, 3], [3, 2, 1, 0]):
+        np.testing.assert_array_equal(recording.read(10, 90, mics=mics), x_LM[10:90, mics])
+    os.remove(tmp_path / "b.wav")
+    np.testing.assert_array_equal(recording.rows()[5:20, 0], x_LM[5:20, 0])
+
+
+def test_levels_and_mutes_do_not_depend_on_how_a_take_is_read(monkeypatch):
+    x_LM = np.random.default_rng(0).standard_normal((4000, 3)).astype(np.float32)
+    x_LM[500:1200, 0] = x_LM[990:1010, 1] = 0.25
+    x_LM[2000:2600] = x_LM[3700:, 2] = 0.0
+    take = Take(x_LM, 1000)
+    assert take.muted == (((500, 1200),), (), ((3700, 4000),))
+    levels = Levels.of(take)
+    heard_L = np.concatenate([x_LM[:500, 0], x_LM[1200:, 0]]).astype(float)
+    np.testing.assert_allclose(levels.offset_M[0], heard_L.mean(), rtol=1e-5)
+    np.testing.assert_allclose(levels.gains_M[0] / levels.gains_M[1], x_LM[:, 1].std() / heard_L.std(), rtol=1e-5)
+    monkeypatch.setattr(blocks, "__defaults__", (311,))
+    again = Take(Rows(x_LM.shape, x_LM.dtype, lambda start, stop, columns: x_LM[start:stop][:, columns]), 1000)
+    assert again.muted == take.muted
+    for name in ("offset_M", "gains_M"):
+        assert getattr(Levels.of(again), name).tobytes() == getattr(levels, name).tobytes()
+
+
+def test_faded_rows_are_those_of_the_whole():
+    spans = segments_of(3000, 700, 50)
+    parts = [np.random.default_rng(k).standard_normal((2, stop - start)) for k, (start, stop) in enumerate(spans)]
+    total_LI = np.zeros((3000, 2))
+    for k, part in enumerate(parts):
+        add_faded(total_LI, part.T, spans, k)
+    for start, stop in ((0, 3000), (0, 10), (700, 800), (2990, 3000), (5, 5)):
+        rows = faded_rows(parts.__getitem__, spans, start, stop, [1])
+        np.testing.assert_array_equal(rows, total_LI[start:stop, 1:])
+
+
+def test_neither_take_nor_stems_are_ever_in_memory_as_a_whole(recorded, whole, monkeypatch):
+    most = 0
+    made = Rows.__getitem__
+
+    def watched(self, key):
+        nonlocal most
+        rows = made(self, key)
+        most = max(most, len(rows))
+        return rows
+
+    monkeypatch.setattr(Rows, "__getitem__", watched)
+    monkeypatch.setattr(blocks, "__defaults__", (RATE,))
+    stems = separate_to({}, Session.open(recorded), **SIZES)
+    assert 0 < most < 6 * RATE  # a segment and what it shares
+    monkeypatch.undo()
+    assert not isinstance(stems, Separation)
+    assert stems.stems_LN[:].tobytes() == whole.stems_LN.tobytes()
+    assert stems.parameters == whole.parameters
+    for reduction in (0.0, 10.0, np.inf):
+        np.testing.assert_array_equal(stems.reduced("1", reduction)[:], whole.reduced("1", reduction))
+
+
+@pytest.mark.parametrize("segment", [20.0, np.inf])
+def test_a_short_take_is_separated_in_one_piece(recorded, segment):
+    store = {}
+    stems = separate_to(store, Session.open(recorded), **SIZES | {"segment": segment})
+    assert isinstance(stems, Separation)
+    assert isinstance(stems.take.x_LM, np.ndarray)
+    assert not store
+
+
+@pytest.mark.parametrize("left", [1, 2, 5])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(recorded, whole, left):
+    store = Stopping(left)
+    try:
+        separate_to(store, Session.open(recorded), **SIZES)
+    except Stopped:
+        assert len(store) <= left
+    kept = set(store)
+    store.left = -1
+    seen = set(store)
+    stems = separate_to(store, Session.open(recorded), **SIZES)
+    assert {name for name in kept if name.startswith("segment")} <= set(store)
+    assert "room" in seen or left < 4
+    assert stems.stems_LN[:].tobytes() == whole.stems_LN.tobytes()
+
+
+def command(recorded, out, *more):
+    return ["separate", str(recorded), f"--out={out}", *OPTIONS, *more]
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".wav"}
+
+
+def test_killed_and_resumed_the_command_writes_the_same_files(recorded, whole, tmp_path, capsys):
+    assert cli.run(command(recorded, tmp_path / "one", "--residual")) == 0
+    assert not list((tmp_path / "one").glob(".*"))
+    out = tmp_path / "other"
+    process = started([sys.executable, "-m", "mnmf", *command(recorded, out, "--residual")])
+    while process.poll() is None and not list(out.glob(f"{UNFINISHED}*/*.npy")):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(out.glob(f"{UNFINISHED}*/*.npy"))
+    assert cli.run(command(recorded, out, "--residual", "--seed=1", "--resume")) == 2
+    assert "had another seed" in capsys.readouterr().err
+    assert cli.run(command(recorded, out, "--residual", "--resume")) == 0
+    assert files(out) == files(tmp_path / "one")
+    assert not list(out.glob(".*"))
+    assert cli.run(["check", str(out)]) == 0
+
+
+def test_what_is_kept_is_told_and_the_next_run_removes_it(recorded, tmp_path, capsys, monkeypatch):
+    from mnmf import manifest
+
+    def full(*_):
+        raise OutputError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(manifest, "write_stems", full)
+        assert cli.run(command(recorded, tmp_path / "out")) == 2
+    said = capsys.readouterr().err
+    assert "with --resume goes on from there" in said
+    left = list((tmp_path / "out").iterdir())
+    assert [path.name.startswith(UNFINISHED) for path in left] == [True]
+    assert json.loads((left[0] / "run.json").read_text())["method"] == "mnmf"
+    assert cli.run(command(recorded, tmp_path / "out", "--segment=inf")) == 0
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_resume_without_anything_to_go_on_from_is_refused(recorded, tmp_path, capsys):
+    assert cli.run(command(recorded, tmp_path / "out", "--resume")) == 2
+    assert "no unfinished run to go on with; leave --resume out" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_kept_is_a_mapping(tmp_path):
+    with Unfinished(tmp_path) as unfinished:
+        unfinished.begin({"seed": 0})
+        assert not list(tmp_path.iterdir())
+        unfinished["a b"] = np.arange(3)
+        unfinished["c"] = np.eye(2)
+        assert list(unfinished) == ["a b", "c"]
+        assert "c" in unfinished
+        del unfinished["c"]
+        assert "c" not in unfinished
+        for wrong in (lambda: unfinished["c"], lambda: unfinished.__delitem__("c")):
+            with pytest.raises(KeyError):
+                wrong()
+        with Unfinished(tmp_path) as other:  # whose owner lives
+            other.begin({"seed": 0})
+            other["x"] = np.zeros(1)
+            assert list(unfinished) == ["a b"]
+            with pytest.raises(SessionError, match="no unfinished run"):
+                Unfinished(tmp_path, resume=True).begin({"seed": 0})
+            other.done()
+        assert len(list(tmp_path.iterdir())) == 1
+    np.testing.assert_array_equal(unfinished["a b"], np.arange(3))
+    (tmp_path / next(tmp_path.iterdir()) / "a b.npy").write_bytes(b"damaged")
+    with Unfinished(tmp_path, resume=True) as again:
+        again.begin({"seed": 0})
+        with pytest.raises(OutputError, match="cannot be read again"):
+            again["a b"]
+        again.done()
+    assert not list(tmp_path.iterdir())
+    with Unfinished(tmp_path) as ended:
+        ended.begin({})
+    with pytest.raises(OutputError, match="the run is over"):
+        ended["late"] = np.zeros(1)
