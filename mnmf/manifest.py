@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -80,6 +80,8 @@ class Written:
         By how many dB bleed is turned down; infinity where none is given.
     residual : bool
         Whether what is left of each spot is written as well.
+    only : sequence of str
+        The sources whose stems are written; all if it is empty.
     clipped : dict of source to int
         How many samples had to be clipped.
     sha256 : dict of file name to str
@@ -88,20 +90,21 @@ class Written:
 
     reduction: Mapping[str, float] = field(default_factory=dict)
     residual: bool = False
+    only: Sequence[str] = ()
     clipped: dict[str, int] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
 
 
-def stem_files(session: Session) -> list[str]:
+def stem_files(session: Session) -> dict[str, str]:
     """Return the file name of each source's stem: its name, with the extension of its own spot's file."""
     mics = session.recording.mics
-    return [name + mics[m].suffix for name, m in zip(session.sources, session.spots.references)]
+    return {name: name + mics[m].suffix for name, m in zip(session.sources, session.spots.references)}
 
 
-def residual_files(session: Session) -> list[str]:
+def residual_files(session: Session) -> dict[str, str]:
     """Return the file name of what is left of each source's spot."""
     mics = session.recording.mics
-    return [f"{name}.residual{mics[m].suffix}" for name, m in zip(session.sources, session.spots.references)]
+    return {name: f"{name}.residual{mics[m].suffix}" for name, m in zip(session.sources, session.spots.references)}
 
 
 def write_stems(session: Session, separation: Stems, folder: OutputFolder, written: Written, inside: str = "") -> None:
@@ -109,8 +112,11 @@ def write_stems(session: Session, separation: Stems, folder: OutputFolder, writt
 
     `inside` names a sub-folder of `folder`, as in ``"stems/"``.
     """
-    files = zip(session.sources, session.spots.references, stem_files(session), residual_files(session))
-    for source, mic, stem, rest in files:
+    stems, rests = stem_files(session), residual_files(session)
+    for source, mic in zip(session.sources, session.spots.references):
+        if written.only and source not in written.only:
+            continue
+        stem, rest = stems[source], rests[source]
         x_L = separation.reduced(source, written.reduction.get(source, np.inf))
         names = [stem, rest] if written.residual else [stem]
         paths = [folder.path(inside + name) for name in names]
@@ -245,26 +251,29 @@ def peak_memory_mb() -> float | None:
 
 def _sources(session: Session, written: Written) -> list[dict[str, Any]]:
     """Return what is known of each source; JSON has no infinity, so a reduction without end is null."""
-    rests = [name if written.residual else None for name in residual_files(session)]
-    reductions = [written.reduction.get(source, np.inf) for source in session.sources]
-    return [
-        {
-            "name": source,
-            "file": file,
-            "sha256": written.sha256[file],
-            "residual": rest,
-            "residual_sha256": None if rest is None else written.sha256[rest],
-            "reduction_db": None if reduction == np.inf else reduction,
-            "mics": [m + 1 for m in mics],
-            "mic_names": [session.mic_names[m] for m in mics],
-            "margin_db": None if margin_db is None or np.isinf(margin_db) else round(margin_db, 2),
-            "solos": [[p.start, p.stop] for p in session.passages if p.source == source],
-            "clipped_samples": written.clipped.get(source, 0),
-        }
-        for source, file, rest, reduction, mics, margin_db in zip(
-            session.sources, stem_files(session), rests, reductions, session.spots, session.margins_db
+    stems, rests = stem_files(session), residual_files(session)
+    known = []
+    for source, mics, margin_db in zip(session.sources, session.spots, session.margins_db):
+        if written.only and source not in written.only:
+            continue
+        reduction = written.reduction.get(source, np.inf)
+        rest = rests[source] if written.residual else None
+        known.append(
+            {
+                "name": source,
+                "file": stems[source],
+                "sha256": written.sha256[stems[source]],
+                "residual": rest,
+                "residual_sha256": None if rest is None else written.sha256[rest],
+                "reduction_db": None if reduction == np.inf else reduction,
+                "mics": [m + 1 for m in mics],
+                "mic_names": [session.mic_names[m] for m in mics],
+                "margin_db": None if margin_db is None or np.isinf(margin_db) else round(margin_db, 2),
+                "solos": [[p.start, p.stop] for p in session.passages if p.source == source],
+                "clipped_samples": written.clipped.get(source, 0),
+            }
         )
-    ]
+    return known
 
 
 def digests_of(session: Session, inputs: Iterable[Path] = ()) -> dict[Path, str]:

@@ -170,6 +170,43 @@ class Session:
         table = read_toml(path, SessionError, "give an existing session file")
         return cls.open(**{**_session_keys(path, table), **overrides})
 
+    @classmethod
+    def outline(
+        cls,
+        take: PathLike | Sequence[PathLike],
+        *,
+        solos: PathLike | None = None,
+        solo_take: PathLike | Sequence[PathLike] = (),
+        sources: Sequence[str] | None = None,
+        ambient: Sequence[str | int] = (),
+        **_: Any,
+    ) -> tuple[Recording, int, bool]:
+        """Return the take, how many sources it has, and whether all have a solo; no sound is read for this.
+
+        Parameters
+        ----------
+        take, solos, solo_take, sources, ambient
+            As of `open`, or for `take` a session file.
+
+        Raises
+        ------
+        AudioFileError, MarkerError, SessionError
+            One line naming the file, and what to do.
+        """
+        if isinstance(take, str | os.PathLike) and str(take).lower().endswith(".toml"):
+            path = check_path(take)
+            given = {"solos": solos, "solo_take": solo_take, "sources": sources, "ambient": ambient}
+            keys = _session_keys(path, read_toml(path, SessionError, "give an existing session file"))
+            return cls.outline(**{**keys, **{name: value for name, value in given.items() if value}})
+        recording = Recording.open(take)
+        solo_recording = _open_solo_take(solo_take, recording)
+        marked = () if solos is None else markers.read(solos, duration=solo_recording.duration)
+        labels = {passage.source for passage in marked}
+        aside = {whose.find_mic(mic, recording.mic_names) for mic in ambient}
+        names = set(sources) if sources is not None else labels
+        count = len(names) or recording.n_mics - len(aside)
+        return recording, count, bool(labels) and names <= labels
+
     def take(self, whole: bool = True) -> Take:
         """Read the take and its solo passages into memory.
 

@@ -24,7 +24,7 @@ FLOORS = (
     ("models",),
     ("methods",),
     ("output", "markers", "audio", "whose", "simulate", "datasets", "estimators"),
-    ("take",),
+    ("take", "plan"),
     ("survey",),
     ("separation",),
     ("session",),
@@ -35,7 +35,7 @@ FLOORS = (
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # What stands beside the story, so that files never reach a model.
-ARRAYS_ONLY = ("kernels", "models", "priors", "methods", "take", "survey", "segments", "separation", "whose")
+ARRAYS_ONLY = ("kernels", "models", "priors", "methods", "take", "plan", "survey", "segments", "separation", "whose")
 FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score", "check", "unfinished")
 LONGEST = 60
 SHORT_FUNCTIONS = ("cli", "separation", "session", "whose", "take", "manifest", "score")
@@ -51,6 +51,7 @@ PUBLIC = (
     "mnmf.metrics",
     "mnmf.models",
     "mnmf.notes",
+    "mnmf.plan",
     "mnmf.priors",
     "mnmf.rows",
     "mnmf.simulate",

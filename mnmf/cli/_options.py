@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,12 @@ __all__ = [
     "file_target",
     "joined_dictionary",
     "listed",
+    "memory_option",
     "named_dictionary",
+    "only_these",
     "reductions_of",
+    "session_keys",
+    "session_options",
     "spots_by_name",
     "tuning_options",
 ]
@@ -38,6 +42,59 @@ class Renamed(click.Option):
             return super().get_help_record(ctx)
         finally:
             self.opts = names
+
+
+def session_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the take, and the options that say who plays in it."""
+    for option in (
+        click.option(
+            "--instruments",
+            metavar="A,B,C",
+            help="What the sources play, in their order, to be looked up in the dictionary, the embedded one if none "
+            "is given; their names if not given.",
+        ),
+        click.option("--ambient", multiple=True, metavar="MIC", help="A mic that is nobody's spot; repeatable."),
+        click.option(
+            "--spot",
+            multiple=True,
+            metavar="NAME=MIC",
+            help="Whose mic: its channel from 1 on, or its name; repeatable.",
+        ),
+        click.option("--sources", metavar="A,B,C", help="Names, in the order of the results."),
+        click.option(
+            "--solo-take",
+            multiple=True,
+            metavar="FILE",
+            help="What the markers refer to, if not the take; repeat it for one file a mic.",
+        ),
+        click.option("--solos", metavar="MARKERS", help="Marker file naming each source's solo passage."),
+        click.argument("take", nargs=-1, required=True, metavar="TAKE..."),
+    ):
+        command = option(command)
+    return command
+
+
+def session_keys(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `session_options` gave, as `Session.open` takes it."""
+    given: dict[str, Any] = {
+        "solos": options["solos"],
+        "solo_take": options["solo_take"],
+        "sources": listed(options["sources"]),
+        "spots": spots_by_name(options["spot"]),
+        "ambient": options["ambient"],
+        "instruments": listed(options["instruments"]),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def memory_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option that limits memory."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        help="Need no more than this, such as 4G, if need be by shorter segments, or refuse; half of what is free if "
+        "not given.",
+    )(command)
 
 
 def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -62,7 +119,6 @@ def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--window", type=float, metavar="SECONDS", help="Length of the analysis window."),
         click.option("--seed", type=int, default=0, show_default=True, help="Decides every random start."),
         click.option("--method", metavar="NAME", help="See `mnmf methods`."),
-        click.option("--overwrite", is_flag=True, help="Replace stems of an earlier run."),
     ):
         command = option(command)
     return command
@@ -82,6 +138,15 @@ def spots_by_name(options: Sequence[str]) -> dict[str, list[str]]:
             raise ArgumentError(f"--spot wants NAME=MIC, as in --spot violin=2; got {option!r}")
         spots.setdefault(name.strip(), []).append(mic.strip())
     return spots
+
+
+def only_these(text: str | None, sources: Sequence[str]) -> tuple[str, ...]:
+    """Return the sources that --only names; none of them for all."""
+    names = tuple(dict.fromkeys(listed(text) or ()))
+    for name in names:
+        if name not in sources:
+            raise ArgumentError(f"--only names {name!r}, which is not among the sources: {', '.join(sources)}")
+    return names
 
 
 def reductions_of(options: Sequence[str], sources: Sequence[str]) -> dict[str, float]:

@@ -9,17 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnmf.cli._terminal import interruptible, progress, say, warn
-from mnmf.errors import MnmfError
+from mnmf.errors import ArgumentError, MnmfError
 from mnmf.output import OutputFolder
+from mnmf.segments import SEGMENT
 
 if TYPE_CHECKING:
+    from mnmf.methods import Method
     from mnmf.notes import NoteDictionary
+    from mnmf.plan import Size
     from mnmf.priors import Estimator
     from mnmf.separation import Stems
     from mnmf.session import Session
     from mnmf.unfinished import Unfinished
 
-__all__ = ["Helpers", "declared_files", "input_files", "introduce", "separate_into", "stale_stems"]
+__all__ = [
+    "Helpers",
+    "declared_files",
+    "input_files",
+    "introduce",
+    "separate_into",
+    "size_of",
+    "stale_stems",
+    "within_memory",
+]
 
 SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
 
@@ -45,12 +57,15 @@ def introduce(session: Session) -> None:
         say(f"ignored labels: {', '.join(session.ignored)}")
 
 
-def declared_files(session: Session, inside: str = "", residual: bool = False) -> list[str]:
+def declared_files(
+    session: Session, inside: str = "", *, residual: bool = False, only: Sequence[str] = ()
+) -> list[str]:
     """Return the files of a separation; the manifest last, because it vouches for the others."""
     from mnmf.manifest import MANIFEST, residual_files, stem_files
 
-    rests = residual_files(session) if residual else []
-    return [inside + name for name in (*stem_files(session), *rests, MANIFEST)]
+    stems, rests = stem_files(session), residual_files(session) if residual else {}
+    files = [each[name] for each in (stems, rests) for name in only or session.sources if name in each]
+    return [inside + name for name in (*files, MANIFEST)]
 
 
 def input_files(session: Session, helpers: Helpers) -> list[Path]:
@@ -79,6 +94,7 @@ def separate_into(
     *,
     reduction: Mapping[str, float] | None = None,
     residual: bool = False,
+    only: Sequence[str] = (),
     unfinished: Unfinished | None = None,
 ) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`.
@@ -94,7 +110,8 @@ def separate_into(
     if (advice := recipe.advice(session)) is not None:
         warn(advice)
     options: Any = {name: tuning[name] for name in ("seed", "window", "segment", "iterations", "components")}
-    written = manifest.Written(reduction or {}, residual)
+    limit = within_memory(size_of(session), recipe, tuning, options)
+    written = manifest.Written(reduction or {}, residual, only)
 
     with progress("read") as tell:
 
@@ -122,7 +139,40 @@ def separate_into(
 
         stems = interruptible(work)
     _remark(session, stems, written.clipped)
-    say(f"{len(session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
+    if limit is not None and (manifest.peak_memory_mb() or 0.0) * 1e6 > limit:
+        warn(f"this took {manifest.peak_memory_mb()} MB at its peak, more than was foreseen; please report it")
+    say(f"{len(only or session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
+
+
+def size_of(session: Session) -> Size:
+    """Return the size of a session's take."""
+    from mnmf.plan import Size
+
+    recording = session.recording
+    known = not session.without_solo()
+    return Size(recording.n_samples, recording.sample_rate, recording.n_mics, len(session.sources), known)
+
+
+def within_memory(size: Size, recipe: Method, tuning: Mapping[str, Any], options: dict[str, Any]) -> float | None:
+    """Refuse what needs too much memory, or choose shorter segments in `options`; return the limit if it is known.
+
+    Half of what is free is the limit if none is given.
+    """
+    import psutil  # type: ignore[import-untyped]
+
+    from mnmf.plan import memory_of, plan_within
+
+    text = tuning.get("memory")
+    limit = psutil.virtual_memory().available / 2 if text is None else memory_of(text)
+    planned = plan_within(recipe, size, limit, **{name: options[name] for name in ("segment", "window", "components")})
+    if planned is None:
+        if text is not None:
+            raise ArgumentError(f"--memory: what {recipe.name} needs is not known; leave it out")
+        return None
+    if options["segment"] is None and planned.segment != SEGMENT:
+        options["segment"] = planned.segment
+        warn(f"segments of {planned.segment:.0f} s instead of {SEGMENT:.0f}, to need no more than {limit / 1e9:.1f}G")
+    return float(limit)
 
 
 def _facts(

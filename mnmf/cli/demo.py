@@ -19,6 +19,7 @@ TAKE, REFERENCE, SOLO_TAKE, LABELS = "mixture.flac", "reference.flac", "solos.fl
 
 @click.command("demo")
 @click.option("--out", default="demo", show_default=True, metavar="DIR", help="Where everything goes.")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote.")
 @tuning_options
 def command(out: str, overwrite: bool, **tuning: Any) -> None:
     """Play a string quartet in a simulated room, separate it again and print the score.

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnmf.cli._options import EMBEDDED, Renamed, joined_dictionary, listed, reductions_of, spots_by_name, tuning_options
+from mnmf.cli._options import (
+    EMBEDDED,
+    Renamed,
+    joined_dictionary,
+    memory_option,
+    only_these,
+    reductions_of,
+    session_keys,
+    session_options,
+    tuning_options,
+)
 from mnmf.cli._run import Helpers, declared_files, input_files, introduce, separate_into, stale_stems
 from mnmf.cli._terminal import say, warn
 from mnmf.errors import ArgumentError, check_number
@@ -19,26 +29,9 @@ if TYPE_CHECKING:
 
 
 @click.command("separate")
-@click.argument("take", nargs=-1, required=True, metavar="TAKE...")
+@session_options
 @click.option("--out", required=True, metavar="DIR", help="Where the stems go.")
-@click.option("--solos", metavar="MARKERS", help="Marker file naming each source's solo passage.")
-@click.option(
-    "--solo-take",
-    multiple=True,
-    metavar="FILE",
-    help="What the markers refer to, if not the take; repeat it for one file a mic.",
-)
-@click.option("--sources", metavar="A,B,C", help="Names, in the order of the results.")
-@click.option(
-    "--spot", multiple=True, metavar="NAME=MIC", help="Whose mic: its channel from 1 on, or its name; repeatable."
-)
-@click.option("--ambient", multiple=True, metavar="MIC", help="A mic that is nobody's spot; repeatable.")
-@click.option(
-    "--instruments",
-    metavar="A,B,C",
-    help="What the sources play, in their order, to be looked up in the dictionary, the embedded one if none is given; "
-    "their names if not given.",
-)
+@click.option("--overwrite", is_flag=True, help="Replace stems of an earlier run.")
 @click.option(
     "--estimates",
     "--prior-stems",
@@ -86,13 +79,15 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also write what is left of each spot, as NAME.residual; stem and residual sum to the take sample for sample.",
 )
+@click.option("--only", metavar="A,B", help="Write the stems of these sources only.")
 @click.option(
     "--resume",
     is_flag=True,
     help="Go on with a run of a long take that was stopped, by the same command, where it left off.",
 )
+@memory_option
 @tuning_options
-def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, resume: bool, **options: Any) -> None:
+def command(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
     """Separate a take into one stem a source.
 
     TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), or a session.toml.
@@ -102,16 +97,22 @@ def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, re
     session = _opened(take, options)
     if options["instruments"] and not options["dictionary"]:
         options["dictionary"] = (EMBEDDED,)
-    reduction = reductions_of(options["reduction"], session.sources)
+    asked: Any = {
+        "reduction": reductions_of(options["reduction"], session.sources),
+        "residual": options["residual"],
+        "only": only_these(options["only"], session.sources),
+    }
     introduce(session)
-    declared = declared_files(session, residual=residual)
+    declared = declared_files(session, residual=asked["residual"], only=asked["only"])
     stale = stale_stems(Path(out), declared)
     helpers = _helpers(session, options)
     inputs = input_files(session, helpers)
-    with OutputFolder(out, declared, inputs=inputs, overwrite=overwrite) as folder, Unfinished(out, resume) as kept:
-        asked: Any = {"reduction": reduction, "residual": residual, "unfinished": kept}
+    with (
+        OutputFolder(out, declared, inputs=inputs, overwrite=overwrite) as folder,
+        Unfinished(out, options["resume"]) as kept,
+    ):
         try:
-            separate_into(folder, session, Path(out), options, helpers, **asked)
+            separate_into(folder, session, Path(out), options, helpers, **asked, unfinished=kept)
             folder.publish()
             kept.done()
         except BaseException:
@@ -126,15 +127,7 @@ def command(take: tuple[str, ...], out: str, overwrite: bool, residual: bool, re
 def _opened(take: tuple[str, ...], options: dict[str, Any]) -> Session:
     from mnmf.session import Session
 
-    given: dict[str, Any] = {
-        "solos": options["solos"],
-        "solo_take": options["solo_take"],
-        "sources": listed(options["sources"]),
-        "spots": spots_by_name(options["spot"]),
-        "ambient": options["ambient"],
-        "instruments": listed(options["instruments"]),
-    }
-    given = {name: value for name, value in given.items() if value}
+    given = session_keys(options)
     if len(take) == 1 and take[0].lower().endswith(".toml"):
         return Session.from_toml(take[0], **given)
     return Session.open(take, **given)

@@ -1,0 +1,48 @@
+"""``mnmf plan``: what separating a take will need, from its headers alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.table import Table
+
+from mnmf.cli._options import memory_option, session_keys, session_options, tuning_options
+from mnmf.cli._run import within_memory
+from mnmf.cli._terminal import add_row, say, show
+
+__all__ = ["command"]
+
+
+@click.command("plan")
+@session_options
+@memory_option
+@tuning_options
+def command(take: tuple[str, ...], **options: Any) -> None:
+    """Foresee the memory, the time and the disk that separating a take will need.
+
+    TAKE and options are those of `mnmf separate`; no sound is read.
+    """
+    from mnmf.methods import DEFAULT_METHOD, find_method
+    from mnmf.plan import Size, foreseen_seconds, plan
+    from mnmf.session import Session
+
+    files: Any = take[0] if len(take) == 1 else take
+    recording, n_sources, solos = Session.outline(files, **session_keys(options))
+    method = find_method(options["method"] or DEFAULT_METHOD, dictionary=bool(options["dictionary"]))
+    size = Size(recording.n_samples, recording.sample_rate, recording.n_mics, n_sources, solos)
+    say(f"{recording.duration / 60:.1f} minutes of {recording.n_mics} mics at {recording.sample_rate} Hz")
+    say(f"{n_sources} sources, {'with' if solos else 'without'} a solo of each")
+    within_memory(size, method, options, options)
+    known = {name: options[name] for name in ("segment", "window", "components")}
+    planned = plan(method, size, **known)
+    if planned is None:
+        say(f"{method.name}: fits a take in one piece; what that needs is not known")
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    add_row(table, "segments", str(len(planned.spans)))
+    add_row(table, "memory", f"{planned.memory / 1e9:.1f} GB")
+    add_row(table, "disk, until it is done", f"{planned.disk / 1e9:.1f} GB")
+    minutes = foreseen_seconds(planned, options["iterations"] or method.iterations) / 60
+    add_row(table, "time, roughly", f"{minutes:.0f} minutes" if minutes >= 1 else "less than a minute")
+    show(table)

@@ -1,0 +1,231 @@
+"""What a separation will need, from nothing but the headers of a take: memory, disk and time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import takewhile
+from time import perf_counter
+
+import numpy as np
+
+from mnmf.errors import ArgumentError
+from mnmf.methods import Method
+from mnmf.segments import LEARNED, SEGMENT, SHARED, segments_of
+from mnmf.stft import window_samples
+
+__all__ = ["Plan", "Size", "foreseen_seconds", "memory_of", "plan", "plan_within"]
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+SHORTEST = 15.0  # seconds of the segments that a limit of memory may lead to: shorter ones are separated worse
+STEP = 5.0  # seconds by which segments are shortened until they fit
+LONGER_WINDOWS = 2  # times `Method.longer_window`, at most, is the window where solos hold
+
+# How many bytes are there at the peak, found by benchmarks/memory.py, which prints what it measured beside them.
+PROGRAM = 290e6  # the program and its libraries
+OF_A_SAMPLE = 46.0  # of a segment, whatever the number of microphones: spectrograms of one source
+OF_A_MIC = 31.0  # for each sample of a segment at a microphone: spectrograms of the mixture
+COVARIANCES = 2.1  # complex numbers, of 16 bytes, for each source, frequency and pair of microphones
+BASES = 6.0  # numbers of 8 bytes for each source, frequency and component
+
+
+# How long a segment of a minute of 4 mics at 44.1 kHz takes, on two cores that need YARDSTICK for `_yardstick`.
+YARDSTICK = 0.011
+START, LEARNING, FITTING = 8.0, 2.1, 1.0  # seconds to look at it; for an update with covariances, and without
+EXPONENT = 2.2  # of the number of microphones
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a take, as headers tell it.
+
+    Attributes
+    ----------
+    n_samples, sample_rate, n_mics, n_sources : int
+    solos : bool
+        Whether every source has a solo: then windows may be longer.
+    """
+
+    n_samples: int
+    sample_rate: int
+    n_mics: int
+    n_sources: int
+    solos: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a separation will need.
+
+    Attributes
+    ----------
+    size : Size
+    segment : float
+        Seconds of a segment; infinite for one piece.
+    spans : sequence of (start, stop)
+        The segments, in samples.
+    window : float
+        The longest analysis window that the method may take, in seconds.
+    memory : float
+        Bytes that the process will hold at its peak.
+    of_covariances : float
+        Those of them that spatial covariances take, which grow with the cube of the number of microphones.
+    disk : float
+        Bytes that are kept beside the results until all segments are finished.
+    """
+
+    size: Size
+    segment: float
+    spans: tuple[tuple[int, int], ...]
+    window: float
+    memory: float
+    of_covariances: float
+    disk: float
+
+
+def plan(
+    method: Method,
+    size: Size,
+    *,
+    segment: float | None = None,
+    window: float | None = None,
+    components: int | None = None,
+) -> Plan | None:
+    """Return what a separation will need, or None where that is not known.
+
+    Parameters
+    ----------
+    method : Method
+    size : Size
+    segment, window, components
+        As of `mnmf.separate`; the method's own if not given.
+
+    Examples
+    --------
+    >>> from mnmf import METHODS
+    >>> long = plan(METHODS["mnmf"], Size(600 * 44100, 44100, 4, 4))
+    >>> len(long.spans), long.memory < 1e9, long.disk / 1e6
+    (10, True, 423.36)
+    >>> plan(METHODS["kamir"], Size(600 * 44100, 44100, 4, 4)) is None
+    True
+    """
+    if not method.segments:
+        return None
+    longest = window or (LONGER_WINDOWS * method.longer_window if size.solos else 0.0) or method.window
+    length = window_samples(longest, size.sample_rate)
+    segment = SEGMENT if segment is None else segment
+    spans = [(0, size.n_samples)]
+    if segment != np.inf:
+        whole = round(min(segment, size.n_samples / size.sample_rate) * size.sample_rate)
+        spans = segments_of(size.n_samples, max(whole, SHARED * length), length)
+    n_samples = max(stop - start for start, stop in spans) + length  # frames reach beyond both ends
+    bins = size.n_sources * (length // 2 + 1)
+    of_covariances = 16 * COVARIANCES * bins * size.n_mics**2
+    samples = n_samples * (OF_A_SAMPLE + OF_A_MIC * size.n_mics)
+    bases = 8 * BASES * bins * (method.components if components is None else components)
+    disk = 4.0 * size.n_samples * size.n_sources if len(spans) > 1 else 0.0
+    return Plan(size, segment, tuple(spans), longest, PROGRAM + samples + of_covariances + bases, of_covariances, disk)
+
+
+def plan_within(method: Method, size: Size, most: float, **given: float | int | None) -> Plan | None:
+    """Return a plan that needs no more than `most` bytes, with shorter segments if they are not given.
+
+    Raises
+    ------
+    ArgumentError
+        There is none; the message says what would do.
+
+    Examples
+    --------
+    >>> from mnmf import METHODS
+    >>> plan_within(METHODS["mnmf"], Size(600 * 44100, 44100, 4, 4), 700e6).segment
+    40.0
+    """
+    first = plan(method, size, **given)  # type: ignore[arg-type]
+    if first is None or first.memory <= most:
+        return first
+    tried = [first]
+    if given.get("segment") is None:
+        shorter = takewhile(lambda seconds: seconds >= SHORTEST, (SEGMENT - STEP * k for k in range(1, 100)))
+        for seconds in shorter:
+            again = plan(method, size, **(given | {"segment": seconds}))  # type: ignore[arg-type]
+            assert again is not None
+            if again.memory <= most:
+                return again
+            tried.append(again)
+    least = min(tried, key=lambda each: each.memory)
+    raise ArgumentError(
+        f"--memory: {method.name} needs about {_shown(least.memory)} for {size.n_mics} mics"
+        f"{_of_which(least)}, more than {_shown(most)}; {_remedy(method, size, most, given)}"
+    )
+
+
+def foreseen_seconds(plan: Plan, iterations: int) -> float:
+    """Return roughly how long a separation will take on this machine.
+
+    Examples
+    --------
+    >>> from mnmf import METHODS
+    >>> short, long = (plan(METHODS["mnmf"], Size(60 * k * 44100, 44100, 4, 4)) for k in (1, 60))
+    >>> foreseen_seconds(short, 10) < foreseen_seconds(long, 10)
+    True
+    """
+    size, count = plan.size, len(plan.spans)
+    minutes: float = sum(stop - start for start, stop in plan.spans) / (60 * 44100) * (size.n_mics / 4) ** EXPONENT
+    learned = min(count, LEARNED) / count if count > 1 else 0.0
+    held = count > 1 or size.solos
+    of_a_minute = START + iterations * (FITTING if held else LEARNING)
+    return float(minutes) * (of_a_minute + learned * (START + iterations * LEARNING)) * _yardstick() / YARDSTICK
+
+
+def _yardstick() -> float:
+    """Return the seconds of a transform, of the best of some."""
+    x = np.ones(1 << 19)
+    taken = []
+    for _ in range(5):
+        start = perf_counter()
+        np.fft.rfft(x)
+        taken.append(perf_counter() - start)
+    return min(taken)
+
+
+def _of_which(plan: Plan) -> str:
+    if plan.of_covariances < plan.memory / 3:
+        return ""
+    return f" ({_shown(plan.of_covariances)} of it for spatial covariances)"
+
+
+def _remedy(method: Method, size: Size, most: float, given: dict[str, float | int | None]) -> str:
+    """Return what would need less memory, as the end of a message."""
+    for window in (method.longer_window, method.window, method.window / 2, method.window / 4):
+        shorter = plan(method, size, **(given | {"window": window, "segment": SHORTEST}))  # type: ignore[arg-type]
+        if window and shorter is not None and shorter.memory <= most:
+            return f"--window {window:.2f} --segment {SHORTEST:.0f} would do"
+    least = plan(method, size, **(given | {"window": method.window / 4, "segment": SHORTEST}))  # type: ignore[arg-type]
+    assert least is not None
+    if least.of_covariances < least.memory / 3:
+        return f"give at least {_shown(np.ceil(least.memory / 1e8) * 1e8)}"
+    return "separate fewer mics at a time"
+
+
+def _shown(size: float) -> str:
+    return f"{size / 1e9:.1f}G"
+
+
+def memory_of(text: str) -> int:
+    """Return the bytes that '4G' or '800M' means, in powers of 1000.
+
+    Raises
+    ------
+    ArgumentError
+        It means none.
+
+    Examples
+    --------
+    >>> memory_of("4G"), memory_of("1.5 GB"), memory_of("800m")
+    (4000000000, 1500000000, 800000000)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
+    if found is None or float(found[1]) <= 0:
+        raise ArgumentError(f"memory must be like 4G or 800M, got {text!r}")
+    return round(float(found[1]) * UNITS[found[2].upper()])

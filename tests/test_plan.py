@@ -1,0 +1,170 @@
+"""What a separation will need is foreseen from headers, and a limit of memory is kept or refused."""
+
+import re
+
+import numpy as np
+import pytest
+from scipy.signal import resample_poly
+
+from mnmf import METHODS, Session, audio, cli, data
+from mnmf.cli import _run
+from mnmf.errors import ArgumentError
+from mnmf.plan import Size, foreseen_seconds, memory_of, plan, plan_within
+from mnmf.separation import separate_to
+from tests.test_survey import heard, responses
+
+HOUR = 3600 * 44100
+DEFAULT = METHODS["mnmf"]
+RATE = 2000
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A take of 40 s in 16 bits."""
+    stems_LN = resample_poly(data.quartet().stems_LN, RATE, 44100, axis=0)
+    x_LM = heard(responses(0), np.concatenate([stems_LN] * 4)[: 40 * RATE]).sum(axis=2)
+    path = tmp_path_factory.mktemp("take") / "take.wav"
+    audio.write(path, 0.9 * x_LM / np.abs(x_LM).max(), RATE, "PCM_16")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4G", 4e9), ("4 gb", 4e9), ("0.5T", 5e11), ("300M", 3e8), ("7k", 7e3), ("12", 12)]
+)
+def test_sizes_of_memory(text, size):
+    assert memory_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-4G", "0", "0.0M", "4X", "4GG", "four", "1e9", "4 G B"])
+def test_what_is_no_size(text):
+    with pytest.raises(ArgumentError, match="must be like 4G or 800M"):
+        memory_of(text)
+
+
+def test_memory_does_not_grow_with_the_take_but_with_its_microphones_and_windows():
+    short, long = (plan(DEFAULT, Size(k * HOUR, 44100, 4, 4)) for k in (1, 4))
+    assert (len(short.spans), len(long.spans)) == (60, 240)
+    assert long.memory == pytest.approx(short.memory, rel=1e-3)
+    assert long.disk == 4 * short.disk == 4 * 4 * 4 * HOUR
+    more = plan(DEFAULT, Size(HOUR, 44100, 8, 8))
+    assert more.of_covariances == 8 * short.of_covariances
+    assert plan(DEFAULT, Size(HOUR, 44100, 4, 4, solos=True)).window == 2 * DEFAULT.longer_window
+    assert plan(DEFAULT, Size(HOUR, 44100, 4, 4), window=0.3).memory < short.memory
+    assert plan(DEFAULT, Size(HOUR, 44100, 4, 4), components=48).memory > short.memory
+    whole = plan(DEFAULT, Size(HOUR, 44100, 4, 4), segment=np.inf)
+    assert (len(whole.spans), whole.disk) == (1, 0.0)
+    assert whole.memory > 20 * short.memory
+    assert plan(METHODS["fastmnmf2"], Size(HOUR, 44100, 4, 4)) is None
+
+
+def test_segments_are_shortened_until_they_fit_unless_they_are_given():
+    size = Size(HOUR, 44100, 4, 4)
+    first = plan(DEFAULT, size)
+    assert plan_within(DEFAULT, size, first.memory) == first
+    shorter = plan_within(DEFAULT, size, 0.85 * first.memory)
+    assert 15 <= shorter.segment < 60
+    assert shorter.memory <= 0.85 * first.memory
+    with pytest.raises(ArgumentError, match=r"--memory: mnmf needs about \d+\.\dG for 4 mics, more than 0\.[5-9]G"):
+        plan_within(DEFAULT, size, 0.85 * first.memory, segment=60.0)
+
+
+@pytest.mark.parametrize(("n_mics", "most"), [(24, 4e9), (64, 4e9), (12, 1.5e9)])
+def test_what_would_fit_does(n_mics, most):
+    size = Size(HOUR, 44100, n_mics, n_mics)
+    with pytest.raises(ArgumentError, match=r"for spatial covariances") as refused:
+        plan_within(DEFAULT, size, most)
+    options = re.search(r"--window (\S+) --segment (\S+) would do", str(refused.value))
+    if options is None:
+        assert str(refused.value).endswith("separate fewer mics at a time")
+        assert plan(DEFAULT, size, window=DEFAULT.window / 4, segment=15.0).memory > most
+    else:
+        assert plan_within(DEFAULT, size, most, window=float(options[1]), segment=float(options[2]))
+
+
+def test_longer_takes_and_more_microphones_take_longer():
+    seconds = [
+        foreseen_seconds(plan(DEFAULT, Size(length, 44100, n_mics, n_mics)), 10)
+        for length, n_mics in ((HOUR // 30, 4), (HOUR, 4), (HOUR, 12))
+    ]
+    assert seconds[0] * 5 < seconds[1]
+    assert seconds[1] * 5 < seconds[2]
+
+
+def test_the_plan_of_a_take_reads_no_sound(recorded, capsys, monkeypatch):
+    monkeypatch.setattr(audio.Recording, "read", None)
+    assert cli.run(["plan", str(recorded), "--segment", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "0.7 minutes of 4 mics at 2000 Hz\n4 sources, without a solo of each" in said
+    assert re.search(r"segments +8\b", said)
+    assert re.search(r"memory +0\.\d GB", said)
+    assert cli.run(["plan", str(recorded), "--sources", "a,b,c", "--ambient", "4", "--method", "kamir"]) == 0
+    assert "3 sources" in capsys.readouterr().out
+    assert cli.run(["plan", str(recorded), "--memory", "1M"]) == 2
+    assert "more than 0.0G; give at least 0." in capsys.readouterr().err
+
+
+def test_the_plan_of_a_session_file(recorded, tmp_path, capsys):
+    (tmp_path / "solos.txt").write_text("0\t5\tviolin\n6\t9\tcello\n")
+    file = tmp_path / "session.toml"
+    file.write_text(f'take = "{recorded.as_posix()}"\nsolos = "solos.txt"\nambient = [3, 4]\n')
+    assert cli.run(["plan", str(file)]) == 0
+    assert "2 sources, with a solo of each" in capsys.readouterr().out
+    assert cli.run(["plan", str(file), "--sources", "violin,cello,viola", "--ambient", "4"]) == 0
+    assert "3 sources, without a solo of each" in capsys.readouterr().out
+
+
+def test_a_limit_shortens_the_segments_or_refuses(recorded, tmp_path, capsys, monkeypatch):
+    sizes = ["--components=2", "--iterations=1", "--window=0.3"]
+    recording = Session.open(recorded)
+    needed = plan(DEFAULT, _run.size_of(recording), window=0.3, components=2, segment=20.0).memory
+    asked = {}
+
+    def watched(store, take, **options):
+        asked.update(options)
+        return separate_to(store, take, **options | {"segment": 20.0})
+
+    monkeypatch.setattr("mnmf.separation.separate_to", watched)
+    limit = f"{needed / 1e6:.3f}M"
+    assert cli.run(["separate", str(recorded), f"--out={tmp_path}/a", f"--memory={limit}", *sizes]) == 0
+    said = capsys.readouterr().err
+    assert "segments of 25 s instead of 60, to need no more than" in said  # halves, as those of 20 s
+    assert asked["segment"] == 25.0
+    assert "more than was foreseen" in said  # of all tests in this process
+    assert cli.run(["separate", str(recorded), f"--out={tmp_path}/b", "--memory=100M", *sizes]) == 2
+    assert cli.run(["separate", str(recorded), f"--out={tmp_path}/b", "--memory=4G", "--method=kamir"]) == 2
+    assert "what kamir needs is not known; leave it out" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_half_of_what_is_free_is_the_limit_if_none_is_given(recorded, monkeypatch):
+    import psutil
+
+    size, options = Size(HOUR, 44100, 4, 4), {"segment": None, "window": None, "components": None}
+    most = plan(DEFAULT, size).memory
+
+    class Free:
+        available = 2 * most + 2
+
+    monkeypatch.setattr(psutil, "virtual_memory", Free)
+    assert _run.within_memory(size, DEFAULT, {}, options) == most + 1
+    assert options["segment"] is None
+    Free.available = 1.8 * most
+    _run.within_memory(size, DEFAULT, {}, options)
+    assert 15.0 <= options["segment"] < 60.0
+    assert _run.within_memory(size, METHODS["kamir"], {}, options) is None
+
+
+def test_only_some_stems_are_written(recorded, tmp_path, capsys):
+    sizes = ["--components=2", "--iterations=1", "--window=0.3"]
+    names = ["--sources=a,b,c,d"]
+    out = tmp_path / "out"
+    assert cli.run(["separate", str(recorded), f"--out={out}", "--only=d,b", "--residual", *names, *sizes]) == 0
+    assert "2 sources by mnmf" in capsys.readouterr().out
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        ["b.wav", "b.residual.wav", "d.wav", "d.residual.wav", "manifest.json"]
+    )
+    assert cli.run(["check", str(out)]) == 0
+    assert cli.run(["separate", str(recorded), f"--out={tmp_path}/all", *names, *sizes]) == 0
+    assert (out / "d.wav").read_bytes() == (tmp_path / "all" / "d.wav").read_bytes()
+    assert cli.run(["separate", str(recorded), f"--out={tmp_path}/x", "--only=oboe", *names, *sizes]) == 2
+    assert "--only names 'oboe', which is not among the sources: a, b, c, d" in capsys.readouterr().err
