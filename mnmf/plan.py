@@ -23,10 +23,10 @@ LONGER_WINDOWS = 2  # times `Method.longer_window`, at most, is the window where
 
 # How many bytes are there at the peak, found by benchmarks/memory.py, which prints what it measured beside them.
 PROGRAM = 290e6  # the program and its libraries
-OF_A_SAMPLE = 46.0  # of a segment, whatever the number of microphones: spectrograms of one source
-OF_A_MIC = 31.0  # for each sample of a segment at a microphone: spectrograms of the mixture
-COVARIANCES = 2.1  # complex numbers, of 16 bytes, for each source, frequency and pair of microphones
-BASES = 6.0  # numbers of 8 bytes for each source, frequency and component
+OF_A_SAMPLE = 103.0  # of a segment, whatever the number of microphones: spectrograms of one source
+OF_A_MIC = 16.0  # for each sample of a segment at a microphone: spectrograms of the mixture
+COVARIANCES = 2.9  # complex numbers, of 16 bytes, for each source, frequency and pair of microphones
+BASES = 7.3  # numbers of 8 bytes for each source, frequency and component
 
 
 # How long a segment of a minute of 4 mics at 44.1 kHz takes, on two cores that need YARDSTICK for `_yardstick`.
@@ -44,6 +44,11 @@ class Size:
     n_samples, sample_rate, n_mics, n_sources : int
     solos : bool
         Whether every source has a solo: then windows may be longer.
+
+    Examples
+    --------
+    >>> Size(7200 * 48000, 48000, n_mics=24, n_sources=22).n_mics
+    24
     """
 
     n_samples: int
@@ -72,6 +77,12 @@ class Plan:
         Those of them that spatial covariances take, which grow with the cube of the number of microphones.
     disk : float
         Bytes that are kept beside the results until all segments are finished.
+
+    Examples
+    --------
+    >>> from mnmf import METHODS
+    >>> plan(METHODS["mnmf"], Size(30 * 44100, 44100, 4, 4)).spans
+    ((0, 1323000),)
     """
 
     size: Size

@@ -20,7 +20,6 @@ PULLED_TO_SOLOS = 0.03  # of the frames of a take: with this weight a solo's cov
 
 def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold the covariances of the room, or of solos that hold; draw others to those of solos, or start without.
-
     The bases of lower and higher frequencies have activations of their own: most frequencies lie above those where most
     of the music is, and count alike.
     """
@@ -64,6 +63,8 @@ def _held_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np
         learned = priors.likely_covariances(*evidence.solo, evidence.spots)
     start = evidence.start(priors.unmixing(learned).Q, n_components, rng)
     held = Prior(W=start.W, H=start.H, R=learned.R, spots=evidence.spots).hold("R")
+    if evidence.room_NFMM is not None:
+        return held  # what follows would gain nothing by more updates
     model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)
     return held | Prior(W=model.W_, H=model.H_)
 

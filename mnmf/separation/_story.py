@@ -144,8 +144,9 @@ class Story:
         missing = [k for k, name in enumerate(names) if name not in store]
         if missing:
             self.room_NFMM = self._learn_room(spans, seed, store)
-        for k, _, stems_SN in self._in_segments(spans, seed, missing):
+        for k, part, stems_SN in self._in_segments(spans, seed, missing):
             store[names[k]] = np.ascontiguousarray(stems_SN.T)
+            del part, stems_SN  # before the next one is fitted, for memory
         self.clock.stop()
         shape = self.take.n_samples, len(self.take.spots)
 
@@ -202,8 +203,10 @@ class Story:
             self.clock.tell(k / len(spans))
             story = self._segment(spans[k])
             model, stems_SN = story._in_one_piece((seed, k))
-            yield k, Part(*spans[k], model, story.levels), stems_SN
+            done = k, Part(*spans[k], model, story.levels), stems_SN
             del model, story, stems_SN  # for memory
+            yield done
+            del done
 
     def _learn_room(self, spans: Sequence[Span], seed: int, store: Store) -> Array:
         """Return the covariances of those who play: of solos that are held, else what several segments teach."""
