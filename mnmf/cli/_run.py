@@ -113,7 +113,7 @@ def separate_into(
     limit = within_memory(size_of(session), recipe, tuning, options)
     written = manifest.Written(reduction or {}, residual, only)
 
-    with progress("read") as tell:
+    with progress("read", _note()) as tell:
 
         def work() -> Stems:
             with unchanged(input_files(session, helpers)):
@@ -142,6 +142,13 @@ def separate_into(
     if limit is not None and (manifest.peak_memory_mb() or 0.0) * 1e6 > limit:
         warn(f"this took {manifest.peak_memory_mb()} MB at its peak, more than was foreseen; please report it")
     say(f"{len(only or session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
+
+
+def _note() -> str:
+    """Return what a user should know who waits for the first time."""
+    from mnmf.kernels import nothing_compiled
+
+    return " (compiling, about half a minute, first run only)" if nothing_compiled() else ""
 
 
 def size_of(session: Session) -> Size:

@@ -10,14 +10,16 @@ import json
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -33,6 +35,7 @@ __all__ = [
     "say_json",
     "show",
     "stop",
+    "talking",
     "unforeseen",
     "warn",
 ]
@@ -45,14 +48,44 @@ LONGEST = 2000  # characters of a line on stderr
 TRACEBACK = "MNMF_TRACEBACK"  # the environment variable that shows where an error came from
 
 
+@dataclass
+class _Manner:
+    """How this program talks."""
+
+    quiet: bool = False
+    events: bool = False
+
+
+_MANNER = _Manner()
+
+
+@contextmanager
+def talking(*, quiet: bool = False, events: bool = False) -> Iterator[None]:
+    """Say nothing but what is wrong, or give events to other programs: a line of JSON each, on stdout."""
+    before = _MANNER.quiet, _MANNER.events
+    _MANNER.quiet, _MANNER.events = quiet, events
+    try:
+        yield
+    finally:
+        _MANNER.quiet, _MANNER.events = before
+
+
+def _event(kind: str, **facts: Any) -> None:
+    if _MANNER.events:
+        click.echo(json.dumps({"event": kind, **facts}))  # in ASCII, which steers no terminal
+
+
 def say(text: str) -> None:
-    """Print one line on stdout."""
-    click.echo(printable(text))
+    """Print one line on stdout, unless this program is to be quiet."""
+    _event("said", text=text)
+    if not (_MANNER.quiet or _MANNER.events):
+        click.echo(printable(text))
 
 
 def warn(text: str) -> None:
     """Print one line on stderr, as this program's."""
     line = printable(" ".join(text.split("\n")))
+    _event("warning", text=line)
     click.echo("mnmf: " + (line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"), err=True)
 
 
@@ -96,14 +129,85 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+# Rough percentages of the time that stages take: of a take that is fitted in segments, and of any other.
+IN_SEGMENTS = {"read": 2, "survey": 3, "estimate": 0, "learn": 45, "fit": 46, "write": 4}
+IN_ONE_PIECE = {"read": 2, "survey": 5, "estimate": 0, "prepare": 45, "fit": 38, "reconstruct": 6, "write": 4}
+WORDS = {
+    "read": "reading",
+    "survey": "looking at the take",
+    "estimate": "waiting for estimates",
+    "learn": "learning the room",
+    "prepare": "preparing",
+    "fit": "fitting",
+    "reconstruct": "reconstructing",
+    "write": "writing",
+}
+PLAIN = 30.0  # seconds between lines where there is no terminal
+SOON = 0.5  # seconds between events of a stage
+
+
+class Whole:
+    """How much of all the work is done, from how much of one stage after another is.
+
+    Examples
+    --------
+    >>> whole = Whole()
+    >>> [round(whole.done(*told), 2) for told in (("read", 0.5), ("learn", 0.2), ("fit", 0.5), ("fit", 0.4))]
+    [0.01, 0.14, 0.73, 0.73]
+    >>> Whole().done("notes", 0.25)  # the only stage
+    0.25
+    """
+
+    def __init__(self) -> None:
+        self._shares = IN_ONE_PIECE
+        self._most = 0.0
+
+    def done(self, stage: str, part: float) -> float:
+        """Return the part of the whole, 0 to 1; it never goes back."""
+        if stage == "learn":
+            self._shares = IN_SEGMENTS
+        if stage not in self._shares:
+            return part
+        names = list(self._shares)
+        before = sum(self._shares[name] for name in names[: names.index(stage)])
+        self._most = max(self._most, (before + part * self._shares[stage]) / sum(self._shares.values()))
+        return self._most
+
+
 @contextmanager
-def progress(first: str) -> Iterator[Callable[[str, float], None]]:
-    """Show one bar for the stages of the work, beginning with `first`; on a terminal only."""
+def progress(first: str, note: str = "") -> Iterator[Callable[[str, float], None]]:
+    """Show one bar for all stages of the work, beginning with `first`, and a `note` beside it.
+
+    Where there is no terminal it is a line on stderr now and then, for work that takes its time.
+    """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(first, total=1.0)
-        yield lambda stage, done: bar.update(task, description=stage, completed=done)
+    silent = _MANNER.quiet or _MANNER.events
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    whole, begun = Whole(), time.monotonic()
+    last, last_stage = begun, ""
+    with Progress(*columns, console=console, transient=True, disable=silent or not console.is_terminal) as bar:
+        task = bar.add_task(WORDS.get(first, first) + note, total=1.0)
+
+        def tell(stage: str, part: float) -> None:
+            nonlocal last, last_stage
+            done, now = whole.done(stage, part), time.monotonic()
+            words = WORDS.get(stage, stage)
+            bar.update(task, description=words + note, completed=done)
+            if _MANNER.events and (stage != last_stage or now - last >= SOON):
+                last, last_stage = now, stage
+                _event(
+                    "progress", stage=stage, part=round(part, 4), whole=round(done, 4), seconds=round(now - begun, 1)
+                )
+            elif not silent and not console.is_terminal and now - last >= PLAIN:
+                last = now
+                left = (now - begun) * (1 - done) / max(done, 0.01)
+                warn(f"{words}{note}: {done:.0%} done, about {_lasting(left)} left")
+
+        yield tell
+
+
+def _lasting(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
 
 
 def interruptible(work: Callable[[], Result]) -> Result:

@@ -19,7 +19,7 @@ from mnmf.cli._options import (
     tuning_options,
 )
 from mnmf.cli._run import Helpers, declared_files, input_files, introduce, separate_into, stale_stems
-from mnmf.cli._terminal import say, warn
+from mnmf.cli._terminal import say, talking, warn
 from mnmf.errors import ArgumentError, check_number
 from mnmf.output import OutputFolder
 from mnmf.unfinished import Unfinished
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 @click.command("separate")
 @session_options
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
+@click.option("--json", "events", is_flag=True, help="Say everything on stdout as events, a line of JSON each.")
 @click.option("--out", required=True, metavar="DIR", help="Where the stems go.")
 @click.option("--overwrite", is_flag=True, help="Replace stems of an earlier run.")
 @click.option(
@@ -87,11 +89,16 @@ if TYPE_CHECKING:
 )
 @memory_option
 @tuning_options
-def command(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
+def command(take: tuple[str, ...], quiet: bool, events: bool, **options: Any) -> None:
     """Separate a take into one stem a source.
 
     TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), or a session.toml.
     """
+    with talking(quiet=quiet, events=events):
+        _separate(take, **options)
+
+
+def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
     if not out:
         raise ArgumentError("--out is empty; name the folder the stems go to")
     session = _opened(take, options)

@@ -45,13 +45,24 @@ from threadpoolctl import ThreadpoolController
 
 from mnmf.kernels import _cache
 
-__all__ = ["one_blas_thread"]
+__all__ = ["nothing_compiled", "one_blas_thread"]
 
 # OpenMP threads that wait by spinning slow everything down tenfold as soon as another program wants a core.  OpenMP
 # reads this once, when numba first loads it; a value set by the user stands.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _cache.prepare()
+
+
+def nothing_compiled() -> bool:
+    """Return whether the first use of every kernel will compile it, as none is kept from an earlier run.
+
+    Examples
+    --------
+    >>> nothing_compiled() in (True, False)
+    True
+    """
+    return _cache.is_empty()
 
 
 @cache

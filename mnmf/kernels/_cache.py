@@ -15,7 +15,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-__all__ = ["prepare"]
+__all__ = ["is_empty", "prepare"]
 
 SOURCES = Path(__file__).parent
 RECORD = "mnmf-kernels.sha256"
@@ -29,6 +29,12 @@ def prepare() -> None:
         # Where nothing may be removed or written numba keeps nothing either; an import need not fail for that.
         with contextlib.suppress(OSError):
             _forget_other_sources(folder)
+
+
+def is_empty() -> bool:
+    """Return whether no kernel has been compiled yet, so that the first run will compile them."""
+    folder = _folder()
+    return folder is not None and not any(folder.glob("*.nbc"))
 
 
 def _choose_folder() -> None:
