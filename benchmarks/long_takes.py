@@ -8,7 +8,8 @@ middle of the take.  Solos last 10 s at most.  A take is separated a segment at 
 one piece; and in pieces of 15 s as if each were all that there is.
 
 Then `mnmf separate` on 1, 3 and 10 minutes of four microphones, the embedded quartet over and over: seconds, comparable
-only with --jobs 1, and peak memory.
+only with --jobs 1, and peak memory beside what `mnmf plan` foresees.  The same for half a minute of two and of eight
+microphones, with a single update: it is the arrays that count.
 Writes benchmarks/results/long_takes.json.
 """
 
@@ -31,13 +32,14 @@ from _runner import Cell, Result, arguments, run
 import mnmf
 from mnmf import METHODS, Take, audio, data, simulate
 from mnmf.datasets import Piece
+from mnmf.plan import Size, plan
 
 SECONDS, SOLO_SECONDS = 180.0, 10.0
 SHIFT_M = (0.06, 0.08, 0.0)
 SEGMENT, CUT = 60.0, 15.0
 QUICK_SEGMENT, QUICK_SECONDS, QUICK_WINDOW = 3.0, 6.0, 0.1
 WAYS = ("segments", "one piece", "cut up")
-MINUTES, QUICK_MINUTES = (1, 3, 10), (0.1,)
+MINUTES, QUICK_MINUTES = ((1, 4), (3, 4), (10, 4), (0.5, 2), (0.5, 8)), ((0.1, 2),)  # and microphones
 QUICK_SIZE = ["--window", "0.1", "--components", "4", "--iterations", "2", "--segment", "2"]
 
 
@@ -49,7 +51,8 @@ def grid(folder: Path | None, quick: bool) -> list[Cell]:
                 cells.append({"piece": name, "seats": "kept", "solos": solos, "way": way, "seed": 0})
             cells.append({"piece": name, "seats": "shifted", "solos": solos, "way": WAYS[0], "seed": 0})
     cells = cells[4:7] if quick else cells
-    return cells + [{"minutes": minutes, "seed": 0} for minutes in (QUICK_MINUTES if quick else MINUTES)]
+    takes = QUICK_MINUTES if quick else MINUTES
+    return cells + [{"minutes": minutes, "mics": n_mics, "seed": 0} for minutes, n_mics in takes]
 
 
 def found(folder: Path | None) -> list[Piece]:
@@ -75,7 +78,7 @@ def case_of(name: str, seats: str, folder: Path | None, quick: bool) -> Case:
 def measure(cell: Cell, folder: Path | None = None, quick: bool = False) -> Result:
     """Return the gains over the raw spots, of the whole take and of its halves, or what a command takes."""
     if "minutes" in cell:
-        return command(cell["minutes"], quick)
+        return command(cell["minutes"], cell["mics"], quick)
     case = case_of(cell["piece"], cell["seats"], folder, quick)
     take = case.take("solo" if cell["solos"] else None)
     start = time.perf_counter()
@@ -104,26 +107,29 @@ def cut(case: Case, part: slice) -> Case:
     return Case(case.name, case.sample_rate, case.mixture_LM[part], case.truth_LN[part], case.spots, case.names, {})
 
 
-def command(minutes: float, quick: bool) -> Result:
-    """Return the seconds and the peak memory of `mnmf separate` on a take of so many minutes."""
+def command(minutes: float, n_mics: int, quick: bool) -> Result:
+    """Return the seconds and the peak memory of `mnmf separate` on a take of so many minutes and microphones."""
     embedded = data.quartet()
     rate = embedded.sample_rate
-    take_LM = simulate.render(simulate.chamber_scene(embedded.names), embedded.stems_LN, rate).sum(axis=2)
-    take_LM = np.resize(take_LM / np.abs(take_LM).max(), (round(60 * minutes * rate), take_LM.shape[1]))
+    played_LM = simulate.render(simulate.chamber_scene(embedded.names), embedded.stems_LN, rate).sum(axis=2)
+    played_LM = np.hstack([np.roll(played_LM, shift * rate, axis=0) for shift in range(2)])[:, :n_mics]
+    take_LM = np.resize(played_LM / np.abs(played_LM).max(), (round(60 * minutes * rate), n_mics))
+    more = QUICK_SIZE if quick else [] if n_mics == 4 else ["--iterations", "1"]
     with tempfile.TemporaryDirectory() as folder:
         audio.write(Path(folder) / "take.flac", take_LM, rate)
-        words = ["-m", "mnmf", "separate", f"{folder}/take.flac", "--sources", ",".join(embedded.names)]
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, *words, "--out", f"{folder}/stems", *(QUICK_SIZE if quick else [])],
+            [sys.executable, "-m", "mnmf", "separate", f"{folder}/take.flac", "--out", f"{folder}/stems", *more],
             check=True,
             stdout=subprocess.DEVNULL,
         )
         seconds = time.perf_counter() - start
         facts = json.loads((Path(folder) / "stems" / "manifest.json").read_text("utf-8"))
+    planned = plan(METHODS["mnmf"], Size(len(take_LM), rate, n_mics, n_mics))
     return {
         "seconds": round(seconds, 1),
         "peak_memory_mb": facts["peak_memory_mb"],
+        "planned_mb": round(planned.memory / 1e6, 1),
         "take_mb": take_LM.size * 4 // 10**6,
     }
 
@@ -150,12 +156,14 @@ def gains_table(document: dict[str, Any]) -> str:
 
 
 def memory_table(document: dict[str, Any]) -> str:
-    """Peak memory of the command, by the length of the take."""
-    lines = ["| minutes of 4 mics | peak memory, MB | the take alone, MB |", "|---|---|---|"]
+    """Peak memory of the command, by the length of the take and its microphones."""
+    lines = ["| minutes | mics | peak memory, MB | planned, MB | the take alone, MB |", "|---|---|---|---|---|"]
     for each in document["cells"]:
         if "minutes" in each["cell"]:
             found = each["result"]
-            lines.append(f"| {each['cell']['minutes']} | {found['peak_memory_mb']:.0f} | {found['take_mb']} |")
+            shown = [found[name] for name in ("peak_memory_mb", "planned_mb", "take_mb")]
+            shown = [each["cell"]["minutes"], each["cell"]["mics"], *(f"{value:.0f}" for value in shown)]
+            lines.append("| " + " | ".join(map(str, shown)) + " |")
     return "\n".join(lines)
 
 

@@ -21,7 +21,8 @@ SHORTEST = 15.0  # seconds of the segments that a limit of memory may lead to: s
 STEP = 5.0  # seconds by which segments are shortened until they fit
 LONGER_WINDOWS = 2  # times `Method.longer_window`, at most, is the window where solos hold
 
-# How many bytes are there at the peak, found by benchmarks/memory.py, which prints what it measured beside them.
+# How many bytes are there at the peak, fitted to runs with 2 to 16 microphones and windows of 0.4 to 3 s, rounded up;
+# benchmarks/long_takes.py prints them beside what it measured.
 PROGRAM = 290e6  # the program and its libraries
 OF_A_SAMPLE = 103.0  # of a segment, whatever the number of microphones: spectrograms of one source
 OF_A_MIC = 46.0  # for each sample of a segment at a microphone: spectrograms of the mixture, if some are muted
