@@ -6,17 +6,9 @@ DIR holds pieces of some minutes; without it the embedded quartet is the only on
 They are played in the 22 × 16 × 5 m hall with omnis half a metre from the players; once a player shifts by 10 cm in the
 middle of the take.  Solos last 10 s at most.  A take is separated a segment at a time, as the method does by itself; in
 one piece; and in pieces of 15 s as if each were all that there is.
-
-Then `mnmf separate` on 1, 3 and 10 minutes of four microphones, the embedded quartet over and over: seconds, comparable
-only with --jobs 1, and peak memory beside what `mnmf plan` foresees.  The same for half a minute of two and of eight
-microphones, with a single update: it is the arrays that count.
 Writes benchmarks/results/long_takes.json.
 """
 
-import json
-import subprocess
-import sys
-import tempfile
 import time
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -30,17 +22,14 @@ from _measure import hurried, scorer, stems_of
 from _runner import Cell, Result, arguments, run
 
 import mnmf
-from mnmf import METHODS, Take, audio, data, simulate
+from mnmf import METHODS, Take, simulate
 from mnmf.datasets import Piece
-from mnmf.plan import Size, plan
 
 SECONDS, SOLO_SECONDS = 180.0, 10.0
 SHIFT_M = (0.06, 0.08, 0.0)
 SEGMENT, CUT = 60.0, 15.0
 QUICK_SEGMENT, QUICK_SECONDS, QUICK_WINDOW = 3.0, 6.0, 0.1
 WAYS = ("segments", "one piece", "cut up")
-MINUTES, QUICK_MINUTES = ((1, 4), (3, 4), (10, 4), (0.5, 2), (0.5, 8)), ((0.1, 2),)  # and microphones
-QUICK_SIZE = ["--window", "0.1", "--components", "4", "--iterations", "2", "--segment", "2"]
 
 
 def grid(folder: Path | None, quick: bool) -> list[Cell]:
@@ -50,9 +39,7 @@ def grid(folder: Path | None, quick: bool) -> list[Cell]:
             for way in WAYS:
                 cells.append({"piece": name, "seats": "kept", "solos": solos, "way": way, "seed": 0})
             cells.append({"piece": name, "seats": "shifted", "solos": solos, "way": WAYS[0], "seed": 0})
-    cells = cells[4:7] if quick else cells
-    takes = QUICK_MINUTES if quick else MINUTES
-    return cells + [{"minutes": minutes, "mics": n_mics, "seed": 0} for minutes, n_mics in takes]
+    return cells[4:7] if quick else cells
 
 
 def found(folder: Path | None) -> list[Piece]:
@@ -76,9 +63,7 @@ def case_of(name: str, seats: str, folder: Path | None, quick: bool) -> Case:
 
 
 def measure(cell: Cell, folder: Path | None = None, quick: bool = False) -> Result:
-    """Return the gains over the raw spots, of the whole take and of its halves, or what a command takes."""
-    if "minutes" in cell:
-        return command(cell["minutes"], cell["mics"], quick)
+    """Return the gains over the raw spots, of the whole take and of its halves."""
     case = case_of(cell["piece"], cell["seats"], folder, quick)
     take = case.take("solo" if cell["solos"] else None)
     start = time.perf_counter()
@@ -107,33 +92,6 @@ def cut(case: Case, part: slice) -> Case:
     return Case(case.name, case.sample_rate, case.mixture_LM[part], case.truth_LN[part], case.spots, case.names, {})
 
 
-def command(minutes: float, n_mics: int, quick: bool) -> Result:
-    """Return the seconds and the peak memory of `mnmf separate` on a take of so many minutes and microphones."""
-    embedded = data.quartet()
-    rate = embedded.sample_rate
-    played_LM = simulate.render(simulate.chamber_scene(embedded.names), embedded.stems_LN, rate).sum(axis=2)
-    played_LM = np.hstack([np.roll(played_LM, shift * rate, axis=0) for shift in range(2)])[:, :n_mics]
-    take_LM = np.resize(played_LM / np.abs(played_LM).max(), (round(60 * minutes * rate), n_mics))
-    more = QUICK_SIZE if quick else [] if n_mics == 4 else ["--iterations", "1"]
-    with tempfile.TemporaryDirectory() as folder:
-        audio.write(Path(folder) / "take.flac", take_LM, rate)
-        start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "mnmf", "separate", f"{folder}/take.flac", "--out", f"{folder}/stems", *more],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        seconds = time.perf_counter() - start
-        facts = json.loads((Path(folder) / "stems" / "manifest.json").read_text("utf-8"))
-    planned = plan(METHODS["mnmf"], Size(len(take_LM), rate, n_mics, n_mics))
-    return {
-        "seconds": round(seconds, 1),
-        "peak_memory_mb": facts["peak_memory_mb"],
-        "planned_mb": round(planned.memory / 1e6, 1),
-        "take_mb": take_LM.size * 4 // 10**6,
-    }
-
-
 # --- tables of the pages
 
 
@@ -155,18 +113,6 @@ def gains_table(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def memory_table(document: dict[str, Any]) -> str:
-    """Peak memory of the command, by the length of the take and its microphones."""
-    lines = ["| minutes | mics | peak memory, MB | planned, MB | the take alone, MB |", "|---|---|---|---|---|"]
-    for each in document["cells"]:
-        if "minutes" in each["cell"]:
-            found = each["result"]
-            shown = [found[name] for name in ("peak_memory_mb", "planned_mb", "take_mb")]
-            shown = [each["cell"]["minutes"], each["cell"]["mics"], *(f"{value:.0f}" for value in shown)]
-            lines.append("| " + " | ".join(map(str, shown)) + " |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     options = arguments(__doc__, data="folder of pieces of some minutes")
     document = run(
@@ -178,7 +124,6 @@ def main() -> None:
         inputs=[options.data] if options.data else [],
     )
     print(gains_table(document))
-    print(memory_table(document))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,81 @@
+"""Memory of `mnmf separate` on takes of one to ten minutes, and on more and fewer microphones, beside what was planned.
+
+    python benchmarks/long_memory.py [--quick] [--jobs N]
+
+The take is the embedded quartet over and over, played in the chamber; for eight microphones it is there twice, a second
+apart.  With a single update, as it is the arrays that count.  The peak is that of the process, as its manifest says.
+Writes benchmarks/results/long_memory.json.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _runner import Cell, Result, arguments, run
+
+from mnmf import METHODS, audio, data, simulate
+from mnmf.plan import Size, plan
+
+TAKES, QUICK_TAKES = ((1, 4), (3, 4), (10, 4), (0.5, 2), (0.5, 8)), ((0.1, 2),)  # minutes, microphones
+QUICK_SIZE = ["--window", "0.1", "--components", "4", "--segment", "2"]
+
+
+def grid(quick: bool) -> list[Cell]:
+    takes = QUICK_TAKES if quick else TAKES
+    return [{"minutes": minutes, "mics": n_mics, "seed": 0} for minutes, n_mics in takes]
+
+
+def measure(cell: Cell, quick: bool = False) -> Result:
+    """Return the peak memory of `mnmf separate`, in megabytes, and what was planned."""
+    embedded, n_mics = data.quartet(), cell["mics"]
+    rate = embedded.sample_rate
+    played_LM = simulate.render(simulate.chamber_scene(embedded.names), embedded.stems_LN, rate).sum(axis=2)
+    played_LM = np.hstack([np.roll(played_LM, shift * rate, axis=0) for shift in range(2)])[:, :n_mics]
+    take_LM = np.resize(played_LM / np.abs(played_LM).max(), (round(60 * cell["minutes"] * rate), n_mics))
+    with tempfile.TemporaryDirectory() as folder:
+        audio.write(Path(folder) / "take.flac", take_LM, rate)
+        words = [sys.executable, "-m", "mnmf", "separate", f"{folder}/take.flac", "--out", f"{folder}/stems"]
+        subprocess.run(
+            [*words, "--iterations", "1", *(QUICK_SIZE if quick else [])], check=True, stdout=subprocess.DEVNULL
+        )
+        facts = json.loads((Path(folder) / "stems" / "manifest.json").read_text("utf-8"))
+    planned = plan(METHODS["mnmf"], Size(len(take_LM), rate, n_mics, n_mics))
+    return {
+        "peak_memory_mb": facts["peak_memory_mb"],
+        "planned_mb": round(planned.memory / 1e6, 1),
+        "take_mb": take_LM.size * 4 // 10**6,
+    }
+
+
+# --- tables of the pages
+
+
+def table(document: dict[str, Any]) -> str:
+    """Peak memory of the command, by the length of the take and its microphones."""
+    lines = ["| minutes | mics | peak memory, MB | planned, MB | the take alone, MB |", "|---|---|---|---|---|"]
+    for each in document["cells"]:
+        cell, found = each["cell"], each["result"]
+        shown = [f"{found[name]:.0f}" for name in ("peak_memory_mb", "planned_mb", "take_mb")]
+        lines.append(f"| {cell['minutes']} | {cell['mics']} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    options = arguments(__doc__, data="not used")
+    document = run(
+        "long_memory",
+        grid(options.quick),
+        partial(measure, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+    )
+    print(table(document))
+
+
+if __name__ == "__main__":
+    main()
