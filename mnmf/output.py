@@ -33,6 +33,7 @@ __all__ = [
     "is_abandoned",
     "lock_folder",
     "same_file",
+    "take_over",
 ]
 
 AnyPath = str | os.PathLike[str]
@@ -152,6 +153,11 @@ class OutputFolder:
         if name not in self.filenames:
             raise ArgumentError(f"{name!r} was not declared; add it to filenames of OutputFolder")
         return self._entered() / _NEW / name
+
+    @property
+    def published(self) -> bool:
+        """Whether every file is in its place."""
+        return self._published
 
     def publish(self) -> None:
         """Move every file to its place, in the order declared; if one cannot be moved, none is.
@@ -310,6 +316,31 @@ def _recover(directory: Path) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+
+
+def take_over(folder: Path) -> int | None:
+    """Return the lock of a folder that nobody has any more, now ours; None if somebody has it.
+
+    Where there are no locks nobody can tell, and nobody has it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first = lock_folder(Path(folder))
+    ...     print(take_over(Path(folder)))
+    ...     os.close(first)
+    ...     os.close(take_over(Path(folder)))
+    None
+    """
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR)
+    except OSError:
+        return lock_folder(folder) if is_abandoned(folder) else None
+    if not LOCKS or (os.fstat(lock).st_size > 0 and _lock(lock)):
+        return lock
+    os.close(lock)
+    return None
 
 
 def is_abandoned(staging: Path) -> bool:

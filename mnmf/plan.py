@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from mnmf.errors import ArgumentError
+from mnmf.errors import ArgumentError, check_count, check_number
 from mnmf.methods import Method
 from mnmf.segments import LEARNED, SEGMENT, SHARED, segments_of
 from mnmf.stft import window_samples
@@ -27,6 +27,7 @@ PROGRAM = 290e6  # the program and its libraries
 OF_A_SAMPLE = 103.0  # of a segment, whatever the number of microphones: spectrograms of one source
 OF_A_MIC = 46.0  # for each sample of a segment at a microphone: spectrograms of the mixture, if some are muted
 COVARIANCES = 2.9  # complex numbers, of 16 bytes, for each source, frequency and pair of microphones
+KEPT_ROOMS = 3  # covariances on the disk at a time, one of them half written
 BASES = 7.3  # numbers of 8 bytes for each source, frequency and component
 
 
@@ -45,6 +46,12 @@ class Size:
     n_samples, sample_rate, n_mics, n_sources : int
     solos : bool
         Whether every source has a solo: then windows may be longer.
+    double : bool
+        Whether samples have double precision, as those of files of 32 bits have.
+    shared : bool
+        Whether two sources share a spot: then a take is fitted in one piece.
+    estimated : bool
+        Whether there are estimates of the sources, which are in memory as a whole, and the take with them.
 
     Examples
     --------
@@ -57,6 +64,9 @@ class Size:
     n_mics: int
     n_sources: int
     solos: bool = False
+    double: bool = False
+    shared: bool = False
+    estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,31 +126,45 @@ def plan(
     --------
     >>> from mnmf import METHODS
     >>> long = plan(METHODS["mnmf"], Size(600 * 44100, 44100, 4, 4))
-    >>> len(long.spans), long.memory < 2e9, long.disk / 1e6
-    (10, True, 423.36)
+    >>> len(long.spans), long.memory < 2e9, long.disk < 1e9
+    (10, True, True)
     >>> plan(METHODS["kamir"], Size(600 * 44100, 44100, 4, 4)) is None
     True
     """
     if not method.segments:
         return None
-    longest = window or (LONGER_WINDOWS * method.longer_window if size.solos else 0.0) or method.window
+    longest = window
+    if longest is None:
+        longest = LONGER_WINDOWS * method.longer_window if size.solos and method.longer_window else method.window
     length = window_samples(longest, size.sample_rate)
-    segment = SEGMENT if segment is None else segment
+    segment = np.inf if size.shared else SEGMENT if segment is None else segment
+    components = method.components if components is None else check_count("components", components)
     spans = [(0, size.n_samples)]
     if segment != np.inf:
+        check_number("segment", segment, 1.0, np.inf, " s")
         whole = round(min(segment, size.n_samples / size.sample_rate) * size.sample_rate)
         spans = segments_of(size.n_samples, max(whole, SHARED * length), length)
     n_samples = max(stop - start for start, stop in spans) + length  # frames reach beyond both ends
     bins = size.n_sources * (length // 2 + 1)
     of_covariances = 16 * COVARIANCES * bins * size.n_mics**2
-    samples = n_samples * (OF_A_SAMPLE + OF_A_MIC * size.n_mics)
-    bases = 8 * BASES * bins * (method.components if components is None else components)
-    disk = 4.0 * size.n_samples * size.n_sources if len(spans) > 1 else 0.0
+    kinds = 2 if size.double else 1
+    samples = kinds * n_samples * (OF_A_SAMPLE + OF_A_MIC * size.n_mics)
+    if size.estimated:
+        samples += 4.0 * kinds * size.n_samples * (2 * size.n_mics + 2 * size.n_sources)
+    bases = 8 * BASES * bins * components
+    disk = 0.0
+    if len(spans) > 1:
+        kept = sum(stop - start for start, stop in spans)
+        disk = 4.0 * kinds * kept * size.n_sources + KEPT_ROOMS * 16 * bins * size.n_mics**2
     return Plan(size, segment, tuple(spans), longest, PROGRAM + samples + of_covariances + bases, of_covariances, disk)
 
 
-def plan_within(method: Method, size: Size, most: float, **given: float | int | None) -> Plan | None:
+def plan_within(
+    method: Method, size: Size, most: float, why: str = "--memory", **given: float | int | None
+) -> Plan | None:
     """Return a plan that needs no more than `most` bytes, with shorter segments if they are not given.
+
+    `why` says in a message what the limit is.
 
     Raises
     ------
@@ -167,7 +191,7 @@ def plan_within(method: Method, size: Size, most: float, **given: float | int | 
             tried.append(again)
     least = min(tried, key=lambda each: each.memory)
     raise ArgumentError(
-        f"--memory: {method.name} needs about {_shown(least.memory)} for {size.n_mics} mics"
+        f"{why}: {method.name} needs about {_shown(least.memory)} for {size.n_mics} mics"
         f"{_of_which(least)}, more than {_shown(most)}; {_remedy(method, size, most, given)}"
     )
 
@@ -209,7 +233,7 @@ def _of_which(plan: Plan) -> str:
 
 def _remedy(method: Method, size: Size, most: float, given: dict[str, float | int | None]) -> str:
     """Return what would need less memory, as the end of a message."""
-    for window in (method.longer_window, method.window, method.window / 2, method.window / 4):
+    for window in (method.window, method.window / 2, method.window / 4):
         shorter = plan(method, size, **(given | {"window": window, "segment": SHORTEST}))  # type: ignore[arg-type]
         if window and shorter is not None and shorter.memory <= most:
             return f"--window {window:.2f} --segment {SHORTEST:.0f} would do"
@@ -238,6 +262,6 @@ def memory_of(text: str) -> int:
     (4000000000, 1500000000, 800000000)
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
-    if found is None or float(found[1]) <= 0:
+    if found is None or len(found[1]) > 20 or float(found[1]) <= 0:
         raise ArgumentError(f"memory must be like 4G or 800M, got {text!r}")
     return round(float(found[1]) * UNITS[found[2].upper()])

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,14 +20,14 @@ from numpy.typing import NDArray
 
 from mnmf.errors import OutputError, SessionError
 from mnmf.files import reason
-from mnmf.output import LOCKS, is_abandoned, lock_folder
+from mnmf.output import is_abandoned, lock_folder, take_over
 
 __all__ = ["UNFINISHED", "Unfinished"]
 
 Array = NDArray[Any]
 
 UNFINISHED = ".mnmf-unfinished-"
-_FACTS = "run.json"
+_RUN, _FACTS, _CHOSEN = "run.json", "facts", "chosen"
 _SUFFIX = ".npy"
 _PARTIAL = ".part"
 
@@ -43,24 +44,25 @@ class Unfinished(MutableMapping[str, Array]):
     directory : path
         Where the results will be.
     resume : bool
-        Go on from what a run of the same facts has left.  If not, everything that dead runs left is removed.
+        Go on from what a run of the same facts has left.  If not, everything that dead runs left is removed once there
+        is something new to keep, or the run is done.
 
     Raises
     ------
     SessionError
-        There is nothing to go on from.
+        There is nothing to go on from, or an array cannot be read again.
     OutputError
-        An array cannot be written, or read again.
+        An array cannot be written.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with Unfinished(folder) as unfinished:
-    ...         unfinished.begin({"seed": 0})
+    ...         _ = unfinished.begin({"seed": 0})
     ...         unfinished["room"] = np.eye(2)
     ...     with Unfinished(folder, resume=True) as unfinished:
-    ...         unfinished.begin({"seed": 0})
+    ...         _ = unfinished.begin({"seed": 0})
     ...         print(list(unfinished))
     ...         unfinished.done()
     ...     list(Path(folder).iterdir())
@@ -72,30 +74,54 @@ class Unfinished(MutableMapping[str, Array]):
         self.directory = Path(directory)
         self._resume = resume
         self._facts: dict[str, Any] = {}
+        self._chosen: dict[str, Any] = {}
         self._folder: Path | None = None
         self._lock: int | None = None
         self._done = self._closed = False
 
-    def begin(self, facts: Mapping[str, Any]) -> None:
-        """Say what decides the result, as JSON can hold it; look for what another run has left."""
-        self._facts = json.loads(json.dumps(facts))
-        left = [folder for folder in sorted(self.directory.glob(f"{UNFINISHED}*")) if _is_dead(folder)]
+    def begin(self, facts: Mapping[str, Any], chosen: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Say what decides the result, as JSON can hold it; look for what another run has left.
+
+        Parameters
+        ----------
+        facts : mapping
+            What was asked for: a run of other facts is not gone on with.
+        chosen : mapping, optional
+            What this run would choose by itself, such as by the memory that is free.
+
+        Returns
+        -------
+        dict
+            What is chosen: what the run has chosen that this one goes on with, else `chosen`.
+        """
+        self._facts, self._chosen = json.loads(json.dumps([dict(facts), dict(chosen or {})]))
         if not self._resume:
-            for folder in left:
-                shutil.rmtree(folder, ignore_errors=True)
-            return
+            return self._chosen
         differing: list[str] = []
-        for folder in left:
-            differing = self._differences(folder)
-            if not differing:
-                self._folder, self._lock = folder, lock_folder(folder)
-                return
+        lives = False
+        for folder in self._others():
+            lock = take_over(folder)
+            record = _record(folder)
+            if lock is not None and record is not None:
+                differing = [name for name in self._facts if record[_FACTS].get(name) != self._facts[name]]
+                if not differing:
+                    self._folder, self._lock, self._chosen = folder, lock, record[_CHOSEN]
+                    return self._chosen
+            lives |= lock is None
+            _release(lock)
         if differing:
             raise SessionError(
                 f"{self.directory}: the unfinished run there had another {', another '.join(differing)}; give the same "
                 "as then, or leave --resume out to start afresh"
             )
+        if lives:
+            raise SessionError(f"{self.directory}: the unfinished run there is still going on; wait for it")
         raise SessionError(f"{self.directory}: there is no unfinished run to go on with; leave --resume out")
+
+    @property
+    def is_left(self) -> bool:
+        """Whether there is something that a dead run has left, and this one does not go on with."""
+        return any(_record(folder) is not None and is_abandoned(folder) for folder in self._others())
 
     def done(self) -> None:
         """Say that what is kept is no longer needed."""
@@ -106,11 +132,12 @@ class Unfinished(MutableMapping[str, Array]):
 
     def __exit__(self, *_: object) -> None:
         self._closed = True
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
         if self._folder is not None and (self._done or not self):
             shutil.rmtree(self._folder, ignore_errors=True)
+        _release(self._lock)
+        self._lock = None
+        if self._done:
+            self._clear()
 
     def __getitem__(self, name: str) -> Array:
         """Return an array; its values are read when they are asked for."""
@@ -120,7 +147,7 @@ class Unfinished(MutableMapping[str, Array]):
         try:
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         except (OSError, ValueError) as error:
-            raise OutputError(f"{path} cannot be read again: {reason(error)}; leave --resume out") from error
+            raise SessionError(f"{path} cannot be read again: {reason(error)}; leave --resume out") from error
 
     def __setitem__(self, name: str, array: Array) -> None:
         try:
@@ -162,20 +189,38 @@ class Unfinished(MutableMapping[str, Array]):
             raise OSError("the run is over")  # its thread is not
         if self._folder is not None:
             return
+        self._clear()
         folder = self.directory / f"{UNFINISHED}{secrets.token_hex(8)}"
         folder.mkdir(0o700)
         self._folder, self._lock = folder, lock_folder(folder)
-        (folder / _FACTS).write_text(json.dumps(self._facts, indent=2), encoding="utf-8")
+        partial = folder / (_RUN + _PARTIAL)
+        partial.write_text(json.dumps({_FACTS: self._facts, _CHOSEN: self._chosen}, indent=2), encoding="utf-8")
+        os.replace(partial, folder / _RUN)
 
-    def _differences(self, folder: Path) -> list[str]:
-        """Return the names of the facts in which the run that left a folder differs from this one."""
-        try:
-            former = json.loads((folder / _FACTS).read_text("utf-8"))
-        except (OSError, ValueError):
-            former = {}
-        return [name for name in self._facts if former.get(name) != self._facts[name]]
+    def _others(self) -> list[Path]:
+        """Return the folders of other runs."""
+        found = sorted(self.directory.glob(f"{UNFINISHED}*"))
+        return [folder for folder in found if folder.is_dir() and not folder.is_symlink() and folder != self._folder]
+
+    def _clear(self) -> None:
+        """Remove what dead runs have left."""
+        for folder in self._others():
+            lock = take_over(folder)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                _release(lock)
 
 
-def _is_dead(folder: Path) -> bool:
-    """Return whether nobody uses a folder any more; where there are no locks nobody can tell, and it counts as dead."""
-    return folder.is_dir() and not folder.is_symlink() and (is_abandoned(folder) or not LOCKS)
+def _record(folder: Path) -> dict[str, dict[str, Any]] | None:
+    """Return what a run has said of itself; None if it did not come to that."""
+    try:
+        record = json.loads((folder / _RUN).read_text("utf-8"))
+        return {name: dict(record[name]) for name in (_FACTS, _CHOSEN)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _release(lock: int | None) -> None:
+    if lock is not None:
+        with suppress(OSError):
+            os.close(lock)

@@ -1,6 +1,7 @@
 """What a separation will need is foreseen from headers, and a limit of memory is kept or refused."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,7 +46,8 @@ def test_memory_does_not_grow_with_the_take_but_with_its_microphones_and_windows
     short, long = (plan(DEFAULT, Size(k * HOUR, 44100, 4, 4)) for k in (1, 4))
     assert (len(short.spans), len(long.spans)) == (60, 240)
     assert long.memory == pytest.approx(short.memory, rel=1e-3)
-    assert long.disk == 4 * short.disk == 4 * 4 * 4 * HOUR
+    assert short.disk > 4 * 4 * HOUR
+    assert long.disk == pytest.approx(4 * short.disk, rel=0.2)
     more = plan(DEFAULT, Size(HOUR, 44100, 8, 8))
     assert more.of_covariances == 8 * short.of_covariances
     assert plan(DEFAULT, Size(HOUR, 44100, 4, 4, solos=True)).window == 2 * DEFAULT.longer_window
@@ -57,6 +59,24 @@ def test_memory_does_not_grow_with_the_take_but_with_its_microphones_and_windows
     assert plan(METHODS["fastmnmf2"], Size(HOUR, 44100, 4, 4)) is None
 
 
+def test_what_else_needs_memory_is_counted():
+    size = Size(HOUR, 44100, 4, 4)
+    plain = plan(DEFAULT, size)
+    double, shared, estimated = (
+        plan(DEFAULT, replace(size, **{name: True})) for name in ("double", "shared", "estimated")
+    )
+    assert plain.memory < double.memory < 2 * plain.memory
+    assert double.disk > 1.9 * plain.disk
+    assert len(shared.spans) == 1
+    assert estimated.memory > plain.memory + 4 * 8 * HOUR
+
+
+@pytest.mark.parametrize("wrong", [{"segment": np.nan}, {"segment": 0.0}, {"window": 0.0}, {"components": 0}])
+def test_plans_that_are_refused(wrong):
+    with pytest.raises(ArgumentError):
+        plan(DEFAULT, Size(HOUR, 44100, 4, 4), **wrong)
+
+
 def test_segments_are_shortened_until_they_fit_unless_they_are_given():
     size = Size(HOUR, 44100, 4, 4)
     first = plan(DEFAULT, size)
@@ -64,7 +84,7 @@ def test_segments_are_shortened_until_they_fit_unless_they_are_given():
     shorter = plan_within(DEFAULT, size, 0.85 * first.memory)
     assert 15 <= shorter.segment < 60
     assert shorter.memory <= 0.85 * first.memory
-    with pytest.raises(ArgumentError, match=r"--memory: mnmf needs about \d+\.\dG for 4 mics, more than 0\.[5-9]G"):
+    with pytest.raises(ArgumentError, match=r"--memory: mnmf needs about \d+\.\dG for 4 mics, more than \d\.\dG"):
         plan_within(DEFAULT, size, 0.85 * first.memory, segment=60.0)
 
 

@@ -77,6 +77,15 @@ def test_events_are_lines_of_json(recorded, tmp_path, capsys):
     assert events[-1] == {"event": "said", "text": f"stems in {tmp_path / 'out'}"}
 
 
+def test_a_refusal_is_an_event_too(recorded, tmp_path, capsys):
+    assert cli.run(["separate", str(recorded), f"--out={tmp_path / 'out'}", "--json", "--segment=nan", *SIZES]) == 2
+    out, err = capsys.readouterr()
+    last = json.loads(out.splitlines()[-1])
+    assert last["event"] == "error"
+    assert last["text"].startswith("segment must be a number")
+    assert err == f"mnmf: {last['text']}\n"
+
+
 def test_a_warning_is_an_event_too(capsys):
     with talking(events=True):
         warn("mic \u202e3 is silent")

@@ -206,7 +206,7 @@ def test_what_is_kept_is_told_and_the_next_run_removes_it(recorded, tmp_path, ca
     assert "with --resume goes on from there" in said
     left = list((tmp_path / "out").iterdir())
     assert [path.name.startswith(UNFINISHED) for path in left] == [True]
-    assert json.loads((left[0] / "run.json").read_text())["method"] == "mnmf"
+    assert json.loads((left[0] / "run.json").read_text())["facts"]["method"] == "mnmf"
     assert cli.run(command(recorded, tmp_path / "out", "--segment=inf")) == 0
     assert not list((tmp_path / "out").glob(".*"))
 
@@ -234,7 +234,7 @@ def test_what_is_kept_is_a_mapping(tmp_path):
             other.begin({"seed": 0})
             other["x"] = np.zeros(1)
             assert list(unfinished) == ["a b"]
-            with pytest.raises(SessionError, match="no unfinished run"):
+            with pytest.raises(SessionError, match="still going on"):
                 Unfinished(tmp_path, resume=True).begin({"seed": 0})
             other.done()
         assert len(list(tmp_path.iterdir())) == 1
@@ -242,7 +242,7 @@ def test_what_is_kept_is_a_mapping(tmp_path):
     (tmp_path / next(tmp_path.iterdir()) / "a b.npy").write_bytes(b"damaged")
     with Unfinished(tmp_path, resume=True) as again:
         again.begin({"seed": 0})
-        with pytest.raises(OutputError, match="cannot be read again"):
+        with pytest.raises(SessionError, match="cannot be read again"):
             again["a b"]
         again.done()
     assert not list(tmp_path.iterdir())
@@ -250,3 +250,100 @@ def test_what_is_kept_is_a_mapping(tmp_path):
         ended.begin({})
     with pytest.raises(OutputError, match="the run is over"):
         ended["late"] = np.zeros(1)
+
+
+def kept_by(tmp_path, facts, chosen=None):
+    with Unfinished(tmp_path) as unfinished:
+        assert unfinished.begin(facts, chosen) == (chosen or {})
+        unfinished["room"] = np.eye(2)
+
+
+def test_what_is_left_stays_until_there_is_something_new_to_keep(tmp_path):
+    kept_by(tmp_path, {"seed": 0})
+    (left,) = tmp_path.iterdir()
+    with Unfinished(tmp_path) as refused:
+        refused.begin({"seed": 0})
+        assert refused.is_left
+    assert list(tmp_path.iterdir()) == [left]
+    with Unfinished(tmp_path) as other:
+        other.begin({"seed": 1})
+        other["room"] = np.eye(3)
+        assert not other.is_left
+    assert left not in list(tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 1
+    with Unfinished(tmp_path) as short:
+        short.begin({"seed": 2})
+        short.done()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_run_has_chosen_holds_for_the_next(tmp_path):
+    kept_by(tmp_path, {"seed": 0}, {"segment": 30.0})
+    with Unfinished(tmp_path, resume=True) as again:
+        assert again.begin({"seed": 0}, {"segment": 60.0}) == {"segment": 30.0}
+        with Unfinished(tmp_path, resume=True) as third, pytest.raises(SessionError, match="still going on"):
+            third.begin({"seed": 0})
+
+
+def test_a_folder_that_says_nothing_of_itself_counts_as_none(tmp_path):
+    kept_by(tmp_path, {"seed": 0})
+    next(tmp_path.glob("*/run.json")).write_text("{")
+    with pytest.raises(SessionError, match="no unfinished run to go on with"):
+        Unfinished(tmp_path, resume=True).begin({"seed": 0})
+
+
+@pytest.mark.parametrize("option", ["--iterations=-1", "--method=kamir"])
+def test_a_refused_run_removes_nothing(recorded, tmp_path, capsys, option):
+    (tmp_path / "out").mkdir()
+    kept_by(tmp_path / "out", {"seed": 0})
+    assert cli.run(command(recorded, tmp_path / "out", option)) == 2
+    assert len(list((tmp_path / "out").glob(f"{UNFINISHED}*"))) == 1
+
+
+def test_files_in_another_order_are_another_run(recorded, tmp_path, capsys, monkeypatch):
+    from mnmf import manifest
+
+    x_LM = audio.Recording.open(recorded).read()
+    names = [f"{name}{m}.wav" for name in ("take", "solo") for m in range(4)]
+    for k, name in enumerate(names):
+        audio.write(tmp_path / name, np.roll(x_LM[:, k % 4], 50 * (k // 4)), RATE)
+    (tmp_path / "solos.txt").write_text("".join(f"{n}\t{n + 1}\tp{n}\n" for n in range(4)))
+    spots = [f"--spot=p{n}={n + 1}" for n in range(4)]
+
+    def words(solo_names, *more):
+        takes = [str(tmp_path / name) for name in names[:4]]
+        solos = [f"--solo-take={tmp_path / name}" for name in solo_names]
+        marked = [f"--solos={tmp_path / 'solos.txt'}", f"--out={tmp_path / 'out'}"]
+        return ["separate", *takes, *solos, *marked, *spots, *OPTIONS, *more]
+
+    def full(*_):
+        raise OutputError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(manifest, "write_stems", full)
+        assert cli.run(words(names[4:])) == 2
+    assert cli.run(words([names[5], names[4], *names[6:]], "--resume")) == 2
+    assert "had another solo take" in capsys.readouterr().err
+    assert cli.run(words(names[4:], "--resume")) == 0
+
+
+def test_interrupted_after_everything_is_in_place_nothing_is_kept(recorded, tmp_path, capsys, monkeypatch):
+    from mnmf.output import OutputFolder
+
+    publish = OutputFolder.publish
+
+    def interrupted(self):
+        publish(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OutputFolder, "publish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cli.run(command(recorded, tmp_path / "out"))
+    assert "goes on from there" not in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob(".*"))
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_program_may_estimate_otherwise_the_next_time(recorded, tmp_path, capsys):
+    assert cli.run(command(recorded, tmp_path / "out", "--resume", "--estimate-command=tool {in} {out}")) == 2
+    assert "leave one of them out" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,8 @@ def separate_into(
     if (advice := recipe.advice(session)) is not None:
         warn(advice)
     options: Any = {name: tuning[name] for name in ("seed", "window", "segment", "iterations", "components")}
-    limit = within_memory(size_of(session), recipe, tuning, options)
+    size = replace(size_of(session), estimated=helpers.estimator is not None)
+    limit = within_memory(size, recipe, tuning, options)
     written = manifest.Written(reduction or {}, residual, only)
 
     with progress("read", _note()) as tell:
@@ -119,7 +120,10 @@ def separate_into(
             with unchanged(input_files(session, helpers)):
                 digests = manifest.digests_of(session, helpers.files)
                 if unfinished is not None:
-                    unfinished.begin(_facts(session, recipe.name, options, helpers, digests))
+                    facts = _facts(session, recipe.name, options | {"segment": tuning["segment"]}, helpers, digests)
+                    options.update(unfinished.begin(facts, {"segment": options["segment"]}))
+                    if unfinished.is_left:
+                        warn("what an unfinished run has left there is removed; --resume would go on with it")
                 stems = separate_to(
                     {} if unfinished is None else unfinished,
                     session,
@@ -133,8 +137,8 @@ def separate_into(
                 tell("write", 0.0)
                 manifest.write_stems(session, stems, folder, written, inside)
                 more = {} if helpers.described is None else {"estimates": helpers.described}
-                facts = manifest.manifest(session, stems, written, near, digests, more)
-            manifest.write(folder.path(inside + manifest.MANIFEST), facts)
+                record = manifest.manifest(session, stems, written, near, digests, more)
+            manifest.write(folder.path(inside + manifest.MANIFEST), record)
             return stems
 
         stems = interruptible(work)
@@ -153,11 +157,21 @@ def _note() -> str:
 
 def size_of(session: Session) -> Size:
     """Return the size of a session's take."""
+    import numpy as np
+
     from mnmf.plan import Size
 
     recording = session.recording
     known = not session.without_solo()
-    return Size(recording.n_samples, recording.sample_rate, recording.n_mics, len(session.sources), known)
+    return Size(
+        recording.n_samples,
+        recording.sample_rate,
+        recording.n_mics,
+        len(session.sources),
+        known,
+        double=recording.exact_dtype is np.float64,
+        shared=session.spots.shared,
+    )
 
 
 def within_memory(size: Size, recipe: Method, tuning: Mapping[str, Any], options: dict[str, Any]) -> float | None:
@@ -171,7 +185,10 @@ def within_memory(size: Size, recipe: Method, tuning: Mapping[str, Any], options
 
     text = tuning.get("memory")
     limit = psutil.virtual_memory().available / 2 if text is None else memory_of(text)
-    planned = plan_within(recipe, size, limit, **{name: options[name] for name in ("segment", "window", "components")})
+    why = "half of the free memory is the limit" if text is None else "--memory"
+    planned = plan_within(
+        recipe, size, limit, why, **{name: options[name] for name in ("segment", "window", "components")}
+    )
     if planned is None:
         if text is not None:
             raise ArgumentError(f"--memory: what {recipe.name} needs is not known; leave it out")
@@ -194,9 +211,11 @@ def _facts(
         "version of a library": manifest.versions(),
         "method": method,
         **options,
-        "order of files": [[path.name, digests[path]] for path in session.recording.paths],
-        "content of a file": sorted(digests.values()),
-        "choice of sources and spots": [session.sources, session.spots, session.ambient, session.instruments],
+        "take": [[path.name, digests[path]] for path in session.recording.paths],
+        "solo take": [[path.name, digests[path]] for path in session.solo_recording.paths],
+        "file of estimates or notes": [[path.name, digests[path]] for path in helpers.files],
+        "choice of sources and spots": [session.sources, session.spots, session.ambient],
+        "choice of instruments or queries": [session.instruments, session.queries],
         "solo": [[solo.source, solo.start, solo.stop] for solo in session.passages],
         "estimate": [helpers.described, helpers.trust],
     }

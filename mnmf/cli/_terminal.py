@@ -66,6 +66,9 @@ def talking(*, quiet: bool = False, events: bool = False) -> Iterator[None]:
     _MANNER.quiet, _MANNER.events = quiet, events
     try:
         yield
+    except Exception as error:
+        _event("error", text=printable(str(error)))
+        raise
     finally:
         _MANNER.quiet, _MANNER.events = before
 

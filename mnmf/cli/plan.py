@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import numpy as np
 from rich.table import Table
 
 from mnmf.cli._options import memory_option, session_keys, session_options, tuning_options
 from mnmf.cli._run import within_memory
 from mnmf.cli._terminal import add_row, say, show
+from mnmf.errors import SessionError
 
 __all__ = ["command"]
 
@@ -30,7 +32,11 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     files: Any = take[0] if len(take) == 1 else take
     recording, n_sources, solos = Session.outline(files, **session_keys(options))
     method = find_method(options["method"] or DEFAULT_METHOD, dictionary=bool(options["dictionary"]))
-    size = Size(recording.n_samples, recording.sample_rate, recording.n_mics, n_sources, solos)
+    if n_sources < 1:
+        raise SessionError("there are no sources; take a mic off --ambient, or name some with --sources")
+    n_iterations = method.sizes(options["components"], options["iterations"])[1]
+    double = recording.exact_dtype is np.float64
+    size = Size(recording.n_samples, recording.sample_rate, recording.n_mics, n_sources, solos, double)
     say(f"{recording.duration / 60:.1f} minutes of {recording.n_mics} mics at {recording.sample_rate} Hz")
     say(f"{n_sources} sources, {'with' if solos else 'without'} a solo of each")
     within_memory(size, method, options, options)
@@ -43,6 +49,6 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     add_row(table, "segments", str(len(planned.spans)))
     add_row(table, "memory", f"{planned.memory / 1e9:.1f} GB")
     add_row(table, "disk, until it is done", f"{planned.disk / 1e9:.1f} GB")
-    minutes = foreseen_seconds(planned, options["iterations"] or method.iterations) / 60
+    minutes = foreseen_seconds(planned, n_iterations) / 60
     add_row(table, "time, roughly", f"{minutes:.0f} minutes" if minutes >= 1 else "less than a minute")
     show(table)

@@ -104,6 +104,8 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     session = _opened(take, options)
     if options["instruments"] and not options["dictionary"]:
         options["dictionary"] = (EMBEDDED,)
+    if options["resume"] and options["estimate_command"]:
+        raise ArgumentError("--resume cannot tell whether a program estimates the same again; leave one of them out")
     asked: Any = {
         "reduction": reductions_of(options["reduction"], session.sources),
         "residual": options["residual"],
@@ -123,7 +125,9 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
             folder.publish()
             kept.done()
         except BaseException:
-            if kept:
+            if folder.published:
+                kept.done()
+            elif kept:
                 warn(f"what was finished is kept in {out}: the same command with --resume goes on from there")
             raise
     say(f"stems in {out}")

@@ -20,6 +20,7 @@ PULLED_TO_SOLOS = 0.03  # of the frames of a take: with this weight a solo's cov
 
 def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold the covariances of the room, or of solos that hold; draw others to those of solos, or start without.
+
     The bases of lower and higher frequencies have activations of their own: most frequencies lie above those where most
     of the music is, and count alike.
     """
