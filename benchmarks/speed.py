@@ -23,7 +23,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _environment import environment
@@ -40,13 +42,14 @@ SECONDS, QUICK_SECONDS = 15, 3
 RUNS = 3
 PATIENCE = 10.0  # seconds of a command after which it is not run once more
 QUICK_SIZE = ["--window", "0.1", "--components", "4"]  # where the default method would take long in a quick run
-QUICK_METHODS = ("kamir", "time-domain")
+QUICK_METHODS = ("kamir",)
 COMPARED = (DEFAULT_METHOD, "mnmf-is")
 QUICK_SIZES = [(65, 64, 2, 4)]
 
 
-def write_session(folder: Path, seconds: int, doubled: bool = False) -> list[str]:
-    """Write a take and its solos, of the embedded quartet or of two of it; return the arguments of `mnmf separate`."""
+@lru_cache
+def played(seconds: int, doubled: bool) -> tuple[Any, Any, Any]:
+    """Return a take of the embedded quartet or of two of it, a take of its solos, and when they are."""
     quartet = data.quartet()
     rate = quartet.sample_rate
     stems_LN = np.resize(quartet.stems_LN, (seconds * rate, len(quartet.names)))
@@ -55,8 +58,13 @@ def write_session(folder: Path, seconds: int, doubled: bool = False) -> list[str
     if doubled:
         stems_LN = np.concatenate([stems_LN, np.roll(stems_LN, 5 * rate, axis=0)], axis=1)
         solos, scene = 2 * solos, simulate.hall_scene(2 * len(quartet.names))
-    take_LM = simulate.render(scene, stems_LN, rate).sum(axis=2)
-    solos_LM, passages = simulate.solo_take(scene, solos, rate)
+    return simulate.render(scene, stems_LN, rate).sum(axis=2), *simulate.solo_take(scene, solos, rate)
+
+
+def write_session(folder: Path, seconds: int, doubled: bool = False) -> list[str]:
+    """Write a take and its solos, of the embedded quartet or of two of it; return the arguments of `mnmf separate`."""
+    rate = data.quartet().sample_rate
+    take_LM, solos_LM, passages = played(seconds, doubled)
     folder.mkdir()
     audio.write(folder / "take.flac", take_LM / max(1.0, np.abs(take_LM).max()), rate)
     audio.write(folder / "solos.flac", solos_LM / max(1.0, np.abs(solos_LM).max()), rate)
