@@ -240,7 +240,7 @@ def _remedy(method: Method, size: Size, most: float, given: dict[str, float | in
     least = plan(method, size, **(given | {"window": method.window / 4, "segment": SHORTEST}))  # type: ignore[arg-type]
     assert least is not None
     if least.of_covariances < least.memory / 3:
-        return f"give at least {_shown(np.ceil(least.memory / 1e8) * 1e8)}"
+        return f"give at least --memory {_shown(np.ceil(least.memory / 1e8) * 1e8)}"
     return "separate fewer mics at a time"
 
 

@@ -120,7 +120,7 @@ def test_the_plan_of_a_take_reads_no_sound(recorded, capsys, monkeypatch):
     assert cli.run(["plan", str(recorded), "--sources", "a,b,c", "--ambient", "4", "--method", "kamir"]) == 0
     assert "3 sources" in capsys.readouterr().out
     assert cli.run(["plan", str(recorded), "--memory", "1M"]) == 2
-    assert "more than 0.0G; give at least 0." in capsys.readouterr().err
+    assert "more than 0.0G; give at least --memory 0." in capsys.readouterr().err
 
 
 def test_the_plan_of_a_session_file(recorded, tmp_path, capsys):

@@ -208,6 +208,7 @@ def test_what_is_kept_is_told_and_the_next_run_removes_it(recorded, tmp_path, ca
     assert [path.name.startswith(UNFINISHED) for path in left] == [True]
     assert json.loads((left[0] / "run.json").read_text())["facts"]["method"] == "mnmf"
     assert cli.run(command(recorded, tmp_path / "out", "--segment=inf")) == 0
+    assert "an unfinished run is kept there" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob(".*"))
 
 
@@ -293,7 +294,7 @@ def test_a_folder_that_says_nothing_of_itself_counts_as_none(tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--iterations=-1", "--method=kamir"])
-def test_a_refused_run_removes_nothing(recorded, tmp_path, capsys, option):
+def test_a_refused_run_removes_nothing(recorded, tmp_path, option):
     (tmp_path / "out").mkdir()
     kept_by(tmp_path / "out", {"seed": 0})
     assert cli.run(command(recorded, tmp_path / "out", option)) == 2

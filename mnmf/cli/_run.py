@@ -123,7 +123,7 @@ def separate_into(
                     facts = _facts(session, recipe.name, options | {"segment": tuning["segment"]}, helpers, digests)
                     options.update(unfinished.begin(facts, {"segment": options["segment"]}))
                     if unfinished.is_left:
-                        warn("what an unfinished run has left there is removed; --resume would go on with it")
+                        warn("an unfinished run is kept there; this one will replace it, --resume would go on with it")
                 stems = separate_to(
                     {} if unfinished is None else unfinished,
                     session,

@@ -40,7 +40,7 @@ class Part:
     levels: Levels
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Stems:
     """The stems of a take, and how they were made.
 
@@ -112,7 +112,7 @@ class Stems:
         return f"{type(self).__name__}({', '.join(self.take.sources)} by {self.method.name} in {seconds:.1f} s)"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Separation(Stems):
     """What `separate` returns: the stems, and every source at every microphone on demand.
 
