@@ -27,6 +27,12 @@ def rng():
 
 
 @pytest.fixture(autouse=True)
+def _no_line_of_progress(monkeypatch):
+    """A first run, which compiles, may take so long that a line is due, and many tests look at every line."""
+    monkeypatch.setattr("mnmf.cli._terminal.PLAIN", float("inf"))
+
+
+@pytest.fixture(autouse=True)
 def _no_process_is_left():
     yield
     end_all()

@@ -33,6 +33,7 @@ def test_the_whole_goes_from_nothing_to_everything_and_never_back(stages):
 
 
 def test_lines_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(_terminal, "PLAIN", 30.0)
     with progress("read", " (compiling)") as tell:
         tell("read", 1.0)
         tell("fit", 0.5)
@@ -43,6 +44,9 @@ def test_lines_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
     said = capsys.readouterr().err
     assert said.startswith("mnmf: learning the room (compiling): 28% done, about ")
     assert said.endswith(" left\n")
+    with progress("read") as tell:
+        tell("read", 0.5)
+    assert capsys.readouterr().err == "mnmf: reading: 1% done\n"
     with talking(quiet=True), progress("read") as tell:
         tell("learn", 0.5)
     assert capsys.readouterr().err == ""

@@ -147,6 +147,7 @@ WORDS = {
 }
 PLAIN = 30.0  # seconds between lines where there is no terminal
 SOON = 0.5  # seconds between events of a stage
+TELLING = 0.15  # of the whole: with less done nobody can tell how long the rest will take
 
 
 class Whole:
@@ -203,8 +204,8 @@ def progress(first: str, note: str = "") -> Iterator[Callable[[str, float], None
                 )
             elif not silent and not console.is_terminal and now - last >= PLAIN:
                 last = now
-                left = (now - begun) * (1 - done) / max(done, 0.01)
-                warn(f"{words}{note}: {done:.0%} done, about {_lasting(left)} left")
+                left = f", about {_lasting((now - begun) * (1 - done) / done)} left" if done > TELLING else ""
+                warn(f"{words}{note}: {done:.0%} done{left}")
 
         yield tell
 
