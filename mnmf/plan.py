@@ -22,14 +22,13 @@ STEP = 5.0  # seconds by which segments are shortened until they fit
 LONGER_WINDOWS = 2  # times `Method.longer_window`, at most, is the window where solos hold
 
 # How many bytes are there at the peak, fitted to runs with 2 to 16 microphones and windows of 0.4 to 3 s, rounded up;
-# benchmarks/long_takes.py prints them beside what it measured.
+# benchmarks/long_memory.py prints what they foresee beside what it measured.
 PROGRAM = 290e6  # the program and its libraries
 OF_A_SAMPLE = 103.0  # of a segment, whatever the number of microphones: spectrograms of one source
 OF_A_MIC = 46.0  # for each sample of a segment at a microphone: spectrograms of the mixture, if some are muted
 COVARIANCES = 2.9  # complex numbers, of 16 bytes, for each source, frequency and pair of microphones
 KEPT_ROOMS = 3  # covariances on the disk at a time, one of them half written
 BASES = 7.3  # numbers of 8 bytes for each source, frequency and component
-
 
 # How long a segment of a minute of 4 mics at 44.1 kHz takes, on two cores that need YARDSTICK for `_yardstick`.
 YARDSTICK = 0.011

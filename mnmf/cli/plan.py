@@ -10,8 +10,8 @@ from rich.table import Table
 
 from mnmf.cli._options import memory_option, session_keys, session_options, tuning_options
 from mnmf.cli._run import within_memory
-from mnmf.cli._terminal import add_row, say, show
-from mnmf.errors import SessionError
+from mnmf.cli._terminal import add_row, say, show, warn
+from mnmf.errors import ArgumentError, SessionError
 
 __all__ = ["command"]
 
@@ -39,7 +39,8 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     size = Size(recording.n_samples, recording.sample_rate, recording.n_mics, n_sources, solos, double)
     say(f"{recording.duration / 60:.1f} minutes of {recording.n_mics} mics at {recording.sample_rate} Hz")
     say(f"{n_sources} sources, {'with' if solos else 'without'} a solo of each")
-    within_memory(size, method, options, options)
+    if options["memory"] is not None:
+        within_memory(size, method, options, options)
     known = {name: options[name] for name in ("segment", "window", "components")}
     planned = plan(method, size, **known)
     if planned is None:
@@ -52,3 +53,8 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     minutes = foreseen_seconds(planned, n_iterations) / 60
     add_row(table, "time, roughly", f"{minutes:.0f} minutes" if minutes >= 1 else "less than a minute")
     show(table)
+    if options["memory"] is None:  # what `separate` would say of what is free now; the plan holds all the same
+        try:
+            within_memory(size, method, options, options)
+        except ArgumentError as error:
+            warn(str(error))
