@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from mnmf import METHODS, FullRankMNMF, Prior, Take, data, separate
+from mnmf import METHODS, FastMNMF2, FullRankMNMF, Prior, Take, data, separate
 from mnmf.errors import ArgumentError
 from mnmf.methods import Evidence
-from mnmf.models import PooledCovariances
+from mnmf.models import PooledCovariances, PooledDemixing
 from mnmf.segments import add_faded, chosen, segments_of
 from mnmf.separation import _story
+from mnmf.spots import Spots
 from mnmf.take import Levels
 from tests.test_survey import heard, responses
 
@@ -222,16 +223,16 @@ def test_who_never_plays_is_found_where_a_segment_can_tell():
 
 
 def test_segments_need_the_model_that_has_them(take):
-    recipe = replace(METHODS["fastmnmf2"], segments=True)
-    with pytest.raises(ArgumentError, match="segments are for FullRankMNMF"):
-        separate(take, method=recipe, segment=SEGMENT, **SIZES)
+    recipe = replace(METHODS["kamir"], segments=True)
+    with pytest.raises(ArgumentError, match="segments are for FastMNMF2 and FullRankMNMF"):
+        separate(take, method=recipe, segment=SEGMENT, window=SIZES["window"])
 
 
 def test_a_prior_must_hold_the_room(take):
     def loose(*known):
         return METHODS["mnmf"].prior(*known).release("R")
 
-    with pytest.raises(ArgumentError, match="must hold Evidence.room_NFMM"):
+    with pytest.raises(ArgumentError, match="must hold Evidence.room"):
         separate(take, method=replace(METHODS["mnmf"], prior=loose), segment=SEGMENT, **SIZES)
 
 
@@ -239,8 +240,40 @@ def test_a_prior_without_solos_takes_the_room_as_it_is():
     rng = np.random.default_rng(0)
     X_FTM = rng.standard_normal((6, 30, 2)) + 1j * rng.standard_normal((6, 30, 2))
     room_NFMM = np.tile(np.diag([1.0, 0.2]) + 0j, (2, 6, 1, 1))
-    evidence = Evidence(X_FTM, (0, 1), frequencies=np.arange(6) * 2000.0, room_NFMM=room_NFMM)
+    evidence = Evidence(X_FTM, (0, 1), frequencies=np.arange(6) * 2000.0, room=Prior(R=room_NFMM))
     prior = METHODS["mnmf"].prior(evidence, 3, rng)
     assert "R" in prior.held
     np.testing.assert_array_equal(prior.R, room_NFMM)
     assert isinstance(prior, Prior)
+
+
+def test_fastmnmf2_learns_its_demixing_from_all_segments(take, images):
+    how = {"method": "fastmnmf2", "segment": SEGMENT, "components": 4, "iterations": 15, "window": 0.37}
+    done = separate(take, **how)
+    assert len(done.parts) == 3
+    assert done.parts[2].model.Q_ is done.model.Q_
+    total_LM = done.residual_LM + sum(done.image(n) for n in range(4))
+    np.testing.assert_allclose(total_LM, take.x_LM, atol=1e-6)
+    spans = [(part.start, part.stop) for part in done.parts]
+    alone_LN = np.zeros_like(done.stems_LN)
+    for k, span in enumerate(spans):
+        add_faded(alone_LN, separate(take.part(*span), **how).stems_LN, spans, k)
+    assert error(done.stems_LN, images) < 0.95 * error(alone_LN, images)
+
+
+def test_pooled_demixing_is_that_of_the_mean_mixing():
+    """Columns count by the amplitude of their players, and neither scale nor order of microphones matters."""
+    spots, mixing_PMM = Spots((1, 0)), np.array([[[0.2, 1.0], [1.0, 0.4]], [[0.6, 1.0], [1.0, 0.0]]])
+    pooled = PooledDemixing(spots)
+    for mixing_MM, level, power in zip(mixing_PMM, (1.0, 5.0), (9.0, 1 / 25)):  # amplitudes 3 and 1
+        model = FastMNMF2(1, 1)
+        model.W_, model.H_, model.G_ = np.ones((2, 3, 1)), np.full((2, 1, 7), power), np.eye(2)
+        model.Q_ = np.tile(np.linalg.inv(mixing_MM * level) + 0j, (3, 1, 1))
+        pooled.add(model)
+    mean_MM = np.array([[0.3, 1.0], [1.0, 0.3]])
+    np.testing.assert_allclose(pooled.mean(), np.tile(np.linalg.inv(mean_MM), (3, 1, 1)))
+
+
+def test_pooled_demixing_that_cannot_be_inverted_demixes_nothing():
+    pooled = PooledDemixing((1, 0), np.ones((3, 2, 2)) + 0j)
+    np.testing.assert_array_equal(pooled.mean(), np.tile([[0, 1], [1, 0]], (3, 1, 1)))

@@ -43,8 +43,8 @@ class Evidence:
         Whether every source has a solo and nothing has changed since.
     frequencies : float, shape (F,), or None
         In hertz.
-    room_NFMM : complex, shape (N, F, M, M), or None
-        Covariances that more of the recording than this has taught.
+    room : Prior or None
+        What more of the recording than this has taught of the room: R, or Q.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Evidence:
     solo_frames: Array | None = None
     solos_hold: bool = False
     frequencies: Array | None = None
-    room_NFMM: Array | None = None
+    room: Prior | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))
@@ -93,7 +93,7 @@ class Evidence:
             estimates=cut(self.estimates),
             solo_frames=cut(self.solo_frames, 1),
             frequencies=cut(self.frequencies),
-            room_NFMM=cut(self.room_NFMM, 1),
+            room=self.room and replace(self.room, R=cut(self.room.R, 1), Q=cut(self.room.Q)),
         )
 
     def start(self, Q: Array | None, n_components: int, rng: np.random.Generator, **options: Any) -> Prior:

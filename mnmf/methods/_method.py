@@ -77,8 +77,10 @@ class Method:
         of the images (`FullRankMNMF.leave_alone`).  Only for that model under the log-determinant divergence.  The
         method's own `window` decides who never plays, whichever one is asked for.
     segments : bool
-        Whether a long take is fitted a segment at a time, by covariances that several of them teach; its `prior` must
-        then hold those of `Evidence.room_NFMM`.  Only for that model, too.
+        Whether a long take is fitted a segment at a time, by covariances or demixing matrices that several of them
+        teach; its `prior` must then hold those of `Evidence.room`.  Only for that model and `FastMNMF2`.
+    iterations_in_room : int
+        Updates of the model where `Evidence.room` is known; `iterations` if 0.
     shared : bool
         Whether two sources may share a reference spot.
     n_mics : {"any", "sources"}
@@ -115,6 +117,7 @@ class Method:
     assigned: bool = False
     floor: bool = False
     segments: bool = False
+    iterations_in_room: int = 0
     shared: bool = True
     n_mics: Literal["any", "sources"] = "any"
     with_dictionary: str | None = None

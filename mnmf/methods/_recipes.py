@@ -84,6 +84,8 @@ _RECIPES = (
         lowest=20.0,
         solos="useful",
         estimates=True,
+        segments=True,
+        iterations_in_room=15,
     ),
     Method(
         name="fastmnmf2-blind",

@@ -27,7 +27,7 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     if evidence.spots.shared:
         return full_rank_prior(evidence, n_components, rng)
     sharpness = priors.bleed_sharpness(evidence.X_FTM, evidence.spots)
-    known = evidence.room_NFMM is not None or evidence.solos_hold
+    known = evidence.room is not None or evidence.solos_hold
     band_prior = _held_prior if known else _drawn_prior
     return _joined([band_prior(band, n_components, sharpness, rng) for band in evidence.bands(SPLIT)])
 
@@ -57,14 +57,14 @@ def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: n
 
 def _held_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
     """Hold the covariances that are known; start W and H from what filters made of them let through."""
-    if evidence.room_NFMM is not None:
-        learned = Prior(R=evidence.room_NFMM, spots=evidence.spots)
+    if evidence.room is not None:
+        learned = evidence.room
     else:
         assert evidence.solo is not None  # or nothing would hold
         learned = priors.likely_covariances(*evidence.solo, evidence.spots)
     start = evidence.start(priors.unmixing(learned).Q, n_components, rng)
     held = Prior(W=start.W, H=start.H, R=learned.R, spots=evidence.spots).hold("R")
-    if evidence.room_NFMM is not None:
+    if evidence.room is not None:
         return held  # what follows would gain nothing by more updates
     model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)
     return held | Prior(W=model.W_, H=model.H_)

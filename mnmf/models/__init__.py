@@ -35,7 +35,7 @@ from mnmf.models._assign import assign_spots
 from mnmf.models._gains import changed_gains, match_gains
 from mnmf.models._held_out import held_out_misfit
 from mnmf.models._model import Model, Updates
-from mnmf.models._pool import PooledCovariances
+from mnmf.models._pool import PooledCovariances, PooledDemixing, pool_for
 from mnmf.models._presence import presence, silent_sources
 from mnmf.models.fastmnmf2 import FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
@@ -54,6 +54,7 @@ __all__ = [
     "NTFPanning",
     "Pairwise",
     "PooledCovariances",
+    "PooledDemixing",
     "TimeDomain",
     "Updates",
     "assign_spots",

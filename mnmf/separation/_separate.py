@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_count, check_number
 from mnmf.kernels import one_blas_thread
 from mnmf.methods import DEFAULT_METHOD, Known, Method, find_method
-from mnmf.models import FullRankMNMF
+from mnmf.models import FastMNMF2, FullRankMNMF
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator
 from mnmf.segments import SEGMENT, is_long
@@ -233,7 +233,8 @@ def _prepared(
     if len(spans) == 1 and not isinstance(heard.x_LM, np.ndarray):
         heard = replace(heard, x_LM=np.asarray(heard.x_LM))
     notes = None if dictionary is None else (dictionary, instruments)
-    story = Story(heard, recipe, levels, analysis, sizes, notes, clock, silent, found, trust)
+    in_room = iterations or recipe.iterations_in_room or sizes[1]
+    story = Story(heard, recipe, levels, analysis, sizes, in_room, notes, clock, silent, found, trust)
     if estimator is not None:
         story.estimate(estimator)
     return story, spans
@@ -287,6 +288,9 @@ def _check_kind(recipe: Method, sizes: tuple[int, int]) -> None:
     if not (recipe.floor or recipe.segments):
         return
     model = recipe.model(*sizes)
-    if not isinstance(model, FullRankMNMF) or model.divergence != "log-det" or not recipe.window:
-        what = "floor is" if recipe.floor else "segments are"
-        raise ArgumentError(f"{recipe.name}: {what} for FullRankMNMF with divergence='log-det'; leave it out")
+    full_rank = isinstance(model, FullRankMNMF) and model.divergence == "log-det" and bool(recipe.window)
+    if recipe.floor and not full_rank:
+        raise ArgumentError(f"{recipe.name}: floor is for FullRankMNMF with divergence='log-det'; leave it out")
+    if recipe.segments and not (full_rank or (isinstance(model, FastMNMF2) and recipe.window)):
+        models = "FastMNMF2 and FullRankMNMF with divergence='log-det'"
+        raise ArgumentError(f"{recipe.name}: segments are for {models}; leave it out")

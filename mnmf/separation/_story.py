@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, SessionError
 from mnmf.methods import Evidence, Method, fill_in
-from mnmf.models import PooledCovariances, silent_sources
+from mnmf.models import pool_for, silent_sources
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
 from mnmf.rows import Rows
@@ -94,6 +94,7 @@ class Story:
     levels: Levels
     analysis: Analysis
     sizes: tuple[int, int]  # components and iterations
+    in_room: int  # iterations where the room is known
     notes: tuple[NoteDictionary, list[str]] | None  # and which of its instruments each source is
     clock: Clock
     silent: list[int]  # the sources that never play
@@ -101,7 +102,7 @@ class Story:
     trust: float  # in estimates
     estimates_LN: Array | None = None
     not_estimated: tuple[str, ...] = ()
-    room_NFMM: Array | None = None  # covariances that several segments taught
+    room: Prior | None = None  # what is known of the room, R or Q: held
 
     @cached_property
     def playing(self) -> Take:
@@ -126,12 +127,11 @@ class Story:
         if len(spans) == 1:
             model, stems_LN = self._in_one_piece(seed)
         else:
-            self.room_NFMM = self._learn_room(spans, seed, {})
+            self.room = self.learn_room(spans, seed, {})
             stems_LN = np.zeros((self.take.n_samples, len(self.take.spots)), self.take.x_LM.dtype)
             for k, part, stems_SN in self._in_segments(spans, seed, range(len(spans))):
-                if parts and np.array_equal(parts[0].model.R_, part.model.R_):
-                    part.model.R_ = parts[0].model.R_  # one for all, for memory
                 parts.append(part)
+                _shared(parts[0].model, part.model)
                 add_faded(stems_LN, stems_SN, spans, k)
             model = parts[0].model
         self.clock.stop()
@@ -143,7 +143,7 @@ class Story:
         names = [f"segment {k + 1}" for k in range(len(spans))]
         missing = [k for k, name in enumerate(names) if name not in store]
         if missing:
-            self.room_NFMM = self._learn_room(spans, seed, store)
+            self.room = self.learn_room(spans, seed, store)
         for k, part, stems_SN in self._in_segments(spans, seed, missing):
             store[names[k]] = np.ascontiguousarray(stems_SN.T)
             del part, stems_SN  # before the next one is fitted, for memory
@@ -180,8 +180,8 @@ class Story:
         """Return the model and the stems."""
         rng = np.random.default_rng(seed)
         seen = self._see(rng, seed)
-        if self.room_NFMM is not None and "R" not in seen.prior.held:
-            raise ArgumentError(f"{self.recipe.name}: with segments its prior must hold Evidence.room_NFMM")
+        if self.room is not None and not seen.prior.held:
+            raise ArgumentError(f"{self.recipe.name}: with segments its prior must hold Evidence.room")
         model = self._all_sources(self._fit(seen, rng))
         self.clock.start("reconstruct")
         take, spots = self.take, self.take.spots
@@ -208,33 +208,37 @@ class Story:
             yield done
             del done
 
-    def _learn_room(self, spans: Sequence[Span], seed: int, store: Store) -> Array:
-        """Return the covariances of those who play: of solos that are held, else what several segments teach."""
-        if ROOM in store:
-            return np.array(store[ROOM])
-        self.clock.start("learn")
+    def learn_room(self, spans: Sequence[Span], seed: int, store: Store) -> Prior:
+        """Return how those who play reach the microphones: from solos that are held, else from several segments."""
         some = chosen(_spot_powers(self.playing, self.levels, spans))
         so_far = [f"{ROOM} from {done + 1} of {len(some)}" for done in range(len(some))]
         known = max((done for done, name in enumerate(so_far) if name in store), default=-1)
-        pooled = PooledCovariances(0.0 if known < 0 else np.array(store[so_far[known]]))
+        total = 0.0 if known < 0 else np.array(store[so_far[known]])
+        pooled = pool_for(self.recipe.model(*self.sizes), self.playing.spots, total)
+        if ROOM in store:
+            return self._as_room(pooled.teaches, np.array(store[ROOM]))
+        self.clock.start("learn")
         for done, k in enumerate(some):
             self.clock.tell(done / len(some))
             if done <= known:
                 continue
             story, rng = self._segment(spans[k]), np.random.default_rng((seed, k))
             seen = story._see(rng, (seed, k))
-            if "R" in seen.prior.held:
-                store[ROOM] = np.asarray(seen.prior.R)
-                return np.asarray(seen.prior.R)
+            if pooled.teaches in seen.prior.held:
+                store[ROOM] = np.asarray(getattr(seen.prior, pooled.teaches))
+                return self._as_room(pooled.teaches, store[ROOM])
             whole = 1.0 if seen.muted_TM is None else float(np.mean(~seen.muted_TM.any(axis=1)))
             pooled.add(story._fit(seen, rng), whole)
             del seen, story  # for memory
-            store[so_far[done]] = pooled.total_NFMM
+            store[so_far[done]] = pooled.total
             if done:
                 del store[so_far[done - 1]]
         store[ROOM] = pooled.mean()
         del store[so_far[-1]]
-        return np.array(store[ROOM])
+        return self._as_room(pooled.teaches, np.array(store[ROOM]))
+
+    def _as_room(self, letter: str, value: Array) -> Prior:
+        return Prior(**{letter: value}, spots=self.playing.spots)
 
     def _segment(self, span: Span) -> Story:
         """Return the story of a part of the take."""
@@ -260,11 +264,12 @@ class Story:
     def _fit(self, seen: _Seen, rng: np.random.Generator) -> Any:
         """Return the model of those who play."""
         self.clock.start("fit")
+        sizes = self.sizes if self.room is None else (self.sizes[0], self.in_room)
 
         def fitted(done: int, _: float) -> None:
-            self.clock.tell(done / max(self.sizes[1], 1))
+            self.clock.tell(done / max(sizes[1], 1))
 
-        known = seen.X_FTM, self.playing.spots, seen.prior, self.sizes
+        known = seen.X_FTM, self.playing.spots, seen.prior, sizes
         return self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=seen.muted_TM)
 
     def _all_sources(self, model: Any) -> Any:
@@ -314,13 +319,13 @@ class Story:
         known = take
         if self.found is not None and isinstance(analysis, STFT):
             known = self.found.lasting(analysis.window_length)
-        useful = self.recipe.hears_solos and (self.room_NFMM is None or any(levels.muted))
+        useful = self.recipe.hears_solos and (self.room is None or any(levels.muted))
         solo = levels.solos(known, analysis) if useful else None
         E_FTN = None
         if self.estimates_LN is not None:
             E_FTN = levels.estimates(take, np.delete(self.estimates_LN, self.silent, axis=1), analysis)
         heard = X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, self.trust
-        evidence = Evidence(*heard, room_NFMM=self.room_NFMM)
+        evidence = Evidence(*heard, room=self.room)
         if self.found is None or not isinstance(analysis, STFT):
             return evidence
         frequencies = self._frequencies
@@ -354,6 +359,14 @@ class Story:
         if self.estimates_LN is not None:
             parameters["trust"] = self.trust
         return parameters
+
+
+def _shared(first: Any, other: Any) -> None:
+    """Let two models have one array of what describes the room, where it is the same, for memory."""
+    for name in ("R_", "Q_"):
+        one, two = getattr(first, name, None), getattr(other, name, None)
+        if one is not None and np.array_equal(one, two):
+            setattr(other, name, one)
 
 
 class Clock:
