@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, Linear, NTFPanning, Pairwise, TimeDomain
     from mnmf.notes import NoteDictionary
     from mnmf.priors import Prior
-    from mnmf.separation import Separation, separate
+    from mnmf.room import Room
+    from mnmf.separation import Separation, learn, separate
     from mnmf.session import Session
     from mnmf.stft import STFT
     from mnmf.take import Levels, Take
@@ -49,6 +50,7 @@ __all__ = [
     "NoteDictionary",
     "Pairwise",
     "Prior",
+    "Room",
     "Separation",
     "Session",
     "Take",
@@ -59,6 +61,7 @@ __all__ = [
     "datasets",
     "directivity",
     "estimators",
+    "learn",
     "markers",
     "metrics",
     "models",
@@ -84,11 +87,13 @@ _HOME = {
     "NoteDictionary": "mnmf.notes",
     "Pairwise": "mnmf.models",
     "Prior": "mnmf.priors",
+    "Room": "mnmf.room",
     "STFT": "mnmf.stft",
     "Separation": "mnmf.separation",
     "Session": "mnmf.session",
     "Take": "mnmf.take",
     "TimeDomain": "mnmf.models",
+    "learn": "mnmf.separation",
     "separate": "mnmf.separation",
 }
 

@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -38,6 +38,7 @@ _SUFFIXES = {"WAV": ".wav", "FLAC": ".flac", "AIFF": ".aiff .aif .aifc", "CAF": 
 _ByteOrder = Literal["little", "big"]
 _BLOCK = 1 << 20  # samples handled at a time: small enough that Ctrl-C is honoured at once
 _MAX_BEXT = 1 << 20  # bytes; a real one has a few kilobytes, more means a damaged header
+_TIME = slice(338, 346)  # in the Broadcast Wave chunk: the first sample since midnight
 _MOST_CHUNKS = 10_000
 _MOST_MICS = 1024  # of a take
 _NO_NUMBER = "a NaN or infinite sample"
@@ -96,6 +97,10 @@ class Recording:
         In hertz.
     n_samples : int
         Length L of each microphone, in samples.
+    first : int
+        The sample of the files at which it begins: 0, but for a `part`.
+    n_in_files : int or None
+        Samples of the files, if those are more.
 
     Examples
     --------
@@ -120,6 +125,8 @@ class Recording:
     mics: tuple[Mic, ...]
     sample_rate: int
     n_samples: int
+    first: int = 0
+    n_in_files: int | None = None
 
     @classmethod
     def open(cls, paths: AnyPath | Sequence[AnyPath], *, lossless: bool = True) -> Recording:
@@ -254,6 +261,19 @@ class Recording:
             first += n_channels
         return x_LM
 
+    def part(self, start: int, stop: int) -> Recording:
+        """Return samples `start` to `stop` (exclusive) as a recording of its own, in the same files.
+
+        Raises
+        ------
+        ArgumentError
+            They lie outside the recording.
+        """
+        if not 0 <= start < stop <= self.n_samples:
+            raise ArgumentError(f"samples {start} to {stop} lie outside the take, which has {self.n_samples} samples")
+        n_in_files = self.n_samples if self.n_in_files is None else self.n_in_files
+        return replace(self, n_samples=stop - start, first=self.first + start, n_in_files=n_in_files)
+
     def rows(self) -> Rows:
         """Return all samples of all microphones, (L, M), read when they are asked for; they are of `exact_dtype`."""
         kind = self.exact_dtype
@@ -266,11 +286,12 @@ class Recording:
     def _read_file(self, path: Path, first: int, x_LM: NDArray[Any], start: int) -> None:
         """Fill `x_LM` from sample `start` of one file, whose first channel is microphone `first`."""
         n_samples, n_channels = x_LM.shape
+        start, n_in_file = start + self.first, self.n_samples if self.n_in_files is None else self.n_in_files
         integer = self.mics[first].subtype in _PCM_BITS
         step = max(1, _BLOCK // n_channels)
         try:
             with sf.SoundFile(path) as file:
-                if (file.channels, file.frames, file.samplerate) != (n_channels, self.n_samples, self.sample_rate):
+                if (file.channels, file.frames, file.samplerate) != (n_channels, n_in_file, self.sample_rate):
                     raise AudioFileError(f"{path} has changed since it was opened; start again")
                 file.seek(start)
                 for at in range(0, n_samples, step):
@@ -440,7 +461,7 @@ def _write_like(target: Path, samples: NDArray[Any] | Rows, like: Recording, mic
         original.format,
         original.endian,
         tags,
-        _read_bext(original.path),
+        _later(_read_bext(original.path), like.first),
     )
 
 
@@ -658,6 +679,14 @@ def _read_bext(path: Path) -> bytes:
                 content = file.read(size)
                 return content if len(content) == size else b""
     return b""
+
+
+def _later(bext: bytes, n_samples: int) -> bytes:
+    """Return a Broadcast Wave chunk with its time reference so many samples later."""
+    if not n_samples or len(bext) < _TIME.stop:
+        return bext
+    reference = (int.from_bytes(bext[_TIME], "little") + n_samples) % (1 << 64)
+    return bext[: _TIME.start] + reference.to_bytes(8, "little") + bext[_TIME.stop :]
 
 
 def _insert_bext(file: BinaryIO, bext: bytes) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mnmf import manifest
 from mnmf.audio import Recording
-from mnmf.errors import AudioFileError, SessionError
+from mnmf.errors import ArgumentError, AudioFileError, SessionError
 from mnmf.files import regular
 
 __all__ = ["Finding", "check_stems"]
@@ -70,8 +70,16 @@ def check_stems(folder: str | Path) -> list[Finding]:
     found += [_compared(folder / name, name, digest) for name, digest in inputs.items()]
     summed = [stem for stem in stems if stem.residual is not None]
     if summed:
-        found += _sums(folder, summed, [folder / name for name in take])
+        found += _sums(folder, summed, [folder / name for name in take], _part(record))
     return found
+
+
+def _part(record: dict[str, Any]) -> tuple[int, int] | None:
+    """Return the first sample of the take that was separated, and their number; None where that is not said."""
+    first, count = record.get("first_sample", 0), record.get("samples")
+    if isinstance(first, int) and isinstance(count, int) and not isinstance(first, bool):
+        return first, count
+    return None
 
 
 def _texts(values: list[Any]) -> bool:
@@ -93,11 +101,15 @@ def _compared(path: Path, name: str, digest: str | None) -> Finding:
     return Finding(name, actual == digest, "as it was" if actual == digest else "has changed since")
 
 
-def _sums(folder: Path, stems: list[manifest.Stem], take: list[Path]) -> Iterator[Finding]:
-    """Yield whether each stem and its residual sum to the take."""
+def _sums(
+    folder: Path, stems: list[manifest.Stem], take: list[Path], part: tuple[int, int] | None
+) -> Iterator[Finding]:
+    """Yield whether each stem and its residual sum to the take, or to a part of it."""
     try:
         recording = Recording.open(take)
-    except AudioFileError as error:
+        if part is not None:
+            recording = recording.part(part[0], sum(part))
+    except (AudioFileError, ArgumentError) as error:
         yield Finding("take", False, str(error))
         return
     for stem in stems:
@@ -115,6 +127,7 @@ def _sum(folder: Path, stem: manifest.Stem, take: Recording) -> Finding:
     floats = take.mics[mic].subtype in ("FLOAT", "DOUBLE")
     dtype = np.float32 if take.mics[mic].subtype == "FLOAT" else np.float64
     heard, channel = Recording.open([take.mics[mic].path]), take.mics[mic].channel
+    heard = heard.part(take.first, take.first + take.n_samples)
     step = max(1, BLOCK // heard.n_mics)
     for start in range(0, take.n_samples, step):
         stop = min(start + step, take.n_samples)

@@ -172,6 +172,7 @@ def manifest(
         "solo_take": [shown(path) for path in session.solo_recording.paths] if session.passages else None,
         "sha256": {shown(path): digest for path, digest in sorted(digests.items())},
         "sample_rate": session.recording.sample_rate,
+        "first_sample": session.recording.first,
         "samples": session.recording.n_samples,
         "seconds": {stage: round(seconds, 3) for stage, seconds in separation.seconds.items()},
         "peak_memory_mb": peak_memory_mb(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +238,20 @@ class Session:
             [list(self.solos(source)) for source in self.sources],
             self.instruments,
         )
+
+    def part(self, start: float, stop: float) -> Session:
+        """Return the session of a part of the take, from `start` to `stop` in seconds, with the same solos.
+
+        Raises
+        ------
+        SessionError
+            It is not within the take.
+        """
+        rate, n_samples = self.sample_rate, self.recording.n_samples
+        first, last = round(start * rate), min(round(stop * rate), n_samples)
+        if not 0 <= first < last:
+            raise SessionError(f"{start:g} to {stop:g} s is no part of the take, which lasts {self.duration:.1f} s")
+        return replace(self, recording=self.recording.part(first, last))
 
     def solos(self, source: str) -> Iterator[Array]:
         """Yield the audio (samples, mics) of each passage in which `source` plays alone."""

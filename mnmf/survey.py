@@ -235,6 +235,29 @@ def survey(take: Take, levels: Levels, silent: Sequence[int] = ()) -> Survey:
     return Survey(take.with_solos(solos), misfit_NB, hop, tuple(remarks), ringing, _together(view, blind))
 
 
+def chosen_bins(take: Take, levels: Levels, stft: STFT) -> tuple[Array, Array]:
+    """Return the bins of an analysis that are looked at, none if there are too few, and the take there, (F, T, M).
+
+    Of a long take the middle is looked at, and of muted ones the frames in which every microphone hears something.
+    """
+    rate = take.sample_rate
+    bins = stft.frequencies(rate)
+    known = np.flatnonzero((bins >= LOWEST) & (bins < min(HIGHEST, 0.45 * rate)))
+    if len(known) < FEWEST:
+        return np.zeros(0, np.int64), np.zeros((0, 0, len(take.mic_names)), np.complex64)
+    chosen = np.sort(np.random.default_rng(0).permutation(known)[:FREQUENCIES])
+    start, stop = 0, take.n_samples
+    if take.duration > LONGEST:
+        start = round((take.duration - LONGEST) / 2 * rate)
+        stop = start + round(LONGEST * rate)
+    x_LM = levels.part(start, stop).centred(take.x_LM[start:stop]) * levels.gains_M
+    X_FTM = np.ascontiguousarray(stft.analyse(x_LM)[chosen])
+    sounds_T = np.any(X_FTM != 0, axis=0).all(axis=1)  # frames in which no microphone is muted
+    if sounds_T.sum() >= 8:
+        X_FTM = np.ascontiguousarray(X_FTM[:, sounds_T])
+    return chosen, X_FTM
+
+
 @dataclass(frozen=True, eq=False)
 class _View:
     """Take and solos at the frequencies that are looked at."""
@@ -248,24 +271,12 @@ class _View:
 
     @classmethod
     def of(cls, take: Take, levels: Levels) -> _View | None:
-        rate = take.sample_rate
         stft = _analysis(take)
         if stft is None:
             return None
-        bins = stft.frequencies(rate)
-        known = np.flatnonzero((bins >= LOWEST) & (bins < min(HIGHEST, 0.45 * rate)))
-        if len(known) < FEWEST:
+        chosen, X_FTM = chosen_bins(take, levels, stft)
+        if len(chosen) == 0:
             return None
-        chosen = np.sort(np.random.default_rng(0).permutation(known)[:FREQUENCIES])
-        start, stop = 0, take.n_samples
-        if take.duration > LONGEST:
-            start = round((take.duration - LONGEST) / 2 * rate)
-            stop = start + round(LONGEST * rate)
-        x_LM = levels.part(start, stop).centred(take.x_LM[start:stop]) * levels.gains_M
-        X_FTM = np.ascontiguousarray(stft.analyse(x_LM)[chosen])
-        sounds_T = np.any(X_FTM != 0, axis=0).all(axis=1)  # frames in which no microphone is muted
-        if sounds_T.sum() >= 8:
-            X_FTM = np.ascontiguousarray(X_FTM[:, sounds_T])
         return cls(take, levels, stft, chosen, X_FTM)
 
     def shortened(self) -> _View:
@@ -644,7 +655,7 @@ def _misfit(view: _View, X_FTM: Array) -> tuple[Array, Array, Array]:
     def misfit(solos: Sequence[Sequence[Array]]) -> Array:
         _, _, likely = replace(view, take=view.take.with_solos(solos)).learned(likely=True, gains_M=model.gains_)
         misfit_NF = held_out_misfit(X_FTM, fitted, np.asarray(likely.R), block)
-        return _in_bands(misfit_NF, loud_NF, view.frequencies)
+        return in_bands(misfit_NF, loud_NF, view.frequencies)
 
     misfit_NB = misfit(view.take.solos)
     lengths = [[sum(map(len, passages)) for passages in solos] for solos in (view.take.solos, view.ringing)]
@@ -655,7 +666,7 @@ def _misfit(view: _View, X_FTM: Array) -> tuple[Array, Array, Array]:
     return misfit_NB, ringing_NB, model.gains_
 
 
-def _in_bands(misfit_NF: Array, loud_NF: Array, frequencies: Array) -> Array:
+def in_bands(misfit_NF: Array, loud_NF: Array, frequencies: Array) -> Array:
     """Return the medians of the bands, frequencies counting as they are loud.
 
     They are at least `LEAST`, and never less than at lower frequencies.

@@ -26,6 +26,7 @@ FLOORS = (
     ("output", "markers", "audio", "whose", "simulate", "datasets", "estimators"),
     ("take", "plan"),
     ("survey",),
+    ("room",),
     ("separation",),
     ("session",),
     ("manifest",),
@@ -35,7 +36,19 @@ FLOORS = (
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # What stands beside the story, so that files never reach a model.
-ARRAYS_ONLY = ("kernels", "models", "priors", "methods", "take", "plan", "survey", "segments", "separation", "whose")
+ARRAYS_ONLY = (
+    "kernels",
+    "models",
+    "priors",
+    "methods",
+    "take",
+    "plan",
+    "survey",
+    "room",
+    "segments",
+    "separation",
+    "whose",
+)
 FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score", "check", "unfinished")
 LONGEST = 60
 SHORT_FUNCTIONS = ("cli", "separation", "session", "whose", "take", "manifest", "score")
@@ -53,6 +66,7 @@ PUBLIC = (
     "mnmf.notes",
     "mnmf.plan",
     "mnmf.priors",
+    "mnmf.room",
     "mnmf.rows",
     "mnmf.simulate",
     "mnmf.stft",

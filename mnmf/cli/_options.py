@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from mnmf.errors import ArgumentError
 
 if TYPE_CHECKING:
     from mnmf.notes import NoteDictionary
+    from mnmf.session import Session
 
 __all__ = [
     "EMBEDDED",
@@ -22,13 +24,16 @@ __all__ = [
     "memory_option",
     "named_dictionary",
     "only_these",
+    "opened",
     "reductions_of",
     "session_keys",
     "session_options",
     "spots_by_name",
+    "stretch_of",
     "tuning_options",
 ]
 
+CLOCK = r"(?:(?:(\d{1,3}):)?(\d{1,4}):)?(\d{1,6}(?:\.\d{1,9})?)"  # hours, minutes and seconds
 EMBEDDED = "orchestra"  # the dictionary of notes that comes with mnmf
 
 
@@ -87,6 +92,16 @@ def session_keys(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
+def opened(take: Sequence[str], options: Mapping[str, Any]) -> Session:
+    """Return the session that TAKE and the options of `session_options` give."""
+    from mnmf.session import Session
+
+    given = session_keys(options)
+    if len(take) == 1 and take[0].lower().endswith(".toml"):
+        return Session.from_toml(take[0], **given)
+    return Session.open(take, **given)
+
+
 def memory_option(command: Callable[..., None]) -> Callable[..., None]:
     """Add the option that limits memory."""
     return click.option(
@@ -122,6 +137,20 @@ def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+def stretch_of(text: str | None) -> tuple[float, float] | None:
+    """Return the seconds that '1:20-1:50' means, from and to."""
+    if text is None:
+        return None
+    found = re.fullmatch(rf"\s*{CLOCK}\s*-\s*{CLOCK}\s*", text)
+    if found is None:
+        raise ArgumentError(f"--preview wants FROM-TO, as in --preview 1:20-1:50 or 80-110; got {text!r}")
+    parts = [float(part or 0) for part in found.groups()]
+    start, stop = (3600 * h + 60 * m + s for h, m, s in (parts[:3], parts[3:]))
+    if not start < stop:
+        raise ArgumentError(f"--preview wants a stretch that ends after it begins, got {text!r}")
+    return start, stop
 
 
 def listed(text: str | None) -> list[str] | None:

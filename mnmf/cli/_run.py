@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mnmf.notes import NoteDictionary
     from mnmf.plan import Size
     from mnmf.priors import Estimator
+    from mnmf.room import Room
     from mnmf.separation import Stems
     from mnmf.session import Session
     from mnmf.unfinished import Unfinished
@@ -38,13 +39,14 @@ SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
 
 @dataclass(frozen=True)
 class Helpers:
-    """What else a run may learn from: notes and estimates, the files they came from, and what they were in words."""
+    """What else a run may learn from: notes, estimates and a room, the files they came from, and estimates in words."""
 
     dictionary: NoteDictionary | None = None
     estimator: Estimator | None = None
     trust: float = 1.0
     files: list[Path] = field(default_factory=list)
     described: str | None = None
+    room: Room | None = None
 
 
 def introduce(session: Session) -> None:
@@ -95,23 +97,30 @@ def separate_into(
     reduction: Mapping[str, float] | None = None,
     residual: bool = False,
     only: Sequence[str] = (),
+    stretch: tuple[float, float] | None = None,
     unfinished: Unfinished | None = None,
 ) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`.
 
-    A long take keeps in `unfinished` what is done.
+    A long take keeps in `unfinished` what is done.  Of a `stretch` in seconds nothing is kept.
     """
     from mnmf import manifest
     from mnmf.files import unchanged
     from mnmf.methods import DEFAULT_METHOD, find_method
-    from mnmf.separation import separate_to
+    from mnmf.separation import learn, separate_to
 
-    recipe = find_method(tuning["method"] or DEFAULT_METHOD, dictionary=helpers.dictionary is not None)
+    named = tuning["method"] or (DEFAULT_METHOD if helpers.room is None else helpers.room.method)
+    recipe = find_method(named, dictionary=helpers.dictionary is not None)
     if (advice := recipe.advice(session)) is not None:
         warn(advice)
     options: Any = {name: tuning[name] for name in ("seed", "window", "segment", "iterations", "components")}
     size = replace(size_of(session), estimated=helpers.estimator is not None)
-    limit = within_memory(size, recipe, tuning, options)
+    if helpers.room is None:
+        limit = within_memory(size, recipe, tuning, options)
+    else:
+        sized = options | {"window": helpers.room.window_length / helpers.room.sample_rate}
+        limit = within_memory(size, recipe, tuning, sized)
+        options["segment"] = sized["segment"]
     written = manifest.Written(reduction or {}, residual, only)
 
     with progress("read", _note()) as tell:
@@ -119,15 +128,21 @@ def separate_into(
         def work() -> Stems:
             with unchanged(input_files(session, helpers)):
                 digests = manifest.digests_of(session, helpers.files)
-                if unfinished is not None:
+                if unfinished is not None and stretch is None:
                     facts = _facts(session, recipe.name, options | {"segment": tuning["segment"]}, helpers, digests)
                     options.update(unfinished.begin(facts, {"segment": options["segment"]}))
                     if unfinished.is_left:
                         warn("an unfinished run is kept there; this one will replace it, --resume would go on with it")
+                room, heard = helpers.room, session
+                if stretch is not None:
+                    heard = session.part(*stretch)
+                    room = room or learn(session, method=recipe, progress=tell, **options)
+                    options["window"] = None  # the room's
                 stems = separate_to(
-                    {} if unfinished is None else unfinished,
-                    session,
+                    {} if unfinished is None or stretch is not None else unfinished,
+                    heard,
                     method=recipe,
+                    room=room,
                     dictionary=helpers.dictionary,
                     estimator=helpers.estimator,
                     trust=helpers.trust,
@@ -135,9 +150,9 @@ def separate_into(
                     **options,
                 )
                 tell("write", 0.0)
-                manifest.write_stems(session, stems, folder, written, inside)
+                manifest.write_stems(heard, stems, folder, written, inside)
                 more = {} if helpers.described is None else {"estimates": helpers.described}
-                record = manifest.manifest(session, stems, written, near, digests, more)
+                record = manifest.manifest(heard, stems, written, near, digests, more)
             manifest.write(folder.path(inside + manifest.MANIFEST), record)
             return stems
 

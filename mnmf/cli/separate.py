@@ -13,9 +13,10 @@ from mnmf.cli._options import (
     joined_dictionary,
     memory_option,
     only_these,
+    opened,
     reductions_of,
-    session_keys,
     session_options,
+    stretch_of,
     tuning_options,
 )
 from mnmf.cli._run import Helpers, declared_files, input_files, introduce, separate_into, stale_stems
@@ -81,6 +82,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also write what is left of each spot, as NAME.residual; stem and residual sum to the take sample for sample.",
 )
+@click.option("--model", metavar="FILE", help="The room as `mnmf learn` found it; solos are not listened to then.")
+@click.option(
+    "--preview",
+    metavar="FROM-TO",
+    help="Separate this stretch only, such as 1:20-1:50, by what the whole take teaches of the room, or by --model.",
+)
 @click.option("--only", metavar="A,B", help="Write the stems of these sources only.")
 @click.option(
     "--resume",
@@ -101,7 +108,12 @@ def command(take: tuple[str, ...], quiet: bool, events: bool, **options: Any) ->
 def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
     if not out:
         raise ArgumentError("--out is empty; name the folder the stems go to")
-    session = _opened(take, options)
+    session = opened(take, options)
+    stretch = stretch_of(options["preview"])
+    if stretch is not None:
+        if options["resume"]:
+            raise ArgumentError("--resume goes on with a whole take; leave --preview out")
+        session.part(*stretch)  # refuses what is not there
     if options["instruments"] and not options["dictionary"]:
         options["dictionary"] = (EMBEDDED,)
     if options["resume"] and options["estimate_command"]:
@@ -110,6 +122,7 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
         "reduction": reductions_of(options["reduction"], session.sources),
         "residual": options["residual"],
         "only": only_these(options["only"], session.sources),
+        "stretch": stretch,
     }
     introduce(session)
     declared = declared_files(session, residual=asked["residual"], only=asked["only"])
@@ -135,18 +148,15 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
         warn(f"still there from an earlier run: {', '.join(stale)}")
 
 
-def _opened(take: tuple[str, ...], options: dict[str, Any]) -> Session:
-    from mnmf.session import Session
-
-    given = session_keys(options)
-    if len(take) == 1 and take[0].lower().endswith(".toml"):
-        return Session.from_toml(take[0], **given)
-    return Session.open(take, **given)
-
-
 def _helpers(session: Session, options: dict[str, Any]) -> Helpers:
     """Return the dictionary and the estimator that the options name."""
     dictionary, files = joined_dictionary(options["dictionary"])
+    room = None
+    if options["model"] is not None:
+        from mnmf.room import Room
+
+        room = Room.load(options["model"])
+        files = [*files, Path(options["model"])]
     folder, program = options["estimates"], options["estimate_command"]
     timeout, trust = options["estimate_timeout"], options["trust"]
     if folder is not None and program is not None:
@@ -164,11 +174,11 @@ def _helpers(session: Session, options: dict[str, Any]) -> Helpers:
         from mnmf.estimators import EstimateFolder
 
         found = EstimateFolder(folder, session.sources)
-        return Helpers(dictionary, found, trust, [*files, *found.files.values()], f"files in {folder}")
+        return Helpers(dictionary, found, trust, [*files, *found.files.values()], f"files in {folder}", room)
     if program is not None:
         from mnmf.estimators import TIMEOUT, Command, cached
 
         limit = TIMEOUT if timeout is None else timeout
         run = Command(program, session.sources, session.spots.references, session.queries, timeout=limit)
-        return Helpers(dictionary, cached(run), trust, files, program)
-    return Helpers(dictionary, files=files)
+        return Helpers(dictionary, cached(run), trust, files, program, room)
+    return Helpers(dictionary, files=files, room=room)

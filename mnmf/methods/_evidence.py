@@ -44,7 +44,9 @@ class Evidence:
     frequencies : float, shape (F,), or None
         In hertz.
     room : Prior or None
-        What more of the recording than this has taught of the room: R, or Q.
+        What more of the recording than this has taught of the room, or another one: R, or Q.
+    room_frames : float, shape (N, F), or None
+        How many frames of the take each covariance of the room is worth; None if they are to be held.
 
     Examples
     --------
@@ -66,9 +68,20 @@ class Evidence:
     solos_hold: bool = False
     frequencies: Array | None = None
     room: Prior | None = None
+    room_frames: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))
+
+    @property
+    def knows_room(self) -> bool:
+        """Whether what describes the room is known and to be held."""
+        return self.room is not None and self.room_frames is None
+
+    @property
+    def room_helps(self) -> bool:
+        """Whether what is known of the room can be started from: one source that it does not fit would mislead all."""
+        return self.room is not None and (self.room_frames is None or bool(np.all(self.room_frames > 0)))
 
     def at(self, frames: Array) -> Evidence:
         """Return the same of some frames of the take only."""
@@ -93,6 +106,7 @@ class Evidence:
             estimates=cut(self.estimates),
             solo_frames=cut(self.solo_frames, 1),
             frequencies=cut(self.frequencies),
+            room_frames=cut(self.room_frames, 1),
             room=self.room and replace(self.room, R=cut(self.room.R, 1), Q=cut(self.room.Q)),
         )
 

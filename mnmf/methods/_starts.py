@@ -19,11 +19,12 @@ OF_SOLOS = 0.9  # of the covariances that the full-rank model starts from, where
 
 
 def spot_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
-    """Start from what each spot hears best, demixed as solos or the room teach; bases from solos where spots are shared."""
+    """Start from what each spot hears best, demixed as solos or the room teach; where a spot is shared from bases."""
     if evidence.spots.shared:
         return evidence.bases(n_components, rng, exponent=2.0).hold("W")
-    if evidence.room is not None and evidence.room.Q is not None:
-        return evidence.start(evidence.room.Q, n_components, rng).hold("Q")
+    if evidence.room is not None and evidence.room.Q is not None and evidence.room_helps:
+        start = evidence.start(evidence.room.Q, n_components, rng)
+        return start.hold("Q") if evidence.knows_room else start
     Q = None
     if evidence.solo is not None:
         Q = match_gains(evidence.X_FTM, priors.solo(*evidence.solo, evidence.spots)).Q

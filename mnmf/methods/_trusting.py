@@ -27,26 +27,35 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     if evidence.spots.shared:
         return full_rank_prior(evidence, n_components, rng)
     sharpness = priors.bleed_sharpness(evidence.X_FTM, evidence.spots)
-    known = evidence.room is not None or evidence.solos_hold
+    known = evidence.knows_room or evidence.solos_hold
     band_prior = _held_prior if known else _drawn_prior
     return _joined([band_prior(band, n_components, sharpness, rng) for band in evidence.bands(SPLIT)])
 
 
 def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
-    """Start from what FastMNMF2 makes of the take; draw the covariances to those of the solos as far as they hold.
+    """Start from what FastMNMF2 makes of the take; draw the covariances to those of solos or room as far as they hold.
 
     Where somebody has no solo, that player is still in the outputs of all others, and is told apart as without solos.
     """
-    X_FTM, solo, spots = evidence.X_FTM, evidence.solo, evidence.spots
-    Q = None if solo is None else match_gains(X_FTM, priors.solo(*solo, spots)).Q
-    start = evidence.start(Q, n_components, rng, sharpness=1.0 if solo and all(solo[1]) else sharpness)
+    X_FTM, solo, spots, room = evidence.X_FTM, evidence.solo, evidence.spots, evidence.room
+    Q, all_known = None, False
+    if room is not None and evidence.room_frames is not None:
+        all_known = evidence.room_helps
+        Q = priors.unmixing(room).Q if all_known else None
+    elif solo is not None:
+        all_known = all(solo[1])
+        Q = match_gains(X_FTM, priors.solo(*solo, spots)).Q
+    start = evidence.start(Q, n_components, rng, sharpness=1.0 if all_known else sharpness)
     model = FastMNMF2(n_components, FIRST_UPDATES).fit(X_FTM, start, rng=rng)
     prior = model.as_full_rank()
-    weight_NF = evidence.solo_frames
-    if solo is None or weight_NF is None:
+    if room is not None and evidence.room_frames is not None:
+        alone_NFMM, weight_NF = np.asarray(room.R), evidence.room_frames
+    elif solo is not None and evidence.solo_frames is not None:
+        gains_M = model.gains_.astype(solo[0].real.dtype)
+        alone_NFMM = np.asarray(priors.likely_covariances(solo[0] * gains_M, solo[1], spots).R)
+        weight_NF = evidence.solo_frames
+    else:
         return prior
-    gains_M = model.gains_.astype(solo[0].real.dtype)
-    alone_NFMM = np.asarray(priors.likely_covariances(solo[0] * gains_M, solo[1], spots).R)
     fitted_NFMM = np.asarray(prior.R)
     finite_NF11 = np.minimum(weight_NF, 1e30)[..., None, None]
     part_NF11 = finite_NF11 / (finite_NF11 + PULLED_TO_SOLOS * X_FTM.shape[1])

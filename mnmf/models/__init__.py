@@ -61,6 +61,7 @@ __all__ = [
     "changed_gains",
     "held_out_misfit",
     "match_gains",
+    "pool_for",
     "presence",
     "silent_sources",
 ]

@@ -112,7 +112,7 @@ class PooledDemixing:
 
     def mean(self) -> Array:
         """Return them, complex128 (F, M, M); where the mean cannot be inverted, Q demixes nothing."""
-        F, M, _ = self.total.shape
+        M = self.total.shape[1]
         weight_FM = self.total[:, self.spots.order(M), range(M)]
         mixing_FMM = self.total / np.where(weight_FM == 0, 1.0, weight_FM)[:, None, :]
         singular_F = np.linalg.cond(mixing_FMM) > SINGULAR
@@ -123,5 +123,12 @@ class PooledDemixing:
 
 
 def pool_for(model: Any, spots: Spots, total: Any = 0.0) -> PooledCovariances | PooledDemixing:
-    """Return what takes in models of the kind of `model`, with what it has taken in so far."""
+    """Return what takes in models of the kind of `model`, with what it has taken in so far.
+
+    Examples
+    --------
+    >>> from mnmf import FastMNMF2
+    >>> pool_for(FastMNMF2(), Spots((0, 1))).teaches
+    'Q'
+    """
     return PooledDemixing(spots, total) if isinstance(model, FastMNMF2) else PooledCovariances(total)

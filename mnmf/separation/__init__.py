@@ -1,6 +1,6 @@
 """The whole story, from a take to its stems: where everything else meets.  No equations, no files, no printing."""
 
 from mnmf.separation._result import Part, Separation, Stems, check_reduction
-from mnmf.separation._separate import Holder, Options, separate, separate_to
+from mnmf.separation._separate import Holder, Options, learn, separate, separate_to
 
-__all__ = ["Holder", "Options", "Part", "Separation", "Stems", "check_reduction", "separate", "separate_to"]
+__all__ = ["Holder", "Options", "Part", "Separation", "Stems", "check_reduction", "learn", "separate", "separate_to"]

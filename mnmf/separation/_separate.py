@@ -10,19 +10,21 @@ from typing import Any, Protocol, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_count, check_number
+from mnmf.errors import MOST_COMPONENTS, ArgumentError, SessionError, check_count, check_number
 from mnmf.kernels import one_blas_thread
-from mnmf.methods import DEFAULT_METHOD, Known, Method, find_method
+from mnmf.methods import DEFAULT_METHOD, METHODS, Known, Method, find_method
 from mnmf.models import FastMNMF2, FullRankMNMF
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator
+from mnmf.room import Fit, Room, compare
 from mnmf.segments import SEGMENT, is_long
 from mnmf.separation._result import Separation, Stems
 from mnmf.separation._story import Clock, Progress, Span, Story, never_playing, spans_of
-from mnmf.survey import survey
+from mnmf.stft import STFT, Analysis
+from mnmf.survey import Survey, survey
 from mnmf.take import Levels, Take, TakeOptions
 
-__all__ = ["Holder", "Options", "separate", "separate_to"]
+__all__ = ["Holder", "Options", "learn", "separate", "separate_to"]
 
 Array = NDArray[Any]
 
@@ -61,7 +63,23 @@ class Options(TypedDict, total=False):
     estimator: Estimator | None
     trust: float
     segment: float | None
+    room: Room | None
     progress: Progress | None
+
+
+DEFAULTS: Options = {
+    "method": DEFAULT_METHOD,
+    "seed": 0,
+    "window": None,
+    "iterations": None,
+    "components": None,
+    "dictionary": None,
+    "estimator": None,
+    "trust": TRUST,
+    "segment": None,
+    "room": None,
+    "progress": None,
+}
 
 
 def separate(
@@ -77,6 +95,7 @@ def separate(
     estimator: Estimator | None = None,
     trust: float = TRUST,
     segment: float | None = None,
+    room: Room | None = None,
     progress: Progress | None = None,
     **known: Unpack[TakeOptions],
 ) -> Separation:
@@ -107,6 +126,10 @@ def separate(
         Seconds of a segment: a take that is more than half as long again is fitted a segment at a time, by
         covariances that several of them teach, which needs less memory.  60 if not given, where the method can
         (`Method.segments`), and no shorter than two windows; infinity for one piece.
+    room : Room, optional
+        How each player reaches each microphone, as `learn` found it in another recording with the same seats and
+        microphones.  Solos are not listened to then, and the window is the room's.  Gains that were changed since are
+        undone, and where somebody has moved the room counts less; both are among the remarks.
     progress : callable, optional
         Called with the name of a stage and the part of it that is done, 0 to 1.
     **known
@@ -143,9 +166,10 @@ def separate(
         "estimator": estimator,
         "trust": trust,
         "segment": segment,
+        "room": room,
         "progress": progress,
     }
-    story, spans = _prepared(_given(take, sample_rate, known), True, **options)
+    story, spans = _prepared(_given(take, sample_rate, known), True, options)
     with one_blas_thread():  # or the last bits would depend on the number of threads, with some versions of OpenBLAS
         return story.run(seed, spans)
 
@@ -185,79 +209,153 @@ def separate_to(store: MutableMapping[str, Array], take: Take | Holder, **option
     >>> bool(np.all(stems.stems_LN[:] == separate(take, **how).stems_LN))
     True
     """
-    story, spans = _prepared(take, False, **options)
+    story, spans = _prepared(take, False, options)
     with one_blas_thread():
         seed = options.get("seed", 0)
         return story.run(seed, spans) if len(spans) == 1 else story.run_to(store, seed, spans)
 
 
-def _prepared(
-    given: Any,
-    whole: bool,
+def learn(
+    take: Take | Holder | Array,
+    sample_rate: int | None = None,
     *,
     method: str | Method = DEFAULT_METHOD,
     seed: int = 0,
     window: float | None = None,
     iterations: int | None = None,
     components: int | None = None,
-    dictionary: NoteDictionary | None = None,
-    estimator: Estimator | None = None,
-    trust: float = TRUST,
     segment: float | None = None,
     progress: Progress | None = None,
-) -> tuple[Story, list[Span]]:
+    **known: Unpack[TakeOptions],
+) -> Room:
+    """Learn how each player reaches each microphone, from a sound check or a concert, for takes in the same seats.
+
+    Parameters
+    ----------
+    take, sample_rate, method, seed, window, iterations, components, segment, progress, **known
+        As of `separate`.  Everybody should play in the take, in whatever company; solos help as they do there.
+
+    Returns
+    -------
+    Room
+
+    Raises
+    ------
+    ArgumentError, SessionError, AudioFileError
+        As `separate`; or the method cannot use a room.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import learn
+    >>> x_LM = np.random.default_rng(0).standard_normal((4000, 2))
+    >>> learn(x_LM, 8000, sources=["violin", "cello"], iterations=2, components=2).sources
+    ('violin', 'cello')
+    """
+    recipe = find_method(method)
+    given = _given(take, sample_rate, known)
+    if not recipe.segments:
+        raise ArgumentError(f"{recipe.name} cannot use what a room teaches; methods that can: {_with_rooms()}")
+    if given.spots.shared:
+        raise SessionError("two sources share a mic, where a room cannot tell them apart; give each its own")
+    options: Options = {
+        "method": recipe,
+        "seed": seed,
+        "window": window,
+        "iterations": iterations,
+        "components": components,
+        "segment": segment,
+        "progress": progress,
+    }
+    story, spans = _prepared(given, False, options)
+    with one_blas_thread():
+        learned = story.learn_room(spans, seed, {})
+    story.clock.stop()
+    assert isinstance(story.analysis, STFT)
+    return Room.of(learned, story.playing, story.levels, story.analysis, recipe.name)
+
+
+def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Span]]:
     """Check everything, look at the take, and return what is to be done, and the segments it is done in."""
-    recipe = find_method(method, dictionary=dictionary is not None)
-    sizes = _checked(recipe, given, seed, iterations, components, dictionary, estimator, trust, segment)
+    if strange := sorted(options.keys() - DEFAULTS.keys()):
+        raise TypeError(f"separate_to() got an unexpected keyword argument {strange[0]!r}")
+    asked: Any = DEFAULTS | options
+    dictionary, estimator, room, segment = (asked[name] for name in ("dictionary", "estimator", "room", "segment"))
+    window, iterations = asked["window"], asked["iterations"]
+    recipe = find_method(asked["method"], dictionary=dictionary is not None)
+    sizes = _checked(recipe, given, asked)
     instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
-    analysis = recipe.analysis(given.sample_rate, window)
-    clock = Clock(progress)
+    analysis = recipe.analysis(given.sample_rate, window) if room is None else _fitting(room, recipe, given, window)
+    clock = Clock(asked["progress"])
     clock.start("read")
     heard = given
     if not isinstance(given, Take):
         in_segments = recipe.segments and is_long(given.duration, SEGMENT if segment is None else segment)
         heard = given.take(whole or given.spots.shared or not in_segments)
     levels = Levels.of(heard, recipe.lowest)
-    silent, found = [], None
-    if recipe.longer_window or recipe.floor:
+    silent, found, fit = [], None, None
+    if recipe.longer_window or recipe.floor or room is not None:
         clock.start("survey")
     if recipe.floor:
         own = recipe.analysis(given.sample_rate)
         silent = never_playing(heard, levels, own, spans_of(heard, recipe, segment, own))
-    if recipe.longer_window:
+    if room is not None:
+        fit = _fit_of(room, heard.without(silent), levels, analysis)
+    elif recipe.longer_window:
         found = survey(heard, levels, silent)
-        shortest = min(found.shortest, heard.duration, SEGMENT if segment is None else segment)
-        fitting = recipe.fitting_window(found.long_windows, shortest)
-        analysis = recipe.analysis(given.sample_rate, window or fitting)
+        analysis = _lengthened(recipe, found, heard, window, segment)
     spans = spans_of(heard, recipe, segment, analysis)
     if len(spans) == 1 and not isinstance(heard.x_LM, np.ndarray):
         heard = replace(heard, x_LM=np.asarray(heard.x_LM))
     notes = None if dictionary is None else (dictionary, instruments)
     in_room = iterations or recipe.iterations_in_room or sizes[1]
-    story = Story(heard, recipe, levels, analysis, sizes, in_room, notes, clock, silent, found, trust)
+    story = Story(heard, recipe, levels, analysis, sizes, in_room, notes, clock, silent, found, asked["trust"])
+    if fit is not None:
+        story = replace(story, room=fit.prior, room_frames=fit.frames, remarks=fit.remarks)
     if estimator is not None:
         story.estimate(estimator)
     return story, spans
 
 
-def _checked(
-    recipe: Method,
-    given: Any,
-    seed: int,
-    iterations: int | None,
-    components: int | None,
-    dictionary: NoteDictionary | None,
-    estimator: Estimator | None,
-    trust: float,
-    segment: float | None,
-) -> tuple[int, int]:
+def _lengthened(recipe: Method, found: Survey, take: Take, window: float | None, segment: float | None) -> Analysis:
+    """Return the analysis by the window that solos allow, or by the one that is asked for."""
+    shortest = min(found.shortest, take.duration, SEGMENT if segment is None else segment)
+    return recipe.analysis(take.sample_rate, window or recipe.fitting_window(found.long_windows, shortest))
+
+
+def _fitting(room: Room, recipe: Method, given: Any, window: float | None) -> STFT:
+    """Return the analysis of a room if it can be used for a take."""
+    if not isinstance(room, Room):
+        raise ArgumentError(f"room must be what mnmf.learn returns or Room.load reads, got {room!r}")
+    if not recipe.segments:
+        raise ArgumentError(f"{recipe.name} cannot use what a room teaches; methods that can: {_with_rooms()}")
+    if given.spots.shared:
+        raise SessionError("two sources share a mic, where a room cannot tell them apart; give each its own")
+    if window is not None:
+        raise ArgumentError("a room has its own window; leave window out")
+    room.check(recipe.name, given.sample_rate, tuple(given.mic_names))
+    return room.analysis
+
+
+def _fit_of(room: Room, take: Take, levels: Levels, analysis: Analysis) -> Fit:
+    assert isinstance(analysis, STFT)
+    return compare(room.prior(take, levels), take, levels, analysis)
+
+
+def _with_rooms() -> str:
+    return ", ".join(name for name, method in METHODS.items() if method.segments)
+
+
+def _checked(recipe: Method, given: Any, asked: dict[str, Any]) -> tuple[int, int]:
     """Return the numbers of components and of iterations if everything that is asked for can be done."""
-    check_count("seed", seed, 0, (1 << 128) - 1)
-    check_number("trust", trust, 0.0, 1.0)
+    components, iterations, segment = (asked[name] for name in ("components", "iterations", "segment"))
+    notes, estimator = asked["dictionary"] is not None, asked["estimator"]
+    check_count("seed", asked["seed"], 0, (1 << 128) - 1)
+    check_number("trust", asked["trust"], 0.0, 1.0)
     if components is not None:
         check_count("components", components, 1, MOST_COMPONENTS)
-    recipe.check(given, dictionary=dictionary is not None, estimates=estimator is not None)
-    sizes = recipe.sizes(components, iterations, dictionary=dictionary is not None)
+    recipe.check(given, dictionary=notes, estimates=estimator is not None)
+    sizes = recipe.sizes(components, iterations, dictionary=notes)
     if segment is not None:
         if not recipe.segments:
             raise ArgumentError(f"{recipe.name} fits a take in one piece; leave segment out")

@@ -102,12 +102,19 @@ class Story:
     trust: float  # in estimates
     estimates_LN: Array | None = None
     not_estimated: tuple[str, ...] = ()
-    room: Prior | None = None  # what is known of the room, R or Q: held
+    room: Prior | None = None  # what is known of the room, R or Q
+    room_frames: Array | None = None  # how many frames of the take it is worth; it is held if None
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def playing(self) -> Take:
         """The take without the sources that never play."""
         return self.take.without(self.silent)
+
+    @property
+    def knows_room(self) -> bool:
+        """Whether what describes the room is known and held."""
+        return self.room is not None and self.room_frames is None
 
     @property
     def _frequencies(self) -> Array:
@@ -127,7 +134,7 @@ class Story:
         if len(spans) == 1:
             model, stems_LN = self._in_one_piece(seed)
         else:
-            self.room = self.learn_room(spans, seed, {})
+            self.room, self.room_frames = self.learn_room(spans, seed, {}), None
             stems_LN = np.zeros((self.take.n_samples, len(self.take.spots)), self.take.x_LM.dtype)
             for k, part, stems_SN in self._in_segments(spans, seed, range(len(spans))):
                 parts.append(part)
@@ -143,7 +150,7 @@ class Story:
         names = [f"segment {k + 1}" for k in range(len(spans))]
         missing = [k for k, name in enumerate(names) if name not in store]
         if missing:
-            self.room = self.learn_room(spans, seed, store)
+            self.room, self.room_frames = self.learn_room(spans, seed, store), None
         for k, part, stems_SN in self._in_segments(spans, seed, missing):
             store[names[k]] = np.ascontiguousarray(stems_SN.T)
             del part, stems_SN  # before the next one is fitted, for memory
@@ -160,7 +167,7 @@ class Story:
         """Return what is told of every run."""
         if segments:
             parameters["segments"] = segments
-        remarks = () if self.found is None else self.found.remarks
+        remarks = self.remarks if self.found is None else self.found.remarks
         remarks += tuple(
             f"{self.take.sources[n]}: never plays, as its spot hears only what the other spots predict; its stem is "
             "silent"
@@ -180,7 +187,7 @@ class Story:
         """Return the model and the stems."""
         rng = np.random.default_rng(seed)
         seen = self._see(rng, seed)
-        if self.room is not None and not seen.prior.held:
+        if self.knows_room and not seen.prior.held:
             raise ArgumentError(f"{self.recipe.name}: with segments its prior must hold Evidence.room")
         model = self._all_sources(self._fit(seen, rng))
         self.clock.start("reconstruct")
@@ -209,7 +216,10 @@ class Story:
             del done
 
     def learn_room(self, spans: Sequence[Span], seed: int, store: Store) -> Prior:
-        """Return how those who play reach the microphones: from solos that are held, else from several segments."""
+        """Return how those who play reach the microphones: from what is held, else from several segments."""
+        if self.knows_room:
+            assert self.room is not None
+            return self.room
         some = chosen(_spot_powers(self.playing, self.levels, spans))
         so_far = [f"{ROOM} from {done + 1} of {len(some)}" for done in range(len(some))]
         known = max((done for done, name in enumerate(so_far) if name in store), default=-1)
@@ -238,7 +248,8 @@ class Story:
         return self._as_room(pooled.teaches, np.array(store[ROOM]))
 
     def _as_room(self, letter: str, value: Array) -> Prior:
-        return Prior(**{letter: value}, spots=self.playing.spots)
+        spots = self.playing.spots
+        return Prior(R=value, spots=spots) if letter == "R" else Prior(Q=value, spots=spots)
 
     def _segment(self, span: Span) -> Story:
         """Return the story of a part of the take."""
@@ -264,7 +275,7 @@ class Story:
     def _fit(self, seen: _Seen, rng: np.random.Generator) -> Any:
         """Return the model of those who play."""
         self.clock.start("fit")
-        sizes = self.sizes if self.room is None else (self.sizes[0], self.in_room)
+        sizes = (self.sizes[0], self.in_room) if self.knows_room else self.sizes
 
         def fitted(done: int, _: float) -> None:
             self.clock.tell(done / max(sizes[1], 1))
@@ -325,12 +336,14 @@ class Story:
         if self.estimates_LN is not None:
             E_FTN = levels.estimates(take, np.delete(self.estimates_LN, self.silent, axis=1), analysis)
         heard = X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, self.trust
-        evidence = Evidence(*heard, room=self.room)
-        if self.found is None or not isinstance(analysis, STFT):
+        evidence = Evidence(*heard, room=self.room, room_frames=self.room_frames)
+        if not isinstance(analysis, STFT):
             return evidence
-        frequencies = self._frequencies
-        worth_NF = self.found.seconds(frequencies) * take.sample_rate / analysis.hop
-        return replace(evidence, solo_frames=worth_NF, solos_hold=self.found.holds, frequencies=frequencies)
+        evidence = replace(evidence, frequencies=self._frequencies)
+        if self.found is None:
+            return evidence
+        worth_NF = self.found.seconds(evidence.frequencies) * take.sample_rate / analysis.hop
+        return replace(evidence, solo_frames=worth_NF, solos_hold=self.found.holds)
 
     def _check_solos(self) -> None:
         """Refuse solos that never fill a window, where the method stands and falls with them."""
@@ -364,9 +377,8 @@ class Story:
 def _shared(first: Any, other: Any) -> None:
     """Let two models have one array of what describes the room, where it is the same, for memory."""
     for name in ("R_", "Q_"):
-        one, two = getattr(first, name, None), getattr(other, name, None)
-        if one is not None and np.array_equal(one, two):
-            setattr(other, name, one)
+        if hasattr(first, name) and np.array_equal(getattr(first, name), getattr(other, name)):
+            setattr(other, name, getattr(first, name))
 
 
 class Clock:
