@@ -419,6 +419,40 @@ def write_stem(
     return clipped
 
 
+def rest_of(take_L: NDArray[Any] | Rows, parts: Sequence[NDArray[Any] | Rows], like: Recording, mic: int) -> Rows:
+    """Return what a microphone heard less some parts of it as `write_stem` writes them, as `Rows`.
+
+    In integer formats the parts' files and this sum to the take sample for sample, unless it has to be clipped.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from mnmf import audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = audio.write(f"{folder}/viola.wav", np.full(8, 0.5), 8000, "PCM_16")
+    ...     take = audio.Recording.open(f"{folder}/viola.wav")
+    ...     float(audio.rest_of(take.read()[:, 0], [np.full(8, 0.2)], take, 0)[:1][0] * 2**15)
+    9830.0
+    """
+    subtype = like.mics[mic].subtype
+
+    def rest(start: int, stop: int) -> NDArray[Any]:
+        heard_L = np.asarray(take_L[start:stop], np.float64)
+        blocks = [np.asarray(part_L[start:stop], np.float64) for part_L in parts]
+        if subtype in _FLOATS:
+            for block in blocks:
+                heard_L = heard_L - block.astype(_dtype(subtype))
+            return heard_L.astype(_dtype(subtype))
+        full = 2.0 ** (_PCM_BITS[subtype] - 1)
+        left = np.rint(heard_L * full)
+        for block in blocks:
+            left -= np.clip(np.rint(block * full), -full, full - 1)
+        return np.asarray(left / full, _dtype(subtype))
+
+    return Rows((like.n_samples,), _dtype(subtype), rest)
+
+
 @dataclass(frozen=True)
 class _Parted:
     """A stem as its file will hold it, what is left of the take then, and how many samples were clipped."""

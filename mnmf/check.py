@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnmf import manifest
 from mnmf.audio import Recording
 from mnmf.errors import ArgumentError, AudioFileError, SessionError
-from mnmf.files import regular
+from mnmf.files import reason, regular
 
 __all__ = ["Finding", "check_stems"]
 
+Array = NDArray[Any]
+
 BLOCK = 1 << 20  # samples of all channels compared at a time
+FLOATS = ("FLOAT", "DOUBLE")
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,13 @@ def check_stems(folder: str | Path) -> list[Finding]:
     folder = Path(folder)
     record, stems = manifest.read(folder), manifest.read_stems(folder)
     found = []
+    nobody = _nobody(folder, record)
     for stem in stems:
-        for file, digest in ((stem.file, stem.sha256), (stem.residual, stem.residual_sha256)):
+        spot = [(stem.file, stem.sha256), (stem.residual, stem.residual_sha256)]
+        for file, digest in (*spot, *((each.file, each.sha256) for each in stem.bleed)):
             if file is not None:
                 found.append(_compared(folder / file, file, digest))
+    found += [_compared(folder / each.file, each.file, each.sha256) for each in nobody]
     inputs, take = record.get("sha256"), record.get("take")
     if not (isinstance(take, list) and isinstance(inputs, dict) and _texts([*take, *inputs, *inputs.values()])):
         raise SessionError(f"{folder / manifest.MANIFEST}: does not say what was read; separate the take anew")
@@ -71,7 +78,17 @@ def check_stems(folder: str | Path) -> list[Finding]:
     summed = [stem for stem in stems if stem.residual is not None]
     if summed:
         found += _sums(folder, summed, [folder / name for name in take], _part(record))
+    if nobody:
+        found += _mic_sums(folder, stems, nobody, [folder / name for name in take], _part(record))
     return found
+
+
+def _nobody(folder: Path, record: dict[str, Any]) -> tuple[manifest.Bleed, ...]:
+    try:
+        return manifest.read_bleed(record.get("nobody", []))
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{folder / manifest.MANIFEST}: {manifest.WHAT}: {reason(error)}; {manifest.REMEDY}"
+        raise SessionError(message) from error
 
 
 def _part(record: dict[str, Any]) -> tuple[int, int] | None:
@@ -101,42 +118,71 @@ def _compared(path: Path, name: str, digest: str | None) -> Finding:
     return Finding(name, actual == digest, "as it was" if actual == digest else "has changed since")
 
 
+def _opened(take: list[Path], part: tuple[int, int] | None) -> Recording:
+    recording = Recording.open(take)
+    return recording if part is None else recording.part(part[0], sum(part))
+
+
 def _sums(
     folder: Path, stems: list[manifest.Stem], take: list[Path], part: tuple[int, int] | None
 ) -> Iterator[Finding]:
     """Yield whether each stem and its residual sum to the take, or to a part of it."""
     try:
-        recording = Recording.open(take)
-        if part is not None:
-            recording = recording.part(part[0], sum(part))
+        recording = _opened(take, part)
     except (AudioFileError, ArgumentError) as error:
         yield Finding("take", False, str(error))
         return
     for stem in stems:
-        try:
-            yield _sum(folder, stem, recording)
-        except AudioFileError as error:
-            yield Finding(stem.name, False, str(error))
+        files = [file for file in (stem.file, stem.residual) if file is not None]
+        yield _sum(folder, stem.name, files, recording, stem.mics[0] - 1, "stem and residual")
 
 
-def _sum(folder: Path, stem: manifest.Stem, take: Recording) -> Finding:
-    parts = Recording.open([folder / file for file in stem.files])
-    mic = stem.mics[0] - 1
-    if mic >= take.n_mics or (parts.n_mics, parts.n_samples) != (2, take.n_samples):
-        return Finding(stem.name, False, "stem and residual are not as long as the take, or have other channels")
-    floats = take.mics[mic].subtype in ("FLOAT", "DOUBLE")
-    dtype = np.float32 if take.mics[mic].subtype == "FLOAT" else np.float64
-    heard, channel = Recording.open([take.mics[mic].path]), take.mics[mic].channel
-    heard = heard.part(take.first, take.first + take.n_samples)
-    step = max(1, BLOCK // heard.n_mics)
-    for start in range(0, take.n_samples, step):
-        stop = min(start + step, take.n_samples)
-        x_L = heard.read(start, stop, np.float64)[:, channel]
-        y_LI = parts.read(start, stop, np.float64)
-        bound_L = np.spacing(np.abs([x_L, *y_LI.T]).max(axis=0).astype(dtype)) if floats else 0.0
-        off_L = np.abs(y_LI.sum(axis=1) - x_L)
-        if np.any(off_L > bound_L):
-            where = (start + int(np.argmax(off_L > bound_L))) / take.sample_rate
-            return Finding(stem.name, False, f"stem and residual do not sum to the take, first at {where:.3f} s")
-    exact = "as far as floats can" if floats else "sample for sample"
-    return Finding(stem.name, True, f"stem and residual sum to the take, {exact}")
+def _mic_sums(
+    folder: Path,
+    stems: list[manifest.Stem],
+    nobody: tuple[manifest.Bleed, ...],
+    take: list[Path],
+    part: tuple[int, int] | None,
+) -> Iterator[Finding]:
+    """Yield whether all sources at a microphone, and what is left of it, sum to the take there."""
+    try:
+        recording = _opened(take, part)
+    except (AudioFileError, ArgumentError) as error:
+        yield Finding("take", False, str(error))
+        return
+    for rest in nobody:
+        files = [stem.file for stem in stems if stem.mics[0] == rest.mic]
+        files += [each.file for stem in stems for each in stem.bleed if each.mic == rest.mic]
+        yield _sum(folder, f"mic {rest.mic}", [*files, rest.file], recording, rest.mic - 1, "all sources and the rest")
+
+
+def _sum(folder: Path, about: str, files: list[str], take: Recording, mic: int, what: str) -> Finding:
+    """Return whether some mono files sum to what a microphone heard."""
+    try:
+        parts = Recording.open([folder / file for file in files])
+        if mic >= take.n_mics or (parts.n_mics, parts.n_samples) != (len(files), take.n_samples):
+            return Finding(about, False, f"{what} are not as long as the take, or have other channels")
+        subtype, channel = take.mics[mic].subtype, take.mics[mic].channel
+        heard = Recording.open([take.mics[mic].path]).part(take.first, take.first + take.n_samples)
+        step = max(1, BLOCK // max(heard.n_mics, parts.n_mics))
+        for start in range(0, take.n_samples, step):
+            stop = min(start + step, take.n_samples)
+            x_L = heard.read(start, stop, np.float64)[:, channel]
+            y_LI = parts.read(start, stop, np.float64)
+            off_L = np.abs(y_LI.sum(axis=1) - x_L) > _bound(x_L, y_LI, subtype)
+            if np.any(off_L):
+                where = (start + int(np.argmax(off_L))) / take.sample_rate
+                return Finding(about, False, f"{what} do not sum to the take, first at {where:.3f} s")
+    except AudioFileError as error:
+        return Finding(about, False, str(error))
+    exact = "as far as floats can" if subtype in FLOATS else "sample for sample"
+    return Finding(about, True, f"{what} sum to the take, {exact}")
+
+
+def _bound(x_L: Array, y_LI: Array, subtype: str) -> Array | float:
+    """Return by how much a sum may differ from the take: a unit in the last place of the largest part for each."""
+    if subtype not in FLOATS:
+        return 0.0
+    dtype = np.float32 if subtype == "FLOAT" else np.float64
+    largest_L = np.abs(np.column_stack([x_L, y_LI])).max(axis=1).astype(dtype)
+    return np.asarray(max(y_LI.shape[1] - 1, 1) * np.spacing(largest_L), np.float64)

@@ -26,35 +26,51 @@ from mnmf.files import read_json, reason
 from mnmf.output import LONGEST_NAME, OutputFolder, check_file_names
 from mnmf.rows import column
 from mnmf.separation import Stems
-from mnmf.session import Session
+from mnmf.session import Reduction, Session
 
 __all__ = [
     "MANIFEST",
+    "NOBODY",
+    "Bleed",
     "Stem",
     "Written",
+    "bleed_files",
     "digests_of",
     "manifest",
     "peak_memory_mb",
     "read",
+    "read_bleed",
     "read_stems",
     "residual_files",
     "stem_files",
     "versions",
+    "wanted_bleed",
     "write",
+    "write_bleed",
     "write_stems",
 ]
 
 MANIFEST = "manifest.json"
+NOBODY = "nobody"  # in names of files: what is left of a microphone without all sources
 MOST_MICS = 1024
 LONGEST_ENDING = ".residual.flac"
 WHAT, REMEDY = "not a manifest of mnmf separate", "give a folder that mnmf separate wrote"
 
 
 @dataclass(frozen=True)
+class Bleed:
+    """The file of what a microphone, counted from 1, heard of a source, or of nobody; with its digest."""
+
+    mic: int
+    file: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Stem:
     """One entry of a manifest: a source, the file of its stem, its microphones counted from 1, and its residual's file.
 
-    With the digests of the two files, if the manifest has them.
+    With the digests of the two files, if the manifest has them, and the files of how further microphones heard it.
     """
 
     name: str
@@ -63,11 +79,13 @@ class Stem:
     residual: str | None = None
     sha256: str | None = None
     residual_sha256: str | None = None
+    bleed: tuple[Bleed, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files of this source."""
-        return (self.file,) if self.residual is None else (self.file, self.residual)
+        spot = (self.file,) if self.residual is None else (self.file, self.residual)
+        return spot + tuple(each.file for each in self.bleed)
 
 
 @dataclass(frozen=True)
@@ -76,21 +94,24 @@ class Written:
 
     Attributes
     ----------
-    reduction : mapping of source to float
-        By how many dB bleed is turned down; infinity where none is given.
+    reduction : mapping of source to dB, or to a mapping of source to dB
+        By how much bleed is turned down (`Session.reduction`); it is removed where none is given.
     residual : bool
         Whether what is left of each spot is written as well.
     only : sequence of str
         The sources whose stems are written; all if it is empty.
+    all_mics : bool
+        Whether it is written how every microphone heard every source, and what it heard of nobody.
     clipped : dict of source to int
         How many samples had to be clipped.
     sha256 : dict of file name to str
         What was written.
     """
 
-    reduction: Mapping[str, float] = field(default_factory=dict)
+    reduction: Mapping[str, Reduction] = field(default_factory=dict)
     residual: bool = False
     only: Sequence[str] = ()
+    all_mics: bool = False
     clipped: dict[str, int] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
 
@@ -105,6 +126,55 @@ def residual_files(session: Session) -> dict[str, str]:
     """Return the file name of what is left of each source's spot."""
     mics = session.recording.mics
     return {name: f"{name}.residual{mics[m].suffix}" for name, m in zip(session.sources, session.spots.references)}
+
+
+def bleed_files(session: Session, only: Sequence[str] = ()) -> dict[str, dict[int, str]]:
+    """Return, by source, the file of what each microphone but its own spot heard of it; under NOBODY what is left."""
+    mics = session.recording.mics
+    found: dict[str, dict[int, str]] = {}
+    for name, own in zip(session.sources, session.spots.references):
+        if not only or name in only:
+            found[name] = {m: f"{name}.mic{m + 1}{mic.suffix}" for m, mic in enumerate(mics) if m != own}
+    if not only:
+        found[NOBODY] = {m: f"{NOBODY}.mic{m + 1}{mic.suffix}" for m, mic in enumerate(mics)}
+    check_file_names((file for files in found.values() for file in files.values()), LONGEST_NAME + len(LONGEST_ENDING))
+    return found
+
+
+def wanted_bleed(session: Session, written: Written) -> list[tuple[int, int]]:
+    """Return which bleed the stems are written from, as `mnmf.separation.separate_to` takes it."""
+    own = session.spots.references
+    if written.all_mics:
+        files = bleed_files(session, written.only)
+        return [(n, m) for n, name in enumerate(session.sources) for m in files.get(name, ())]
+    wanted = []
+    for name, value in written.reduction.items():
+        if isinstance(value, Mapping) and (not written.only or name in written.only):
+            mic = own[session.sources.index(name)]
+            wanted += [
+                (session.sources.index(other), mic) for other in value if own[session.sources.index(other)] != mic
+            ]
+    return wanted
+
+
+def write_bleed(session: Session, separation: Stems, folder: OutputFolder, written: Written, inside: str = "") -> None:
+    """Write how every microphone heard every source but at its own spot, and what is left there of nobody."""
+    files = bleed_files(session, written.only)
+    for m in range(session.recording.n_mics):
+        for name, mics in files.items():
+            if m not in mics:
+                continue
+            x_L = column(separation.take.x_LM, m)
+            if name == NOBODY:
+                x_L = audio.rest_of(
+                    x_L, [separation.heard(source, m) for source in session.sources], session.recording, m
+                )
+            else:
+                x_L = separation.heard(name, m)
+            path = folder.path(inside + mics[m])
+            clipped = audio.write_stem(path, x_L, session.recording, m)
+            written.clipped[name] = written.clipped.get(name, 0) + clipped
+            written.sha256[mics[m]] = _sha256(path)
 
 
 def write_stems(session: Session, separation: Stems, folder: OutputFolder, written: Written, inside: str = "") -> None:
@@ -125,6 +195,8 @@ def write_stems(session: Session, separation: Stems, folder: OutputFolder, writt
             paths[0], x_L, session.recording, mic, take_L=take_L, residual=residual
         )
         written.sha256.update({name: _sha256(path) for name, path in zip(names, paths)})
+    if written.all_mics:
+        write_bleed(session, separation, folder, written, inside)
 
 
 def manifest(
@@ -166,6 +238,7 @@ def manifest(
         "citation": separation.method.citation,
         "parameters": {**separation.parameters, **(parameters or {})},
         "sources": _sources(session, written),
+        "nobody": _bleed(session, written).get(NOBODY, []),
         "ambient_mics": [m + 1 for m in session.ambient],
         "silent_mics": [m + 1 for m in separation.levels.silent_mics],
         "take": [shown(path) for path in session.recording.paths],
@@ -228,10 +301,31 @@ def _stem(source: Any) -> Stem:
         raise TypeError("a source needs a name, a file and mics")
     if not all(isinstance(m, int) and not isinstance(m, bool) and 1 <= m <= MOST_MICS for m in mics):
         raise ValueError(f"the mics of {name[:80]!r} are not from 1 to {MOST_MICS}")
-    more = [source.get(key) for key in ("residual", "sha256", "residual_sha256")]
-    if not all(text is None or isinstance(text, str) for text in more):
+    residual, sha256, residual_sha256 = (source.get(key) for key in ("residual", "sha256", "residual_sha256"))
+    if not all(text is None or isinstance(text, str) for text in (residual, sha256, residual_sha256)):
         raise TypeError("a residual is named, and digests are text")
-    return Stem(name, file, tuple(mics), *more)
+    bleed = read_bleed(source.get("bleed", []))
+    return Stem(name, file, tuple(mics), residual, sha256, residual_sha256, bleed)
+
+
+def read_bleed(entries: Any) -> tuple[Bleed, ...]:
+    """Return the files of bleed that a manifest names, if every value is as `manifest` writes it.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        It is not.
+    """
+    if not isinstance(entries, list):
+        raise TypeError("bleed is a list")
+    found = [Bleed(each["mic"], each["file"], each.get("sha256")) for each in entries]
+    for each in found:
+        if not (isinstance(each.file, str) and (each.sha256 is None or isinstance(each.sha256, str))):
+            raise TypeError("files and digests are text")
+        if isinstance(each.mic, bool) or not isinstance(each.mic, int) or not 1 <= each.mic <= MOST_MICS:
+            raise ValueError(f"the mic of {each.file[:80]!r} is not from 1 to {MOST_MICS}")
+    check_file_names((each.file for each in found), LONGEST_NAME + len(LONGEST_ENDING))
+    return tuple(found)
 
 
 def peak_memory_mb() -> float | None:
@@ -266,6 +360,7 @@ def _sources(session: Session, written: Written) -> list[dict[str, Any]]:
                 "sha256": written.sha256[stems[source]],
                 "residual": rest,
                 "residual_sha256": None if rest is None else written.sha256[rest],
+                "bleed": _bleed(session, written).get(source, []),
                 "reduction_db": None if reduction == np.inf else reduction,
                 "mics": [m + 1 for m in mics],
                 "mic_names": [session.mic_names[m] for m in mics],
@@ -275,6 +370,16 @@ def _sources(session: Session, written: Written) -> list[dict[str, Any]]:
             }
         )
     return known
+
+
+def _bleed(session: Session, written: Written) -> dict[str, list[dict[str, Any]]]:
+    """Return what is known of the files of bleed, by source."""
+    if not written.all_mics:
+        return {}
+    return {
+        name: [{"mic": m + 1, "file": file, "sha256": written.sha256[file]} for m, file in mics.items()]
+        for name, mics in bleed_files(session, written.only).items()
+    }
 
 
 def digests_of(session: Session, inputs: Iterable[Path] = ()) -> dict[Path, str]:

@@ -51,6 +51,8 @@ class Size:
         Whether two sources share a spot: then a take is fitted in one piece.
     estimated : bool
         Whether there are estimates of the sources, which are in memory as a whole, and the take with them.
+    n_bleed : int
+        How many images of sources at further microphones are kept until the run is done.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Size:
     double: bool = False
     shared: bool = False
     estimated: bool = False
+    n_bleed: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,9 +155,11 @@ def plan(
         samples += 4.0 * kinds * size.n_samples * (2 * size.n_mics + 2 * size.n_sources)
     bases = 8 * BASES * bins * components
     disk = 0.0
-    if len(spans) > 1:
+    if len(spans) > 1 or size.n_bleed:
         kept = sum(stop - start for start, stop in spans)
-        disk = 4.0 * kinds * kept * size.n_sources + KEPT_ROOMS * 16 * bins * size.n_mics**2
+        disk = 4.0 * kinds * kept * (size.n_sources + size.n_bleed)
+    if len(spans) > 1:
+        disk += KEPT_ROOMS * 16 * bins * size.n_mics**2
     return Plan(size, segment, tuple(spans), longest, PROGRAM + samples + of_covariances + bases, of_covariances, disk)
 
 

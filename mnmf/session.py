@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from mnmf.take import Take, faintness
 __all__ = ["Session"]
 
 Array = NDArray[Any]
+Reduction = float | Mapping[str, float]
 PathLike = str | os.PathLike[str]
 
 
@@ -60,6 +61,9 @@ class Session:
         What each source plays, in words for a dictionary of notes; its name if that was not given.
     queries : tuple of str
         What a network that takes words is asked for; what each source plays if that was not given.
+    reduction : mapping of source to dB, or to a mapping of source to dB
+        By how much bleed is turned down in the stem of a source: all of it, or that of some of the others, each by its
+        own; bleed of whom it does not name is removed.
 
     Examples
     --------
@@ -85,6 +89,7 @@ class Session:
     ignored: tuple[str, ...] = ()
     instruments: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
+    reduction: Mapping[str, Reduction] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -98,6 +103,7 @@ class Session:
         ambient: Sequence[str | int] = (),
         instruments: Sequence[str] | Mapping[str, str] = (),
         queries: Mapping[str, str] | None = None,
+        reduction: Mapping[str, Reduction] | None = None,
     ) -> Session:
         """Open the files of a session and find out whose spot is whose.
 
@@ -121,6 +127,8 @@ class Session:
             What they play, for methods that look notes up in a dictionary; a source's name if not given.
         queries : mapping of source to text, optional
             What to ask for of a network that takes words; what the source plays if not given.
+        reduction : mapping of source to dB, or to a mapping of source to dB, optional
+            By how much bleed is turned down, as in the attribute of that name; it is removed if not given.
 
         Raises
         ------
@@ -157,6 +165,7 @@ class Session:
             ignored=tuple(label for label in labels if label not in names),
             instruments=played,
             queries=_each("queries", names, played, queries or {}),
+            reduction=_reductions(names, reduction or {}),
         )
 
     @classmethod
@@ -309,6 +318,27 @@ def _find_spots(
     )
 
 
+def _reductions(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, Reduction]:
+    """Return by how much bleed is turned down, if every number can be one and every source is there."""
+    _refuse_strangers("reduction names", given, names)
+    found: dict[str, Reduction] = {}
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            _refuse_strangers(f"reduction of {name} names", value, names)
+            if name in value:
+                raise SessionError(f"reduction of {name}: {name} is no bleed in its own stem; leave it out")
+            found[name] = {other: _decibels(f"reduction of {other} in {name}", each) for other, each in value.items()}
+        else:
+            found[name] = _decibels(f"reduction of {name}", value)
+    return found
+
+
+def _decibels(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise SessionError(f"{name} must be dB of 0 or more, or inf, got {value!r}")
+    return float(value)
+
+
 def _refuse_strangers(verb: str, named: Mapping[str, Any], names: Sequence[str]) -> None:
     for name in named:
         if name not in names:
@@ -359,7 +389,7 @@ def _alone(recording: Recording, passages: Sequence[Passage], source: str) -> It
             yield recording.read(start, stop)
 
 
-KEYS = ("ambient", "instruments", "queries", "solo-take", "solos", "sources", "spots", "take")
+KEYS = ("ambient", "instruments", "queries", "reduction", "solo-take", "solos", "sources", "spots", "take")
 
 
 def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -388,6 +418,8 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     for key, word in (("instruments", "instrument"), ("queries", "text")):
         if key in table:
             arguments[key] = _table(path, key, table[key], word, str)
+    if "reduction" in table:
+        arguments["reduction"] = _table(path, "reduction", table["reduction"], "dB", int | float | dict)
     return arguments
 
 
@@ -406,7 +438,7 @@ def _list(path: Path, key: str, value: Any, kinds: Any = str | int) -> list[Any]
     return value
 
 
-def _table(path: Path, key: str, value: Any, word: str, kind: type) -> dict[str, Any]:
+def _table(path: Path, key: str, value: Any, word: str, kind: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(v, kind) for v in value.values()):
         raise SessionError(f"{path}: {key!r} must be a table of source = {word}, got {value!r}")
     return value

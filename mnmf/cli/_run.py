@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mnmf.priors import Estimator
     from mnmf.room import Room
     from mnmf.separation import Stems
-    from mnmf.session import Session
+    from mnmf.session import Reduction, Session
     from mnmf.unfinished import Unfinished
 
 __all__ = [
@@ -60,13 +60,15 @@ def introduce(session: Session) -> None:
 
 
 def declared_files(
-    session: Session, inside: str = "", *, residual: bool = False, only: Sequence[str] = ()
+    session: Session, inside: str = "", *, residual: bool = False, only: Sequence[str] = (), all_mics: bool = False
 ) -> list[str]:
     """Return the files of a separation; the manifest last, because it vouches for the others."""
-    from mnmf.manifest import MANIFEST, residual_files, stem_files
+    from mnmf.manifest import MANIFEST, bleed_files, residual_files, stem_files
 
     stems, rests = stem_files(session), residual_files(session) if residual else {}
     files = [each[name] for each in (stems, rests) for name in only or session.sources if name in each]
+    if all_mics:
+        files += [file for mics in bleed_files(session, only).values() for file in mics.values()]
     return [inside + name for name in (*files, MANIFEST)]
 
 
@@ -94,9 +96,10 @@ def separate_into(
     helpers: Helpers,
     inside: str = "",
     *,
-    reduction: Mapping[str, float] | None = None,
+    reduction: Mapping[str, Reduction] | None = None,
     residual: bool = False,
     only: Sequence[str] = (),
+    all_mics: bool = False,
     stretch: tuple[float, float] | None = None,
     unfinished: Unfinished | None = None,
 ) -> None:
@@ -114,14 +117,15 @@ def separate_into(
     if (advice := recipe.advice(session)) is not None:
         warn(advice)
     options: Any = {name: tuning[name] for name in ("seed", "window", "segment", "iterations", "components")}
-    size = replace(size_of(session), estimated=helpers.estimator is not None)
+    written = manifest.Written(reduction or {}, residual, only, all_mics)
+    bleed = manifest.wanted_bleed(session, written)
+    size = replace(size_of(session), estimated=helpers.estimator is not None, n_bleed=len(bleed))
     if helpers.room is None:
         limit = within_memory(size, recipe, tuning, options)
     else:
         sized = options | {"window": helpers.room.window_length / helpers.room.sample_rate}
         limit = within_memory(size, recipe, tuning, sized)
         options["segment"] = sized["segment"]
-    written = manifest.Written(reduction or {}, residual, only)
 
     with progress("read", _note()) as tell:
 
@@ -129,7 +133,8 @@ def separate_into(
             with unchanged(input_files(session, helpers)):
                 digests = manifest.digests_of(session, helpers.files)
                 if unfinished is not None and stretch is None:
-                    facts = _facts(session, recipe.name, options | {"segment": tuning["segment"]}, helpers, digests)
+                    more = options | {"segment": tuning["segment"], "bleed": bleed}
+                    facts = _facts(session, recipe.name, more, helpers, digests)
                     options.update(unfinished.begin(facts, {"segment": options["segment"]}))
                     if unfinished.is_left:
                         warn("an unfinished run is kept there; this one will replace it, --resume would go on with it")
@@ -143,6 +148,7 @@ def separate_into(
                     heard,
                     method=recipe,
                     room=room,
+                    bleed=bleed,
                     dictionary=helpers.dictionary,
                     estimator=helpers.estimator,
                     trust=helpers.trust,

@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     metavar="FROM-TO",
     help="Separate this stretch only, such as 1:20-1:50, by what the whole take teaches of the room, or by --model.",
 )
+@click.option("--all-mics", is_flag=True, help="Also write how every mic heard every source, and what is left there.")
 @click.option("--only", metavar="A,B", help="Write the stems of these sources only.")
 @click.option(
     "--resume",
@@ -119,13 +120,19 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     if options["resume"] and options["estimate_command"]:
         raise ArgumentError("--resume cannot tell whether a program estimates the same again; leave one of them out")
     asked: Any = {
-        "reduction": reductions_of(options["reduction"], session.sources),
+        "reduction": {**session.reduction, **reductions_of(options["reduction"], session.sources)},
+        "all_mics": options["all_mics"],
         "residual": options["residual"],
         "only": only_these(options["only"], session.sources),
         "stretch": stretch,
     }
+    if asked["all_mics"] and asked["reduction"]:
+        raise ArgumentError(
+            "--all-mics writes parts that sum to the take; leave --reduction out, and from session.toml"
+        )
     introduce(session)
-    declared = declared_files(session, residual=asked["residual"], only=asked["only"])
+    chosen = {name: asked[name] for name in ("residual", "only", "all_mics")}
+    declared = declared_files(session, **chosen)
     stale = stale_stems(Path(out), declared)
     helpers = _helpers(session, options)
     inputs = input_files(session, helpers)

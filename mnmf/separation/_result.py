@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import check_number
+from mnmf.errors import ArgumentError, check_number
 from mnmf.methods import Method
 from mnmf.models import Model
 from mnmf.rows import Rows, column
@@ -63,6 +63,10 @@ class Stems:
         Sources of which the estimator, if there was one, gave no estimate.
     remarks : tuple of str
         What was found about the solos, left out, undone or ignored, each in one line.
+    bleed : tuple of (source, mic)
+        Of which sources it is kept how further microphones heard them, all by numbers from 0.
+    bleed_LI : array or Rows, shape (samples, I), or None
+        That, in the same order.
     """
 
     take: Take
@@ -73,16 +77,16 @@ class Stems:
     seconds: dict[str, float]
     not_estimated: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    bleed: tuple[tuple[int, int], ...] = ()
+    bleed_LI: Array | Rows | None = None
 
-    def reduced(self, source: int | str, reduction: float) -> Array | Rows:
-        """Return the spot of a source with its bleed turned down, at the level of the take.
+    def heard(self, source: int | str, mic: int | str) -> Array | Rows:
+        """Return one source as one microphone heard it, at the level of the take.
 
         Parameters
         ----------
-        source : int or str
-            Its number from 0, or its name.
-        reduction : float
-            In dB: 0 is what the spot heard, infinity the stem.
+        source, mic : int or str
+            By number from 0, or by name.
 
         Returns
         -------
@@ -91,8 +95,44 @@ class Stems:
         Raises
         ------
         ArgumentError
-            There is no such source, or the reduction is negative or no number.
+            It was not asked for when the take was separated.
         """
+        n, m = self.take.source(source), self.take.mic(mic)
+        heard: Array | Rows
+        if m == self.take.spots.references[n]:
+            heard = column(self.stems_LN, n)
+        elif self.bleed_LI is not None and (n, m) in self.bleed:
+            heard = column(self.bleed_LI, self.bleed.index((n, m)))
+        else:
+            raise ArgumentError(
+                f"{self.take.sources[n]} at mic {self.take.mic_names[m]} was not kept; ask for it with separate_to(…, "
+                "bleed=…)"
+            )
+        return heard
+
+    def reduced(self, source: int | str, reduction: float | Mapping[str, float]) -> Array | Rows:
+        """Return the spot of a source with its bleed turned down, at the level of the take.
+
+        Parameters
+        ----------
+        source : int or str
+            Its number from 0, or its name.
+        reduction : float, or mapping of source to float
+            In dB: 0 is what the spot heard, infinity the stem.  By the names of other sources each is turned down by
+            its own, and nothing else of the bleed is left.
+
+        Returns
+        -------
+        float, shape (samples,), as the stems in memory or not
+
+        Raises
+        ------
+        ArgumentError
+            There is no such source, a reduction is negative or no number, or the bleed of a source is not known there
+            (`heard`).
+        """
+        if isinstance(reduction, Mapping):
+            return self._mixed(self.take.source(source), reduction)
         n, left = self.take.source(source), 10 ** (-check_reduction("reduction", reduction) / 20)
         stem_L: Any = column(self.stems_LN, n)
         spot_L: Any = column(self.take.x_LM, self.take.spots.references[n])
@@ -104,6 +144,27 @@ class Stems:
 
         if left == 0:
             return stem_L if isinstance(stem_L, Rows) else np.array(stem_L)
+        L = self.take.n_samples
+        return Rows((L,), stem_L.dtype, mixed) if isinstance(stem_L, Rows) else mixed(0, L)
+
+    def _mixed(self, source: int, reduction: Mapping[str, float]) -> Array | Rows:
+        """Return a stem with some of the others' bleed left in it."""
+        mic = self.take.spots.references[source]
+        stem_L: Any = column(self.stems_LN, source)
+        kept: list[tuple[float, Any]] = []
+        for name, value in reduction.items():
+            left = 10 ** (-check_reduction(f"reduction of {name}", value) / 20)
+            if self.take.source(name) == source:
+                raise ArgumentError(f"{name} is no bleed in its own stem; leave it out of its reductions")
+            if left:
+                kept.append((left, self.heard(name, mic)))
+
+        def mixed(start: int, stop: int) -> Array:
+            y_L = np.array(stem_L[start:stop])
+            for left, bleed_L in kept:
+                y_L += y_L.dtype.type(left) * bleed_L[start:stop]
+            return y_L
+
         L = self.take.n_samples
         return Rows((L,), stem_L.dtype, mixed) if isinstance(stem_L, Rows) else mixed(0, L)
 
@@ -146,7 +207,11 @@ class Separation(Stems):
     analysis: Analysis
     parts: tuple[Part, ...] = ()
 
-    def reduced(self, source: int | str, reduction: float) -> Array:
+    def heard(self, source: int | str, mic: int | str) -> Array:
+        """Return one source as one microphone heard it, as `image` does."""
+        return self.image(source, mic)
+
+    def reduced(self, source: int | str, reduction: float | Mapping[str, float]) -> Array:
         """Return the spot of a source with its bleed turned down, as `Stems.reduced`."""
         return np.asarray(super().reduced(source, reduction))
 

@@ -174,7 +174,13 @@ def separate(
         return story.run(seed, spans)
 
 
-def separate_to(store: MutableMapping[str, Array], take: Take | Holder, **options: Unpack[Options]) -> Stems:
+def separate_to(
+    store: MutableMapping[str, Array],
+    take: Take | Holder,
+    *,
+    bleed: Sequence[tuple[int | str, int | str]] = (),
+    **options: Unpack[Options],
+) -> Stems:
     """Separate a long take so that neither it nor its stems are ever in memory as a whole.
 
     Parameters
@@ -183,13 +189,16 @@ def separate_to(store: MutableMapping[str, Array], take: Take | Holder, **option
         Keeps what is done, such as a folder of files.  With one in which an earlier run of the same take and options
         has left something, this run goes on from there, to the same bytes.
     take : Take or Session
+    bleed : pairs of source and microphone
+        By number or name: how that microphone heard that source is kept as well (`Stems.heard`).
     **options
         As of `separate`.
 
     Returns
     -------
     Stems
-        Those of a take that is separated in segments read what `store` holds; of any other they are a `Separation`.
+        Those of a take that is separated in segments, or with `bleed`, read what `store` holds; of any other they are a
+        `Separation`.
 
     Raises
     ------
@@ -210,9 +219,11 @@ def separate_to(store: MutableMapping[str, Array], take: Take | Holder, **option
     True
     """
     story, spans = _prepared(take, False, options)
+    story.bleed = tuple((story.take.source(n), story.take.mic(m)) for n, m in bleed)
     with one_blas_thread():
         seed = options.get("seed", 0)
-        return story.run(seed, spans) if len(spans) == 1 else story.run_to(store, seed, spans)
+        in_memory = len(spans) == 1 and not bleed
+        return story.run(seed, spans) if in_memory else story.run_to(store, seed, spans)
 
 
 def learn(

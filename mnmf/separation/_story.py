@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,6 +105,7 @@ class Story:
     room: Prior | None = None  # what is known of the room, R or Q
     room_frames: Array | None = None  # how many frames of the take it is worth; it is held if None
     remarks: tuple[str, ...] = ()
+    bleed: tuple[tuple[int, int], ...] = ()  # of which sources it is kept how further microphones heard them
 
     @cached_property
     def playing(self) -> Take:
@@ -146,22 +147,40 @@ class Story:
         return Separation(stems_LN=stems_LN, model=model, analysis=self.analysis, parts=tuple(parts), **how)
 
     def run_to(self, store: Store, seed: int, spans: Sequence[Span]) -> Stems:
-        """Do the same in several spans, and keep what is done in a store; go on from what is there already."""
+        """Do the same, and keep what is done in a store; go on from what is there already."""
         names = [f"segment {k + 1}" for k in range(len(spans))]
         missing = [k for k, name in enumerate(names) if name not in store]
+
+        def keep(k: int, mic: int, image_IS: Array) -> None:
+            store[_at_mic(names[k], mic)] = image_IS
+
+        if len(spans) == 1 and missing:
+            store[names[0]] = np.ascontiguousarray(self._in_one_piece(seed, partial(keep, 0))[1].T)
+            missing = []
         if missing:
             self.room, self.room_frames = self.learn_room(spans, seed, store), None
-        for k, part, stems_SN in self._in_segments(spans, seed, missing):
-            store[names[k]] = np.ascontiguousarray(stems_SN.T)
+        for k, part, stems_SN in self._in_segments(spans, seed, missing, keep):
+            store[names[k]] = np.ascontiguousarray(stems_SN.T)  # the last thing kept of it: now it is finished
             del part, stems_SN  # before the next one is fitted, for memory
         self.clock.stop()
-        shape = self.take.n_samples, len(self.take.spots)
+        L, kind = self.take.n_samples, self.take.x_LM.dtype
 
         def faded(start: int, stop: int, columns: list[int]) -> Array:
             return faded_rows(lambda k: store[names[k]], spans, start, stop, columns)
 
-        how = self._outcome(self._parameters(seed, None), len(spans))
-        return Stems(stems_LN=Rows(shape, self.take.x_LM.dtype, faded), **how)
+        def bled(start: int, stop: int, columns: list[int]) -> Array:
+            bled_SI = np.empty((stop - start, len(columns)), kind)
+            for i, column in enumerate(columns):
+                n, m = self.bleed[column]
+                row = [own for own, mic in self.bleed if mic == m].index(n)
+                kept = partial(_kept, store, names, m)
+                bled_SI[:, [i]] = faded_rows(kept, spans, start, stop, [row])
+            return bled_SI
+
+        how = self._outcome(self._parameters(seed, None), len(spans) if len(spans) > 1 else 0)
+        if self.bleed:
+            how |= {"bleed": self.bleed, "bleed_LI": Rows((L, len(self.bleed)), kind, bled)}
+        return Stems(stems_LN=Rows((L, len(self.take.spots)), kind, faded), **how)
 
     def _outcome(self, parameters: dict[str, Any], segments: int) -> dict[str, Any]:
         """Return what is told of every run."""
@@ -183,25 +202,41 @@ class Story:
             "remarks": remarks,
         }
 
-    def _in_one_piece(self, seed: Seed) -> tuple[Any, Array]:
-        """Return the model and the stems."""
+    def _in_one_piece(self, seed: Seed, keep: Callable[[int, Array], None] | None = None) -> tuple[Any, Array]:
+        """Return the model and the stems; let `keep` have the bleed that is asked for, (I, L) of a microphone."""
         rng = np.random.default_rng(seed)
         seen = self._see(rng, seed)
         if self.knows_room and not seen.prior.held:
             raise ArgumentError(f"{self.recipe.name}: with segments its prior must hold Evidence.room")
         model = self._all_sources(self._fit(seen, rng))
         self.clock.start("reconstruct")
-        take, spots = self.take, self.take.spots
+        take, own, wanted = self.take, self.take.spots.references, len(self.take.spots) + len(self.bleed)
         lost_TM = self.levels.lost(self.analysis, take.n_samples)
-        stems_LN = np.empty((take.n_samples, len(spots)), take.x_LM.dtype)
-        for n, own in enumerate(spots.references):  # one at a time, for memory
-            image_FTI = images_of(model, seen.X_FTM, n, [own], lost_TM)
-            stems_LN[:, n] = self.levels.back(image_FTI, seen.low_FTM, n, [own], self.analysis, take.n_samples)[:, 0]
-            self.clock.tell((n + 1) / len(spots))
+        done = 0
+
+        def image(n: int, m: int) -> Array:  # one at a time, for memory
+            nonlocal done
+            image_FTI = images_of(model, seen.X_FTM, n, [m], lost_TM)
+            done += 1
+            self.clock.tell(done / wanted)
+            return self.levels.back(image_FTI, seen.low_FTM, n, [m], self.analysis, take.n_samples)[:, 0]
+
+        stems_LN = np.empty((take.n_samples, len(own)), take.x_LM.dtype)
+        for n, m in enumerate(own):
+            stems_LN[:, n] = image(n, m)
+        for m in dict.fromkeys(m for _, m in self.bleed) if keep is not None else ():
+            assert keep is not None
+            keep(m, np.stack([image(n, m) for n, mic in self.bleed if mic == m]))
         return model, stems_LN
 
-    def _in_segments(self, spans: Sequence[Span], seed: int, which: Sequence[int]) -> Iterator[tuple[int, Part, Array]]:
-        """Yield some segments: which one, the model, and the stems.
+    def _in_segments(
+        self,
+        spans: Sequence[Span],
+        seed: int,
+        which: Sequence[int],
+        keep: Callable[[int, int, Array], None] | None = None,
+    ) -> Iterator[tuple[int, Part, Array]]:
+        """Yield some segments: which one, the model, and the stems; let `keep` have their bleed.
 
         What describes the room was learned from several of all segments, what describes the music is learned in each.
         """
@@ -209,7 +244,7 @@ class Story:
         for k in which:
             self.clock.tell(k / len(spans))
             story = self._segment(spans[k])
-            model, stems_SN = story._in_one_piece((seed, k))
+            model, stems_SN = story._in_one_piece((seed, k), keep and partial(keep, k))
             done = k, Part(*spans[k], model, story.levels), stems_SN
             del model, story, stems_SN  # for memory
             yield done
@@ -372,6 +407,15 @@ class Story:
         if self.estimates_LN is not None:
             parameters["trust"] = self.trust
         return parameters
+
+
+def _at_mic(segment: str, mic: int) -> str:
+    return f"{segment} at mic {mic + 1}"
+
+
+def _kept(store: Store, names: Sequence[str], mic: int, k: int) -> Array:
+    """Return what is kept of a microphone and segment, (I, samples)."""
+    return store[_at_mic(names[k], mic)]
 
 
 def _shared(first: Any, other: Any) -> None:
