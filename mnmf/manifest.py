@@ -130,6 +130,8 @@ def residual_files(session: Session) -> dict[str, str]:
 
 def bleed_files(session: Session, only: Sequence[str] = ()) -> dict[str, dict[int, str]]:
     """Return, by source, the file of what each microphone but its own spot heard of it; under NOBODY what is left."""
+    if NOBODY in session.sources:
+        raise SessionError(f"a source called {NOBODY!r} would have files like nobody.mic1.wav; give it another name")
     mics = session.recording.mics
     found: dict[str, dict[int, str]] = {}
     for name, own in zip(session.sources, session.spots.references):

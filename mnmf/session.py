@@ -172,8 +172,8 @@ class Session:
     def from_toml(cls, path: PathLike, **overrides: Any) -> Session:
         """Open the session a ``session.toml`` describes; its paths are relative to it.
 
-        Its keys are `take`, `solos`, `solo-take`, `sources`, `ambient` and the tables `spots`, `instruments` and
-        `queries`, with the meaning they have in `open`; `overrides` go before them.
+        Its keys are `take`, `solos`, `solo-take`, `sources`, `ambient` and the tables `spots`, `instruments`, `queries`
+        and `reduction`, with the meaning they have in `open`; `overrides` go before them.
         """
         path = check_path(path)
         table = read_toml(path, SessionError, "give an existing session file")
