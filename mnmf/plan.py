@@ -6,17 +6,20 @@ import re
 from dataclasses import dataclass
 from itertools import takewhile
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
 from mnmf.errors import ArgumentError, check_count, check_number
-from mnmf.methods import Method
+from mnmf.methods import METHODS, Method
+from mnmf.models import FastMNMF2
 from mnmf.segments import LEARNED, SEGMENT, SHARED, segments_of
 from mnmf.stft import window_samples
 
 __all__ = ["Plan", "Size", "foreseen_seconds", "memory_of", "plan", "plan_within"]
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+QUICK = "fastmnmf2"  # what needs less memory
 SHORTEST = 15.0  # seconds of the segments that a limit of memory may lead to: shorter ones are separated worse
 STEP = 5.0  # seconds by which segments are shortened until they fit
 LONGER_WINDOWS = 2  # times `Method.longer_window`, at most, is the window where solos hold
@@ -24,15 +27,26 @@ LONGER_WINDOWS = 2  # times `Method.longer_window`, at most, is the window where
 # How many bytes are there at the peak, fitted to runs with 2 to 16 microphones and windows of 0.4 to 3 s, rounded up;
 # benchmarks/long_memory.py prints what they foresee beside what it measured.
 PROGRAM = 290e6  # the program and its libraries
-OF_A_SAMPLE = 103.0  # of a segment, whatever the number of microphones: spectrograms of one source
-OF_A_MIC = 46.0  # for each sample of a segment at a microphone: spectrograms of the mixture, if some are muted
-COVARIANCES = 2.9  # complex numbers, of 16 bytes, for each source, frequency and pair of microphones
-KEPT_ROOMS = 3  # covariances on the disk at a time, one of them half written
-BASES = 7.3  # numbers of 8 bytes for each source, frequency and component
+KEPT_ROOMS = 3  # of what describes the room on the disk at a time, one of them half written
+
+
+class _Needs(NamedTuple):
+    """What a method holds at its peak."""
+
+    of_a_sample: float  # bytes, of a segment, whatever the number of microphones: spectrograms of one source
+    of_a_mic: float  # bytes, for each sample of a segment at a microphone: spectrograms of the mixture, some muted
+    spatial: float  # complex numbers, of 16 bytes, for each frequency and pair of microphones
+    each: bool  # and for each source
+    bases: float  # numbers of 8 bytes for each source, frequency and component
+
+
+FULL_RANK = _Needs(of_a_sample=103.0, of_a_mic=46.0, spatial=2.9, each=True, bases=7.3)
+DEMIXING = _Needs(of_a_sample=0.0, of_a_mic=50.0, spatial=4.0, each=False, bases=2.0)
 
 # How long a segment of a minute of 4 mics at 44.1 kHz takes, on two cores that need YARDSTICK for `_yardstick`.
 YARDSTICK = 0.011
 START, LEARNING, FITTING = 8.0, 2.1, 1.0  # seconds to look at it; for an update with covariances, and without
+DEMIXED = 0.25  # of that for an update of demixing matrices
 EXPONENT = 2.2  # of the number of microphones
 
 
@@ -87,9 +101,11 @@ class Plan:
     memory : float
         Bytes that the process will hold at its peak.
     of_covariances : float
-        Those of them that spatial covariances take, which grow with the cube of the number of microphones.
+        Those of them that what describes the room takes; spatial covariances grow with the cube of the number of mics.
     disk : float
         Bytes that are kept beside the results until all segments are finished.
+    demixing : bool
+        Whether the method learns demixing matrices instead of covariances.
 
     Examples
     --------
@@ -105,6 +121,7 @@ class Plan:
     memory: float
     of_covariances: float
     disk: float
+    demixing: bool = False
 
 
 def plan(
@@ -138,6 +155,7 @@ def plan(
     longest = window
     if longest is None:
         longest = LONGER_WINDOWS * method.longer_window if size.solos and method.longer_window else method.window
+    needs = DEMIXING if isinstance(method.model(1, 1), FastMNMF2) else FULL_RANK
     length = window_samples(longest, size.sample_rate)
     segment = np.inf if size.shared else SEGMENT if segment is None else segment
     components = method.components if components is None else check_count("components", components)
@@ -147,20 +165,22 @@ def plan(
         whole = round(min(segment, size.n_samples / size.sample_rate) * size.sample_rate)
         spans = segments_of(size.n_samples, max(whole, SHARED * length), length)
     n_samples = max(stop - start for start, stop in spans) + length  # frames reach beyond both ends
-    bins = size.n_sources * (length // 2 + 1)
-    of_covariances = 16 * COVARIANCES * bins * size.n_mics**2
+    bins = length // 2 + 1
+    spatial = 16 * bins * size.n_mics**2 * (size.n_sources if needs.each else 1)
+    of_covariances = needs.spatial * spatial
     kinds = 2 if size.double else 1
-    samples = kinds * n_samples * (OF_A_SAMPLE + OF_A_MIC * size.n_mics)
+    samples = kinds * n_samples * (needs.of_a_sample + needs.of_a_mic * size.n_mics)
     if size.estimated:
         samples += 4.0 * kinds * size.n_samples * (2 * size.n_mics + 2 * size.n_sources)
-    bases = 8 * BASES * bins * components
+    bases = 8 * needs.bases * size.n_sources * bins * components
     disk = 0.0
     if len(spans) > 1 or size.n_bleed:
         kept = sum(stop - start for start, stop in spans)
         disk = 4.0 * kinds * kept * (size.n_sources + size.n_bleed)
     if len(spans) > 1:
-        disk += KEPT_ROOMS * 16 * bins * size.n_mics**2
-    return Plan(size, segment, tuple(spans), longest, PROGRAM + samples + of_covariances + bases, of_covariances, disk)
+        disk += KEPT_ROOMS * spatial
+    memory = PROGRAM + samples + of_covariances + bases
+    return Plan(size, segment, tuple(spans), longest, memory, of_covariances, disk, needs is DEMIXING)
 
 
 def plan_within(
@@ -214,8 +234,10 @@ def foreseen_seconds(plan: Plan, iterations: int) -> float:
     minutes: float = sum(stop - start for start, stop in plan.spans) / (60 * 44100) * (size.n_mics / 4) ** EXPONENT
     learned = min(count, LEARNED) / count if count > 1 else 0.0
     held = count > 1 or size.solos
-    of_a_minute = START + iterations * (FITTING if held else LEARNING)
-    return float(minutes) * (of_a_minute + learned * (START + iterations * LEARNING)) * _yardstick() / YARDSTICK
+    fast = DEMIXED if plan.demixing else 1.0
+    of_a_minute = START + iterations * fast * (FITTING if held else LEARNING)
+    whole = float(minutes) * (of_a_minute + learned * (START + iterations * fast * LEARNING))
+    return whole * _yardstick() / YARDSTICK
 
 
 def _yardstick() -> float:
@@ -238,6 +260,10 @@ def _of_which(plan: Plan) -> str:
 def _remedy(method: Method, size: Size, most: float, given: dict[str, float | int | None]) -> str:
     """Return what would need less memory, as the end of a message."""
     for window in (method.window, method.window / 2, method.window / 4):
+        if window != method.window and method.name != QUICK:
+            quick = plan(METHODS[QUICK], size, **(given | {"segment": SHORTEST}))  # type: ignore[arg-type]
+            if quick is not None and quick.memory <= most:
+                return f"--method {QUICK} would do"
         shorter = plan(method, size, **(given | {"window": window, "segment": SHORTEST}))  # type: ignore[arg-type]
         if window and shorter is not None and shorter.memory <= most:
             return f"--window {window:.2f} --segment {SHORTEST:.0f} would do"
