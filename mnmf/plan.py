@@ -47,7 +47,7 @@ DEMIXING = _Needs(of_a_sample=0.0, of_a_mic=50.0, spatial=4.0, each=False, bases
 YARDSTICK = 0.011
 START, LEARNING, FITTING = 8.0, 2.1, 1.0  # seconds to look at it; for an update with covariances, and without
 DEMIXED = 0.25  # of that for an update of demixing matrices
-EXPONENT = 2.2  # of the number of microphones
+EXPONENT = 2.2  # of the number of microphones; to look at it grows with that of sources
 
 
 @dataclass(frozen=True)
@@ -231,13 +231,14 @@ def foreseen_seconds(plan: Plan, iterations: int) -> float:
     True
     """
     size, count = plan.size, len(plan.spans)
-    minutes: float = sum(stop - start for start, stop in plan.spans) / (60 * 44100) * (size.n_mics / 4) ** EXPONENT
+    minutes = sum(stop - start for start, stop in plan.spans) / (60 * 44100)
     learned = min(count, LEARNED) / count if count > 1 else 0.0
     held = count > 1 or size.solos
-    fast = DEMIXED if plan.demixing else 1.0
-    of_a_minute = START + iterations * fast * (FITTING if held else LEARNING)
-    whole = float(minutes) * (of_a_minute + learned * (START + iterations * fast * LEARNING))
-    return whole * _yardstick() / YARDSTICK
+    start = START * size.n_sources / 4
+    update = (DEMIXED if plan.demixing else 1.0) * (size.n_mics / 4) ** EXPONENT
+    of_a_minute = start + iterations * update * (FITTING if held else LEARNING)
+    whole = of_a_minute + learned * (start + iterations * update * LEARNING)
+    return float(minutes * whole * _yardstick() / YARDSTICK)
 
 
 def _yardstick() -> float:
