@@ -93,7 +93,7 @@ def test_a_long_take_learns_from_a_room_that_does_not_hold(rooms, dry):
     take = take_of(heard(h_LMN, dry)[: 14 * RATE])
     done = separate(take, room=rooms["mnmf"], segment=6.0, **SIZES)
     assert len(done.parts) == 2
-    assert done.parts[1].model.R_ is done.model.R_
+    assert not np.array_equal(done.parts[1].model.R_, done.model.R_)  # each drawn to what all taught
     assert "learn" in done.seconds
     assert "learn" not in separate(take_of(heard(responses(0), dry)), room=rooms["mnmf"], segment=6.0, **SIZES).seconds
 

@@ -16,7 +16,7 @@ from mnmf.spots import Spots
 from mnmf.take import Levels
 from tests.test_survey import heard, responses
 
-RATE = 5513
+RATE = 2756
 SIZES = {"components": 4, "iterations": 3, "window": 0.37}
 SEGMENT = 4.0
 
@@ -24,7 +24,7 @@ SEGMENT = 4.0
 @pytest.fixture(scope="module")
 def images():
     """A quartet of 12 s: each source at each microphone, (L, M, N)."""
-    stems_LN = resample_poly(data.quartet().stems_LN, 1, 8, axis=0)[: 12 * RATE]
+    stems_LN = resample_poly(data.quartet().stems_LN, 1, 16, axis=0)[: 12 * RATE]
     return heard(responses(0), stems_LN)
 
 
@@ -104,7 +104,8 @@ def test_a_long_take_is_fitted_in_segments_that_share_a_room(done):
     assert len(done.parts) == 3
     assert done.parameters["segments"] == 3
     assert done.model is done.parts[0].model
-    assert done.parts[2].model.R_ is done.parts[0].model.R_
+    one_NFMM, other_NFMM = (done.parts[k].model.R_ for k in (0, 2))
+    assert 0 < np.linalg.norm(one_NFMM - other_NFMM) < 0.5 * np.linalg.norm(one_NFMM)
     assert set(done.seconds) == {"read", "survey", "learn", "fit"}
 
 
@@ -143,7 +144,7 @@ def test_two_runs_give_the_same_bytes(done, take):
 
 
 def test_solos_that_hold_are_the_room(take, monkeypatch):
-    solos_LN = resample_poly(data.quartet().solos_LN, 1, 8, axis=0)[: 6 * RATE]
+    solos_LN = resample_poly(data.quartet().solos_LN, 1, 16, axis=0)[: 6 * RATE]
     alone_LMN = heard(responses(0), solos_LN)
     known = take.with_solos([[alone_LMN[:, :, n].astype(np.float32)] for n in range(4)])
     monkeypatch.setattr(PooledCovariances, "add", None)  # nothing is to be learned from the segments
@@ -157,7 +158,7 @@ def test_who_rests_for_a_segment_is_not_silent_for_good(images, take):
     quiet[: 5 * RATE, :, 0] = 0.0
     done = separate(replace(take, x_LM=quiet.sum(axis=2).astype(np.float32)), segment=SEGMENT, **SIZES)
     assert not done.remarks
-    assert np.std(done.stems_LN[: 4 * RATE, 0]) < 0.1 * np.std(done.stems_LN[6 * RATE :, 0])
+    assert np.std(done.stems_LN[: 4 * RATE, 0]) < 0.2 * np.std(done.stems_LN[6 * RATE :, 0])
     assert error(done.stems_LN, quiet) < 0.1
 
 
@@ -230,21 +231,26 @@ def test_segments_need_the_model_that_has_them(take):
 
 def test_a_prior_must_hold_the_room(take):
     def loose(*known):
-        return METHODS["mnmf"].prior(*known).release("R")
+        return replace(METHODS["mnmf"].prior(*known).release("R"), anchor=None)
 
     with pytest.raises(ArgumentError, match="must hold Evidence.room"):
         separate(take, method=replace(METHODS["mnmf"], prior=loose), segment=SEGMENT, **SIZES)
 
 
 def test_a_prior_without_solos_takes_the_room_as_it_is():
+    """It is held, or drawn to where somebody may have moved meanwhile."""
     rng = np.random.default_rng(0)
     X_FTM = rng.standard_normal((6, 30, 2)) + 1j * rng.standard_normal((6, 30, 2))
-    room_NFMM = np.tile(np.diag([1.0, 0.2]) + 0j, (2, 6, 1, 1))
-    evidence = Evidence(X_FTM, (0, 1), frequencies=np.arange(6) * 2000.0, room=Prior(R=room_NFMM))
+    room = Prior(R=np.tile(np.diag([1.0, 0.2]) + 0j, (2, 6, 1, 1)), spots=(0, 1))
+    evidence = Evidence(X_FTM, (0, 1), frequencies=np.arange(6) * 2000.0, room=room)
     prior = METHODS["mnmf"].prior(evidence, 3, rng)
     assert "R" in prior.held
-    np.testing.assert_array_equal(prior.R, room_NFMM)
+    np.testing.assert_array_equal(prior.R, room.R)
     assert isinstance(prior, Prior)
+    prior = METHODS["mnmf"].prior(replace(evidence, room_settled=False), 3, rng)
+    assert not prior.held
+    np.testing.assert_array_equal(prior.anchor.R, room.R)
+    assert np.isfinite(prior.anchor.weight).all()
 
 
 def test_fastmnmf2_learns_its_demixing_from_all_segments(take, images):

@@ -47,6 +47,9 @@ class Evidence:
         What more of the recording than this has taught of the room, or another one: R, or Q.
     room_frames : float, shape (N, F), or None
         How many frames of the take each covariance of the room is worth; None if they are to be held.
+    room_settled : bool
+        Whether nobody has moved since the room was as it is known to be.  Where it was learned from the take itself
+        somebody may have, in the middle of it, and it should not be held altogether.
 
     Examples
     --------
@@ -69,6 +72,7 @@ class Evidence:
     frequencies: Array | None = None
     room: Prior | None = None
     room_frames: Array | None = None
+    room_settled: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))

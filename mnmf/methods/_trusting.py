@@ -15,6 +15,7 @@ from mnmf.priors import Anchor, Prior
 
 SPLIT = 5500.0  # hertz: bases are learned below and above apart
 HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
+PULLED_TO_ROOM = 10.0  # frames that the covariances learned from several segments are worth in one of them
 PULLED_TO_SOLOS = 0.03  # of the frames of a take: with this weight a solo's covariance and the fitted one start halfway
 
 
@@ -65,7 +66,10 @@ def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: n
 
 
 def _held_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
-    """Hold the covariances that are known; start W and H from what filters made of them let through."""
+    """Hold the covariances that are known, or draw them to those; start W and H from what their filters let through.
+
+    Where somebody has shifted a chair in the middle of a take, what is learned from all of it fits neither seat.
+    """
     if evidence.room is not None:
         learned = evidence.room
     else:
@@ -73,6 +77,9 @@ def _held_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np
         learned = priors.likely_covariances(*evidence.solo, evidence.spots)
     start = evidence.start(priors.unmixing(learned).Q, n_components, rng)
     held = Prior(W=start.W, H=start.H, R=learned.R, spots=evidence.spots).hold("R")
+    if evidence.room is not None and not evidence.room_settled:
+        R_NFMM = np.asarray(learned.R)
+        return replace(held.release("R"), anchor=Anchor(R_NFMM, np.full(R_NFMM.shape[:2], PULLED_TO_ROOM)))
     if evidence.room is not None:
         return held  # what follows would gain nothing by more updates
     model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)

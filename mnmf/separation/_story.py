@@ -104,6 +104,7 @@ class Story:
     not_estimated: tuple[str, ...] = ()
     room: Prior | None = None  # what is known of the room, R or Q
     room_frames: Array | None = None  # how many frames of the take it is worth; it is held if None
+    settled: bool = True  # whether nobody has moved since
     remarks: tuple[str, ...] = ()
     bleed: tuple[tuple[int, int], ...] = ()  # of which sources it is kept how further microphones heard them
 
@@ -135,7 +136,7 @@ class Story:
         if len(spans) == 1:
             model, stems_LN = self._in_one_piece(seed)
         else:
-            self.room, self.room_frames = self.learn_room(spans, seed, {}), None
+            self._settle(spans, seed, {})
             stems_LN = np.zeros((self.take.n_samples, len(self.take.spots)), self.take.x_LM.dtype)
             for k, part, stems_SN in self._in_segments(spans, seed, range(len(spans))):
                 parts.append(part)
@@ -158,7 +159,7 @@ class Story:
             store[names[0]] = np.ascontiguousarray(self._in_one_piece(seed, partial(keep, 0))[1].T)
             missing = []
         if missing:
-            self.room, self.room_frames = self.learn_room(spans, seed, store), None
+            self._settle(spans, seed, store)
         for k, part, stems_SN in self._in_segments(spans, seed, missing, keep):
             store[names[k]] = np.ascontiguousarray(stems_SN.T)  # the last thing kept of it: now it is finished
             del part, stems_SN  # before the next one is fitted, for memory
@@ -206,7 +207,7 @@ class Story:
         """Return the model and the stems; let `keep` have the bleed that is asked for, (I, L) of a microphone."""
         rng = np.random.default_rng(seed)
         seen = self._see(rng, seed)
-        if self.knows_room and not seen.prior.held:
+        if self.knows_room and not (seen.prior.held or seen.prior.anchor):
             raise ArgumentError(f"{self.recipe.name}: with segments its prior must hold Evidence.room")
         model = self._all_sources(self._fit(seen, rng))
         self.clock.start("reconstruct")
@@ -249,6 +250,11 @@ class Story:
             del model, story, stems_SN  # for memory
             yield done
             del done
+
+    def _settle(self, spans: Sequence[Span], seed: int, store: Store) -> None:
+        """Learn the room if it is not known, for the segments that follow."""
+        self.settled = self.knows_room or (self.found is not None and self.found.holds)
+        self.room, self.room_frames = self.learn_room(spans, seed, store), None
 
     def learn_room(self, spans: Sequence[Span], seed: int, store: Store) -> Prior:
         """Return how those who play reach the microphones: from what is held, else from several segments."""
@@ -371,7 +377,7 @@ class Story:
         if self.estimates_LN is not None:
             E_FTN = levels.estimates(take, np.delete(self.estimates_LN, self.silent, axis=1), analysis)
         heard = X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, self.trust
-        evidence = Evidence(*heard, room=self.room, room_frames=self.room_frames)
+        evidence = Evidence(*heard, room=self.room, room_frames=self.room_frames, room_settled=self.settled)
         if not isinstance(analysis, STFT):
             return evidence
         evidence = replace(evidence, frequencies=self._frequencies)
