@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from mnmf.errors import LOUDEST, MOST_RATE, ArgumentError, AudioFileError, OutputError, check_count
 from mnmf.files import PARTIAL, check_header, check_path, reason
 from mnmf.output import same_file
-from mnmf.rows import Rows
+from mnmf.rows import Rows, blocks
 
 __all__ = ["Mic", "Recording", "write", "write_stem"]
 
@@ -419,10 +419,10 @@ def write_stem(
     return clipped
 
 
-def rest_of(take_L: NDArray[Any] | Rows, parts: Sequence[NDArray[Any] | Rows], like: Recording, mic: int) -> Rows:
-    """Return what a microphone heard less some parts of it as `write_stem` writes them, as `Rows`.
+def rest_of(take_L: NDArray[Any] | Rows, parts: Sequence[AnyPath], like: Recording, mic: int) -> Rows:
+    """Return what a microphone heard less what some mono files hold, as `Rows` of float64; it may exceed full scale.
 
-    In integer formats the parts' files and this sum to the take sample for sample, unless it has to be clipped.
+    In integer formats it is exact.
 
     Examples
     --------
@@ -430,27 +430,52 @@ def rest_of(take_L: NDArray[Any] | Rows, parts: Sequence[NDArray[Any] | Rows], l
     >>> import numpy as np
     >>> from mnmf import audio
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = audio.write(f"{folder}/viola.wav", np.full(8, 0.5), 8000, "PCM_16")
+    ...     for name, level in (("viola", 0.5), ("stem", 0.2)):
+    ...         _ = audio.write(f"{folder}/{name}.wav", np.full(8, level), 8000, "PCM_16")
     ...     take = audio.Recording.open(f"{folder}/viola.wav")
-    ...     float(audio.rest_of(take.read()[:, 0], [np.full(8, 0.2)], take, 0)[:1][0] * 2**15)
+    ...     float(audio.rest_of(take.read()[:, 0], [f"{folder}/stem.wav"], take, 0)[:1][0] * 2**15)
     9830.0
     """
-    subtype = like.mics[mic].subtype
+    opened = [Recording.open(path) for path in parts]
+    floats = like.mics[mic].subtype in _FLOATS
 
     def rest(start: int, stop: int) -> NDArray[Any]:
-        heard_L = np.asarray(take_L[start:stop], np.float64)
-        blocks = [np.asarray(part_L[start:stop], np.float64) for part_L in parts]
-        if subtype in _FLOATS:
-            for block in blocks:
-                heard_L = heard_L - block.astype(_dtype(subtype))
-            return heard_L.astype(_dtype(subtype))
-        full = 2.0 ** (_PCM_BITS[subtype] - 1)
-        left = np.rint(heard_L * full)
-        for block in blocks:
-            left -= np.clip(np.rint(block * full), -full, full - 1)
-        return np.asarray(left / full, _dtype(subtype))
+        rest_L = np.array(take_L[start:stop], np.float64)
+        for part in opened:
+            if start < stop:
+                rest_L -= part.read(start, stop, np.float64)[:, 0]
+        return rest_L.astype(_dtype(like.mics[mic].subtype)) if floats else rest_L
 
-    return Rows((like.n_samples,), _dtype(subtype), rest)
+    return Rows((like.n_samples,), np.float64, rest)
+
+
+def beyond_full_scale(x_L: Rows, like: Recording, mic: int) -> Rows | None:
+    """Return by how much samples exceed what the format of a microphone holds, as `Rows`; None if none do.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from mnmf import audio
+    >>> from mnmf.rows import Rows, blocks
+    >>> loud_L = np.array([0.5, 1.5])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = audio.write(f"{folder}/viola.wav", np.zeros(2), 8000, "PCM_16")
+    ...     take = audio.Recording.open(f"{folder}/viola.wav")
+    ...     audio.beyond_full_scale(Rows((2,), float, lambda start, stop: loud_L[start:stop]), take, 0)[:].round(2)
+    array([0. , 0.5])
+    """
+    subtype = like.mics[mic].subtype
+    if subtype in _FLOATS:
+        return None
+    full = 2.0 ** (_PCM_BITS[subtype] - 1)
+
+    def beyond(start: int, stop: int) -> NDArray[Any]:
+        block = np.rint(x_L[start:stop] * full)
+        return np.asarray((block - np.clip(block, -full, full - 1)) / full)
+
+    found = Rows(x_L.shape, np.float64, beyond)
+    return found if any(np.any(block) for _, block in blocks(found)) else None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mnmf import manifest
 from mnmf.audio import Recording
 from mnmf.errors import ArgumentError, AudioFileError, SessionError
-from mnmf.files import reason, regular
+from mnmf.files import regular
 
 __all__ = ["Finding", "check_stems"]
 
@@ -53,8 +53,9 @@ def check_stems(folder: str | Path) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Of every stem, residual and input whether it is as it was, then of every source that has a residual whether the
-        two sum to the take, sample for sample.
+        Of every stem, residual and input whether it is as it was; then of every source that has a residual whether the
+        two sum to the take, sample for sample, and of every microphone whether all sources and what is left do, if that
+        was written.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def check_stems(folder: str | Path) -> list[Finding]:
     folder = Path(folder)
     record, stems = manifest.read(folder), manifest.read_stems(folder)
     found = []
-    nobody = _nobody(folder, record)
+    nobody = manifest.read_nobody(folder)
     for stem in stems:
         spot = [(stem.file, stem.sha256), (stem.residual, stem.residual_sha256)]
         for file, digest in (*spot, *((each.file, each.sha256) for each in stem.bleed)):
@@ -81,14 +82,6 @@ def check_stems(folder: str | Path) -> list[Finding]:
     if nobody:
         found += _mic_sums(folder, stems, nobody, [folder / name for name in take], _part(record))
     return found
-
-
-def _nobody(folder: Path, record: dict[str, Any]) -> tuple[manifest.Bleed, ...]:
-    try:
-        return manifest.read_bleed(record.get("nobody", []))
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"{folder / manifest.MANIFEST}: {manifest.WHAT}: {reason(error)}; {manifest.REMEDY}"
-        raise SessionError(message) from error
 
 
 def _part(record: dict[str, Any]) -> tuple[int, int] | None:
@@ -180,9 +173,10 @@ def _sum(folder: Path, about: str, files: list[str], take: Recording, mic: int, 
 
 
 def _bound(x_L: Array, y_LI: Array, subtype: str) -> Array | float:
-    """Return by how much a sum may differ from the take: a unit in the last place of the largest part for each."""
+    """Return by how much a sum may differ from the take: a unit in the last place of the largest sum for each part."""
     if subtype not in FLOATS:
         return 0.0
     dtype = np.float32 if subtype == "FLOAT" else np.float64
-    largest_L = np.abs(np.column_stack([x_L, y_LI])).max(axis=1).astype(dtype)
+    sums_LI = np.column_stack([x_L, y_LI, np.cumsum(y_LI, axis=1)])
+    largest_L = np.abs(sums_LI).max(axis=1).astype(dtype)
     return np.asarray(max(y_LI.shape[1] - 1, 1) * np.spacing(largest_L), np.float64)

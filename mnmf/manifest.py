@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnmf import audio
 from mnmf._version import __version__
+from mnmf.audio import Recording
 from mnmf.errors import OutputError, SessionError
 from mnmf.files import read_json, reason
 from mnmf.output import LONGEST_NAME, OutputFolder, check_file_names
-from mnmf.rows import column
+from mnmf.rows import Rows, column
 from mnmf.separation import Stems
 from mnmf.session import Reduction, Session
 
@@ -40,6 +42,7 @@ __all__ = [
     "peak_memory_mb",
     "read",
     "read_bleed",
+    "read_nobody",
     "read_stems",
     "residual_files",
     "stem_files",
@@ -160,23 +163,43 @@ def wanted_bleed(session: Session, written: Written) -> list[tuple[int, int]]:
 
 
 def write_bleed(session: Session, separation: Stems, folder: OutputFolder, written: Written, inside: str = "") -> None:
-    """Write how every microphone heard every source but at its own spot, and what is left there of nobody."""
-    files = bleed_files(session, written.only)
-    for m in range(session.recording.n_mics):
-        for name, mics in files.items():
-            if m not in mics:
-                continue
-            x_L = column(separation.take.x_LM, m)
-            if name == NOBODY:
-                x_L = audio.rest_of(
-                    x_L, [separation.heard(source, m) for source in session.sources], session.recording, m
-                )
-            else:
-                x_L = separation.heard(name, m)
-            path = folder.path(inside + mics[m])
-            clipped = audio.write_stem(path, x_L, session.recording, m)
+    """Write how every microphone heard every source but at its own spot, and what is left there of nobody.
+
+    What is left may be louder than full scale; then the parts take on what its file cannot hold.
+    """
+    recording, files, stems = session.recording, bleed_files(session, written.only), stem_files(session)
+    own = dict(zip(session.sources, session.spots.references))
+    for m in range(recording.n_mics):
+        here = {name: folder.path(inside + mics[m]) for name, mics in files.items() if m in mics}
+        rest = here.pop(NOBODY, None)
+        for name, path in here.items():
+            clipped = audio.write_stem(path, separation.heard(name, m), recording, m)
             written.clipped[name] = written.clipped.get(name, 0) + clipped
-            written.sha256[mics[m]] = _sha256(path)
+        if rest is not None:
+            spots = [folder.path(inside + stems[name]) for name in session.sources if own[name] == m]
+            take_L = column(separation.take.x_LM, m)
+            parts = [*spots, *here.values()]
+            rest_L = audio.rest_of(take_L, parts, recording, m)
+            for path in here.values():
+                too_much = audio.beyond_full_scale(rest_L, recording, m)
+                if too_much is None:
+                    break
+                _add(path, too_much, recording, m)
+                rest_L = audio.rest_of(take_L, parts, recording, m)
+            written.clipped[NOBODY] = written.clipped.get(NOBODY, 0) + audio.write_stem(rest, rest_L, recording, m)
+        for path in [*here.values(), *([] if rest is None else [rest])]:
+            written.sha256[path.name] = _sha256(path)
+
+
+def _add(path: Path, x_L: Rows, like: Recording, mic: int) -> None:
+    """Add sound to a file of a part, as far as it can hold it."""
+    held, louder = Recording.open(path), path.with_name(f"louder.{path.name}")  # the sound may depend on the file
+
+    def sum_of(start: int, stop: int) -> NDArray[Any]:
+        return np.asarray(held.read(start, stop, np.float64)[:, 0] + x_L[start:stop])
+
+    audio.write_stem(louder, Rows(x_L.shape, np.float64, sum_of), like, mic)
+    louder.replace(path)
 
 
 def write_stems(session: Session, separation: Stems, folder: OutputFolder, written: Written, inside: str = "") -> None:
@@ -192,7 +215,9 @@ def write_stems(session: Session, separation: Stems, folder: OutputFolder, writt
         x_L = separation.reduced(source, written.reduction.get(source, np.inf))
         names = [stem, rest] if written.residual else [stem]
         paths = [folder.path(inside + name) for name in names]
-        take_L, residual = (column(separation.take.x_LM, mic), paths[1]) if written.residual else (None, None)
+        residual = paths[1] if written.residual else None
+        exact = written.residual or written.all_mics  # then what is left has to fit, too
+        take_L = column(separation.take.x_LM, mic) if exact else None
         written.clipped[source] = audio.write_stem(
             paths[0], x_L, session.recording, mic, take_L=take_L, residual=residual
         )
@@ -294,6 +319,20 @@ def read_stems(folder: Path) -> list[Stem]:
     except (ValueError, KeyError, TypeError) as error:
         raise SessionError(f"{path}: {WHAT}: {reason(error)}; {REMEDY}") from error
     return stems
+
+
+def read_nobody(folder: Path) -> tuple[Bleed, ...]:
+    """Return the files of what is left of each microphone without all sources, if they were written.
+
+    Raises
+    ------
+    SessionError
+        There is no manifest, or it is none of ``mnmf separate``.
+    """
+    try:
+        return read_bleed(read(folder).get("nobody", []))
+    except (ValueError, KeyError, TypeError) as error:
+        raise SessionError(f"{folder / MANIFEST}: {WHAT}: {reason(error)}; {REMEDY}") from error
 
 
 def _stem(source: Any) -> Stem:

@@ -65,6 +65,8 @@ class Size:
         Whether two sources share a spot: then a take is fitted in one piece.
     estimated : bool
         Whether there are estimates of the sources, which are in memory as a whole, and the take with them.
+    learned : bool
+        Whether a room is given, so that neither method nor window can be chosen.
     n_bleed : int
         How many images of sources at further microphones are kept until the run is done.
 
@@ -82,6 +84,7 @@ class Size:
     double: bool = False
     shared: bool = False
     estimated: bool = False
+    learned: bool = False
     n_bleed: int = 0
 
 
@@ -260,9 +263,12 @@ def _of_which(plan: Plan) -> str:
 
 def _remedy(method: Method, size: Size, most: float, given: dict[str, float | int | None]) -> str:
     """Return what would need less memory, as the end of a message."""
+    if size.learned:
+        return "take a model with a shorter window, or of a method that needs less"
     for window in (method.window, method.window / 2, method.window / 4):
         if window != method.window and method.name != QUICK:
-            quick = plan(METHODS[QUICK], size, **(given | {"segment": SHORTEST}))  # type: ignore[arg-type]
+            segment = given.get("segment") or SHORTEST
+            quick = plan(METHODS[QUICK], size, **(given | {"segment": segment}))  # type: ignore[arg-type]
             if quick is not None and quick.memory <= most:
                 return f"--method {QUICK} would do"
         shorter = plan(method, size, **(given | {"window": window, "segment": SHORTEST}))  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from mnmf import priors
 from mnmf.errors import ArgumentError, SessionError, check_array
 from mnmf.files import check_path, read_arrays, whole
 from mnmf.kernels import one_blas_thread
+from mnmf.methods import find_method
 from mnmf.models import FastMNMF2, changed_gains, held_out_misfit
 from mnmf.priors import Prior
 from mnmf.spots import Spots
@@ -29,13 +30,16 @@ __all__ = ["Fit", "Room", "compare"]
 
 Array = NDArray[Any]
 
-ENOUGH = 40  # frames, or a take does not tell whether a room fits
+ENOUGH = 24  # frames, or a take does not tell who has moved
+FEWEST = 8  # frames, or it does not tell of gains either
 OF_OTHER_ROWS = 0.01  # of its own row: what a row of Q lets through of the other sources, roughly
+TOO_SHORT = "the take is too short to tell whether what was learned of the room still fits; it is used as it is"
 WHAT, REMEDY = "is no room of mnmf learn", "give a file that mnmf learn wrote"
 TEXTS, NUMBERS = ("method", "sources", "mic_names", "files", "sha256"), ("sample_rate", "window_length", "hop")
 KNOWN = {*TEXTS, *NUMBERS, "spots", "R", "Q"}
 MOST_RATE = 10**6  # hertz
-HERMITIAN = 1e-5  # of the largest value: rounding to single precision
+ROUNDING = 1e-9  # of the trace
+TRACES = 1e-100, 1e100  # between these sizes are those of sound
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,12 +61,14 @@ class Room:
         In hertz.
     window_length, hop : int
         Of the analysis, in samples.
-    R : complex64, shape (N, F, M, M), or None
+    R : complex128, shape (N, F, M, M), or None
         Spatial covariances, from the method's lowest frequency on.
-    Q : complex64, shape (F, M, M), or None
+    Q : complex128, shape (F, M, M), or None
         Or, of methods that have these, demixing matrices, their rows in the order of the spots.
-    sha256 : mapping of file name to digest
+    sha256 : mapping of file to digest
         The recordings.
+    of_this_take : bool
+        Whether it was learned from the take that it is used for: then whoever was not heard does not play.  Not saved.
 
     Examples
     --------
@@ -87,6 +93,7 @@ class Room:
     R: Array | None = None
     Q: Array | None = None
     sha256: Mapping[str, str] = field(default_factory=dict)
+    of_this_take: bool = False
 
     @classmethod
     def of(cls, learned: Prior, take: Take, levels: Levels, analysis: STFT, method: str) -> Room:
@@ -100,8 +107,8 @@ class Room:
             sample_rate=take.sample_rate,
             window_length=analysis.window_length,
             hop=analysis.hop,
-            R=None if files.R is None else files.R.astype(np.complex64),
-            Q=None if files.Q is None else files.Q.astype(np.complex64),
+            R=files.R,
+            Q=files.Q,
         )
 
     @property
@@ -138,6 +145,11 @@ class Room:
                 f"the mics of the take stand in another order than those of the room: {', '.join(self.mic_names)}"
             )
 
+    def absent(self, take: Take) -> list[int]:
+        """Return the sources of its own take that were not heard, by number from 0."""
+        own = self.spots.references
+        return [n for n, mics in enumerate(take.spots) if mics[0] not in own] if self.of_this_take else []
+
     def prior(self, take: Take, levels: Levels) -> Prior:
         """Return what is known of the sources of a take, as a prior at equal loudness.
 
@@ -153,11 +165,6 @@ class Room:
                     f"{name}: nobody was heard at mic {take.mic_names[mics[0]]} where the room was learned; learn it "
                     "from a recording in which everybody plays"
                 )
-        value = self.R if self.R is not None else self.Q
-        assert value is not None
-        missing = self.analysis.n_frequencies - levels.first(self.analysis) - value.shape[-3]
-        if missing:
-            raise ArgumentError(f"the room was learned by another version of {self.method}; learn it anew")
         gains_M = levels.gains_M.astype(np.float64)
         if self.R is not None:
             R_NFMM = self.R[[own.index(mics[0]) for mics in take.spots]]
@@ -215,39 +222,55 @@ class Room:
 def _read(saved: Mapping[str, Array]) -> Room:
     sample_rate, window_length, hop = (int(saved[name].item()) for name in NUMBERS)
     sources, mic_names = (tuple(str(text) for text in saved[name].tolist()) for name in ("sources", "mic_names"))
+    recipe = find_method(str(saved["method"].item()))
     if not (0 < sample_rate <= MOST_RATE and 0 < window_length <= LONGEST * sample_rate):
         raise ValueError("a size is out of range")
+    if not recipe.segments or hop != window_length // recipe.hops_per_window:
+        raise ValueError("no analysis of the method")
+    stft = STFT(window_length, hop)
+    n_frequencies = stft.n_frequencies - int(np.searchsorted(stft.frequencies(sample_rate), recipe.lowest))
     mics: list[list[int]] = [[] for _ in sources]
     for n, m in check_array("spots", saved["spots"], (None, 2), "(…, 2)").tolist():
+        if not 0 <= n < len(mics):
+            raise ValueError("a spot of nobody")
         mics[n].append(m)
+    N, M = len(sources), len(mic_names)
     files, digests = ([str(text) for text in saved[name].tolist()] for name in ("files", "sha256"))
     return Room(
-        method=str(saved["method"].item()),
+        method=recipe.name,
         sources=sources,
-        spots=Spots(mics).check(len(mic_names), len(sources)),
+        spots=Spots(mics).check(M, N, apart="a room tells them apart"),
         mic_names=mic_names,
         sample_rate=sample_rate,
         window_length=window_length,
         hop=hop,
-        R=_covariances(saved["R"], len(sources), len(mic_names)) if "R" in saved else None,
-        Q=_demixing(saved["Q"], len(mic_names)) if "Q" in saved else None,
+        R=_covariances(saved["R"], (N, n_frequencies, M, M)) if "R" in saved else None,
+        Q=_demixing(saved["Q"], (n_frequencies, M, M)) if "Q" in saved else None,
         sha256=dict(zip(files, digests, strict=True)),
     )
 
 
-def _covariances(value: Array, n_sources: int, n_mics: int) -> Array:
-    R_NFMM = check_array("R", value, (n_sources, None, n_mics, n_mics), "(N, F, M, M)")
-    adjoint_NFMM = np.conj(R_NFMM.swapaxes(-1, -2))
-    if np.abs(R_NFMM - adjoint_NFMM).max() > HERMITIAN * np.abs(R_NFMM).max():
+def _covariances(value: Array, shape: tuple[int, int, int, int]) -> Array:
+    R_NFMM = check_array("R", value, shape, "(N, F, M, M)")
+    trace_NF = np.einsum("nfmm->nf", R_NFMM).real
+    if R_NFMM.dtype != np.complex128 or not np.all((trace_NF > TRACES[0]) & (trace_NF < TRACES[1])):
+        raise ValueError("no covariances")
+    unit_NFMM = R_NFMM / trace_NF[..., None, None]
+    if np.abs(unit_NFMM - np.conj(unit_NFMM.swapaxes(-1, -2))).max() > ROUNDING:
         raise ValueError("covariances are Hermitian")
-    return np.asarray((R_NFMM + adjoint_NFMM) / 2, np.complex64)
+    if np.linalg.eigvalsh(unit_NFMM).min() < -ROUNDING:
+        raise ValueError("covariances have no negative eigenvalues")
+    return R_NFMM
 
 
-def _demixing(value: Array, n_mics: int) -> Array:
-    Q_FMM = check_array("Q", value, (None, n_mics, n_mics), "(F, M, M)")
-    if not np.all(np.linalg.slogdet(Q_FMM.astype(np.complex128))[1] > -np.inf):
+def _demixing(value: Array, shape: tuple[int, int, int]) -> Array:
+    Q_FMM = check_array("Q", value, shape, "(F, M, M)")
+    sizes_F = np.linalg.norm(Q_FMM, axis=(1, 2))
+    if Q_FMM.dtype != np.complex128 or not np.all((sizes_F > TRACES[0]) & (sizes_F < TRACES[1])):
+        raise ValueError("no demixing matrices")
+    if not np.all(np.linalg.slogdet(Q_FMM)[1] > -np.inf):
         raise ValueError("demixing matrices can be inverted")
-    return np.asarray(Q_FMM, np.complex64)
+    return Q_FMM
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,8 +327,9 @@ def compare(known: Prior, take: Take, levels: Levels, analysis: STFT) -> Fit:
     """
     first, rate = levels.first(analysis), take.sample_rate
     chosen, X_FTM = chosen_bins(take, levels, analysis)
-    if len(chosen) == 0 or X_FTM.shape[1] < ENOUGH:
-        return Fit(known, None, ())
+    n_frames = X_FTM.shape[1]
+    if len(chosen) == 0 or n_frames < FEWEST:
+        return Fit(known, None, (TOO_SHORT,))
     Q_FMM = _both(known, chosen - first)[1]
     with one_blas_thread():
         gains_M = changed_gains(X_FTM, Prior(Q=Q_FMM, spots=take.spots))
@@ -313,14 +337,16 @@ def compare(known: Prior, take: Take, levels: Levels, analysis: STFT) -> Fit:
         start = priors.spot(X_FTM, take.spots, start_Q, COMPONENTS)
         model = FastMNMF2(COMPONENTS, ITERATIONS).fit(X_FTM, start)
         gains_M = gains_M * model.gains_
-        block = min(max(2, round(1.1 * rate / analysis.hop)), X_FTM.shape[1] // 2)
         matched, fitted = _turned_up(known, gains_M, take.spots), model.as_full_rank()
+        if n_frames < ENOUGH:
+            return Fit(matched, None, (*_turned(take, gains_M), TOO_SHORT))
+        block = min(max(2, round(1.1 * rate / analysis.hop)), n_frames // 2)
         misfit_NF = held_out_misfit(X_FTM, fitted, _both(matched, chosen - first)[0], block)
         if known.R is None:  # no demixing matrix describes a reverberant room, not even that of the take
             misfit_NF -= held_out_misfit(X_FTM, fitted, np.asarray(fitted.R), block)
     loud_NF = np.sqrt(np.einsum("nfk,nkt->nf", model.W_, model.H_))
     misfit_NB = in_bands(misfit_NF, loud_NF, analysis.frequencies(rate)[chosen])
-    remarks = (*_turned(take, gains_M), *_moved(take, misfit_NB))
+    remarks = (*_turned(take, gains_M), *_moved(take, misfit_NB, known.R is not None))
     found = Survey(take, misfit_NB, analysis.hop / rate)
     frames = None
     if known.R is None or not found.holds:  # Q has so few numbers that a take gains by learning it further
@@ -338,21 +364,25 @@ def _turned_up(known: Prior, gains_M: Array, spots: Spots) -> Prior:
 
 
 def _turned(take: Take, gains_M: Array) -> Iterator[str]:
-    """Yield a remark for each microphone whose gain was changed by much."""
-    for name, level in zip(take.mic_names, 20 * np.log10(gains_M / np.median(gains_M))):
+    """Yield a remark for each microphone whose gain was changed by much, most of them not being so."""
+    level_M = 20 * np.log10(gains_M)
+    level_M -= np.sort(level_M)[(len(level_M) - 1) // 2]
+    for name, level in zip(take.mic_names, level_M):
         if abs(level) >= LOUDER:
             yield f"mic {name}: since the room was learned its gain changed by {level:+.1f} dB; undone"
 
 
-def _moved(take: Take, misfit_NB: Array) -> Iterator[str]:
+def _moved(take: Take, misfit_NB: Array, full_rank: bool) -> Iterator[str]:
     """Yield a remark for each player whom the room fits badly; set a misfit that is too large to infinity, in place."""
     share = len(take.mic_names) / 4
     for name, misfit_B in zip(take.sources, misfit_NB):
         if misfit_B[1:3].mean() >= IGNORED * share:
             misfit_B[:] = np.inf
-            yield f"{name}: the room does not fit the take, as if the player had moved far since; ignored"
+            outcome = "ignored" if full_rank else "what was learned of the room is not used"
+            yield f"{name}: the room does not fit the take, as if the player had moved far since; {outcome}"
         elif misfit_B[1:4].mean() >= KEPT * share:
-            yield f"{name}: the room fits the take badly, as if player or mic had moved since; it counts little"
+            outcome = "it counts little" if full_rank else "it is learned further"
+            yield f"{name}: the room fits the take badly, as if player or mic had moved since; {outcome}"
 
 
 def _both(known: Prior, bins: Array) -> tuple[Array, Array]:

@@ -257,8 +257,9 @@ class Session:
             It is not within the take.
         """
         rate, n_samples = self.sample_rate, self.recording.n_samples
-        first, last = round(start * rate), min(round(stop * rate), n_samples)
-        if not 0 <= first < last:
+        inside = 0 <= start < stop and stop * rate <= n_samples + 0.5
+        first, last = (round(start * rate), min(round(stop * rate), n_samples)) if inside else (0, 0)
+        if first == last:
             raise SessionError(f"{start:g} to {stop:g} s is no part of the take, which lasts {self.duration:.1f} s")
         return replace(self, recording=self.recording.part(first, last))
 
@@ -334,8 +335,8 @@ def _reductions(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, Red
 
 
 def _decibels(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise SessionError(f"{name} must be dB of 0 or more, or inf, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < np.inf:
+        raise SessionError(f"{name} must be dB of 0 or more; leave it out to remove the bleed; got {value!r}")
     return float(value)
 
 

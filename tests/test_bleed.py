@@ -71,6 +71,36 @@ def test_all_sources_at_a_microphone_and_what_is_left_sum_to_the_take(recordings
     assert "do not sum to the take, first at 0.617 s" in bad[1][1]
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_sums_hold_at_full_scale_too(x_LM, tmp_path, subtype):
+    """Stems are clipped, and rumble that belongs to nobody does not fit its file."""
+    rng, rumble_L = np.random.default_rng(0), 3 * np.sin(2 * np.pi * 9 * np.arange(len(x_LM)) / RATE)
+    loud_LM = np.column_stack([20 * x_LM[:, :4], rumble_L + 0.05 * x_LM[:, 4] + 0.01 * rng.standard_normal(len(x_LM))])
+    audio.write(tmp_path / "take.wav", np.clip(loud_LM, -1, 1), RATE, subtype)
+    out = tmp_path / "out"
+    command = ["separate", str(tmp_path / "take.wav"), "--ambient=5", "--out", str(out), "--all-mics", "--residual"]
+    assert cli.run([*command, *OPTIONS]) == 0
+    assert [finding for finding in check_stems(out) if not finding.good] == []
+    assert not [path for path in out.iterdir() if path.name.startswith("louder")]
+
+
+def test_what_is_left_over_of_an_earlier_run_is_named(recorded, tmp_path, capfd):
+    command = ["separate", *recorded[:2], "--out", str(tmp_path / "out"), *OPTIONS]
+    assert cli.run([*command, "--all-mics"]) == 0
+    assert cli.run([*command, "--overwrite"]) == 0
+    said = capfd.readouterr().err
+    assert "vl1.mic2.wav" in said
+    assert "nobody.mic1.wav" in said
+
+
+def test_a_store_of_a_run_without_bleed_is_completed(x_LM):
+    take = Take(x_LM[: 6 * RATE].astype(np.float32), RATE, spots=(0, 1, 2, 3), sources=NAMES)
+    store = {}
+    separate_to(store, take, segment=3.0, **SIZES)
+    stems = separate_to(store, take, segment=3.0, bleed=[(0, 4)], **SIZES)
+    np.testing.assert_allclose(stems.heard(0, 4)[:], separate(take, segment=3.0, **SIZES).image(0, 4), atol=1e-6)
+
+
 def test_only_some_sources_have_no_rest(recorded, tmp_path):
     out = tmp_path / "out"
     assert cli.run(["separate", *recorded, "--ambient=5", "--out", str(out), "--all-mics", "--only=va", *OPTIONS]) == 0

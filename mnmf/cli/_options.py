@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from mnmf.errors import ArgumentError
 
 if TYPE_CHECKING:
     from mnmf.notes import NoteDictionary
-    from mnmf.session import Session
+    from mnmf.session import Reduction, Session
 
 __all__ = [
     "EMBEDDED",
@@ -178,11 +179,15 @@ def only_these(text: str | None, sources: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def reductions_of(options: Sequence[str], sources: Sequence[str]) -> dict[str, float]:
-    """Return the dB by which the bleed of each source is turned down, from repeated DB or NAME=DB."""
+def reductions_of(options: Sequence[str], session: Session) -> dict[str, Reduction]:
+    """Return by how many dB bleed is turned down, by source, from repeated DB or NAME=DB, or as the session says.
+
+    Where it is removed nothing is said.
+    """
     from mnmf.separation import check_reduction
 
-    everyone: dict[str, float] = {}
+    sources = session.sources
+    everyone: dict[str, Reduction] = {}
     single: dict[str, float] = {}
     for option in options:
         name, equals, text = (part.strip() for part in option.rpartition("="))
@@ -197,7 +202,8 @@ def reductions_of(options: Sequence[str], sources: Sequence[str]) -> dict[str, f
             single[name] = decibels
         else:
             everyone = dict.fromkeys(sources, decibels)
-    return everyone | single
+    said = {**session.reduction, **everyone, **single}
+    return {name: value for name, value in said.items() if value != math.inf}
 
 
 def joined_dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnmf.cli._terminal import interruptible, progress, say, warn
+from mnmf.cli._terminal import interruptible, learning, progress, say, separating, warn
 from mnmf.errors import ArgumentError, MnmfError
 from mnmf.output import OutputFolder
 from mnmf.segments import SEGMENT
@@ -80,10 +80,11 @@ def input_files(session: Session, helpers: Helpers) -> list[Path]:
 
 def stale_stems(out: Path, declared: Sequence[str]) -> list[str]:
     """Return the files of an earlier run in `out` that this one, which writes `declared`, will not replace."""
-    from mnmf.manifest import read_stems
+    from mnmf.manifest import read_nobody, read_stems
 
     with suppress(MnmfError):
         files = [file for stem in read_stems(out) for file in stem.files]
+        files += [each.file for each in read_nobody(out)]
         return [file for file in files if file not in declared and (out / file).is_file()]
     return []
 
@@ -119,7 +120,8 @@ def separate_into(
     options: Any = {name: tuning[name] for name in ("seed", "window", "segment", "iterations", "components")}
     written = manifest.Written(reduction or {}, residual, only, all_mics)
     bleed = manifest.wanted_bleed(session, written)
-    size = replace(size_of(session), estimated=helpers.estimator is not None, n_bleed=len(bleed))
+    size = replace(size_of(session), estimated=helpers.estimator is not None, learned=helpers.room is not None)
+    size = replace(size, n_bleed=len(bleed))
     if helpers.room is None:
         limit = within_memory(size, recipe, tuning, options)
     else:
@@ -133,18 +135,19 @@ def separate_into(
             with unchanged(input_files(session, helpers)):
                 digests = manifest.digests_of(session, helpers.files)
                 if unfinished is not None and stretch is None:
-                    more = options | {"segment": tuning["segment"], "bleed": bleed}
+                    more = options | {"segment": tuning["segment"], "choice of --all-mics or reductions": bleed}
                     facts = _facts(session, recipe.name, more, helpers, digests)
                     options.update(unfinished.begin(facts, {"segment": options["segment"]}))
                     if unfinished.is_left:
                         warn("an unfinished run is kept there; this one will replace it, --resume would go on with it")
-                room, heard = helpers.room, session
+                room, heard, told = helpers.room, session, tell
                 if stretch is not None:
-                    heard = session.part(*stretch)
-                    room = room or learn(session, method=recipe, progress=tell, **options)
-                    options["window"] = None  # the room's
+                    heard, told = session.part(*stretch), separating(tell, "fit")
+                    if room is None:
+                        room = learn(session, method=recipe, progress=learning(tell, "learn"), **options)
+                        room, options["window"] = replace(room, of_this_take=True), None
                 stems = separate_to(
-                    {} if unfinished is None or stretch is not None else unfinished,
+                    {} if unfinished is None else unfinished,
                     heard,
                     method=recipe,
                     room=room,
@@ -152,7 +155,7 @@ def separate_into(
                     dictionary=helpers.dictionary,
                     estimator=helpers.estimator,
                     trust=helpers.trust,
-                    progress=tell,
+                    progress=told,
                     **options,
                 )
                 tell("write", 0.0)
@@ -234,7 +237,7 @@ def _facts(
         **options,
         "take": [[path.name, digests[path]] for path in session.recording.paths],
         "solo take": [[path.name, digests[path]] for path in session.solo_recording.paths],
-        "file of estimates or notes": [[path.name, digests[path]] for path in helpers.files],
+        "file of estimates, notes or a room": [[path.name, digests[path]] for path in helpers.files],
         "choice of sources and spots": [session.sources, session.spots, session.ambient],
         "choice of instruments or queries": [session.instruments, session.queries],
         "solo": [[solo.source, solo.start, solo.stop] for solo in session.passages],

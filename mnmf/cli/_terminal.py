@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -29,10 +29,12 @@ __all__ = [
     "add_row",
     "fail",
     "interruptible",
+    "learning",
     "printable",
     "progress",
     "say",
     "say_json",
+    "separating",
     "show",
     "stop",
     "talking",
@@ -57,6 +59,18 @@ class _Manner:
 
 
 _MANNER = _Manner()
+
+
+def learning(tell: Callable[[str, float], Any], stage: str) -> Callable[[str, float], Any]:
+    """Return what passes on how far learning a room is, as the part of one stage of a command."""
+    whole = Whole(LEARNING)
+    return lambda name, part: tell(stage, whole.done(name, part))
+
+
+def separating(tell: Callable[[str, float], Any], stage: str) -> Callable[[str, float], Any]:
+    """Return what passes on how far a separation in one piece is, as the part of one stage of a command."""
+    whole = Whole()
+    return lambda name, part: tell(stage, whole.done(name, part))
 
 
 @contextmanager
@@ -134,6 +148,7 @@ def printable(text: str) -> str:
 
 # Rough percentages of the time that stages take: of a take that is fitted in segments, and of any other.
 IN_SEGMENTS = {"read": 2, "survey": 3, "estimate": 0, "learn": 45, "fit": 46, "write": 4}
+LEARNING = {"read": 4, "survey": 6, "learn": 90}
 IN_ONE_PIECE = {"read": 2, "survey": 5, "estimate": 0, "prepare": 45, "fit": 38, "reconstruct": 6, "write": 4}
 WORDS = {
     "read": "reading",
@@ -162,13 +177,13 @@ class Whole:
     0.25
     """
 
-    def __init__(self) -> None:
-        self._shares = IN_ONE_PIECE
+    def __init__(self, shares: Mapping[str, float] = IN_ONE_PIECE) -> None:
+        self._shares = shares
         self._most = 0.0
 
     def done(self, stage: str, part: float) -> float:
         """Return the part of the whole, 0 to 1; it never goes back."""
-        if stage == "learn":
+        if stage == "learn" and stage not in self._shares:
             self._shares = IN_SEGMENTS
         if stage not in self._shares:
             return part

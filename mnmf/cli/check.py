@@ -14,9 +14,10 @@ __all__ = ["command"]
 @click.command("check")
 @click.argument("stems_dir")
 def command(stems_dir: str) -> None:
-    """Check that stems and inputs are unchanged, and that stem and residual sum to the take.
+    """Check that stems and inputs are unchanged, and that what was written sums to the take.
 
-    STEMS_DIR is a folder that `mnmf separate` wrote; sums are checked where it was told --residual.
+    STEMS_DIR is a folder that `mnmf separate` wrote: with --residual each stem and its residual have to sum to the
+    take, with --all-mics all sources and what is left at each mic.
     """
     from mnmf.check import check_stems
 

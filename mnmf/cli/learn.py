@@ -9,7 +9,7 @@ import click
 
 from mnmf.cli._options import file_target, memory_option, opened, session_options, tuning_options
 from mnmf.cli._run import Helpers, input_files, introduce, size_of, within_memory
-from mnmf.cli._terminal import interruptible, progress, say, talking, warn
+from mnmf.cli._terminal import interruptible, learning, progress, say, talking, warn
 from mnmf.errors import ArgumentError
 from mnmf.output import OutputFolder
 
@@ -44,8 +44,8 @@ def _learn(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> 
     from mnmf.separation import learn
 
     target = file_target(out, (".npz",))
-    if options["dictionary"]:
-        raise ArgumentError("a room is learned without a dictionary; leave it out")
+    if options["dictionary"] or options["instruments"]:
+        raise ArgumentError("a room is learned without a dictionary; leave --dictionary and --instruments out")
     session = opened(take, options)
     introduce(session)
     recipe = find_method(options["method"] or DEFAULT_METHOD)
@@ -53,13 +53,13 @@ def _learn(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> 
     within_memory(size_of(session), recipe, options, how)
     inputs = input_files(session, Helpers())
     with OutputFolder(target.parent, [target.name], inputs=inputs, overwrite=overwrite) as place:
-        with progress("read") as tell:
+        with progress("learning") as tell:
 
             def work() -> Room:
                 with unchanged(inputs):
                     digests = manifest.digests_of(session)
-                    room = learn(session, method=recipe, progress=tell, **how)
-                replace(room, sha256={path.name: digest for path, digest in digests.items()}).save(
+                    room = learn(session, method=recipe, progress=learning(tell, "learning"), **how)
+                replace(room, sha256={path.as_posix(): digest for path, digest in digests.items()}).save(
                     place.path(target.name)
                 )
                 return room

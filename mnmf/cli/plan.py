@@ -23,7 +23,7 @@ __all__ = ["command"]
 def command(take: tuple[str, ...], **options: Any) -> None:
     """Foresee the memory, the time and the disk that separating a take will need.
 
-    TAKE and options are those of `mnmf separate`; no sound is read.
+    TAKE is given as to `mnmf separate`, and so are the options that count for this; no sound is read.
     """
     from mnmf.methods import DEFAULT_METHOD, find_method
     from mnmf.plan import Size, foreseen_seconds, plan

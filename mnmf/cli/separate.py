@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +26,7 @@ from mnmf.cli._run import Helpers, declared_files, input_files, introduce, separ
 from mnmf.cli._terminal import say, talking, warn
 from mnmf.errors import ArgumentError, check_number
 from mnmf.output import OutputFolder
-from mnmf.unfinished import Unfinished
+from mnmf.unfinished import UNFINISHED, Unfinished
 
 if TYPE_CHECKING:
     from mnmf.session import Session
@@ -86,9 +89,15 @@ if TYPE_CHECKING:
 @click.option(
     "--preview",
     metavar="FROM-TO",
-    help="Separate this stretch only, such as 1:20-1:50, by what the whole take teaches of the room, or by --model.",
+    help="Separate this stretch only, such as 1:20-1:50, by what the whole take teaches of the room, or by --model; "
+    "with mnmf and fastmnmf2.",
 )
-@click.option("--all-mics", is_flag=True, help="Also write how every mic heard every source, and what is left there.")
+@click.option(
+    "--all-mics",
+    is_flag=True,
+    help="Also write how every mic heard every source and, unless --only leaves some out, what is left there: they sum "
+    "to the take.",
+)
 @click.option("--only", metavar="A,B", help="Write the stems of these sources only.")
 @click.option(
     "--resume",
@@ -112,15 +121,16 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     session = opened(take, options)
     stretch = stretch_of(options["preview"])
     if stretch is not None:
-        if options["resume"]:
-            raise ArgumentError("--resume goes on with a whole take; leave --preview out")
+        for name in ("resume", "estimates", "estimate_command"):
+            if options[name]:
+                raise ArgumentError(f"--{name.replace('_', '-')} is for a whole take; leave --preview out")
         session.part(*stretch)  # refuses what is not there
     if options["instruments"] and not options["dictionary"]:
         options["dictionary"] = (EMBEDDED,)
     if options["resume"] and options["estimate_command"]:
         raise ArgumentError("--resume cannot tell whether a program estimates the same again; leave one of them out")
     asked: Any = {
-        "reduction": {**session.reduction, **reductions_of(options["reduction"], session.sources)},
+        "reduction": reductions_of(options["reduction"], session),
         "all_mics": options["all_mics"],
         "residual": options["residual"],
         "only": only_these(options["only"], session.sources),
@@ -138,7 +148,7 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     inputs = input_files(session, helpers)
     with (
         OutputFolder(out, declared, inputs=inputs, overwrite=overwrite) as folder,
-        Unfinished(out, options["resume"]) as kept,
+        _keeping(out, stretch is not None, options["resume"]) as kept,
     ):
         try:
             separate_into(folder, session, Path(out), options, helpers, **asked, unfinished=kept)
@@ -147,12 +157,23 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
         except BaseException:
             if folder.published:
                 kept.done()
-            elif kept:
+            elif kept and stretch is None:
                 warn(f"what was finished is kept in {out}: the same command with --resume goes on from there")
             raise
     say(f"stems in {out}")
     if stale:
         warn(f"still there from an earlier run: {', '.join(stale)}")
+
+
+@contextmanager
+def _keeping(out: str, preview: bool, resume: bool) -> Iterator[Unfinished]:
+    """Give the place that keeps what is finished; that of a preview goes with it."""
+    if not preview:
+        with Unfinished(out, resume) as kept:
+            yield kept
+        return
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out) as scratch, Unfinished(scratch) as kept:
+        yield kept
 
 
 def _helpers(session: Session, options: dict[str, Any]) -> Helpers:

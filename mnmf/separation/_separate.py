@@ -311,6 +311,7 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
         own = recipe.analysis(given.sample_rate)
         silent = never_playing(heard, levels, own, spans_of(heard, recipe, segment, own))
     if room is not None:
+        silent = sorted({*silent, *room.absent(heard)})
         fit = _fit_of(room, heard.without(silent), levels, analysis)
     elif recipe.longer_window:
         found = survey(heard, levels, silent)

@@ -150,7 +150,9 @@ class Story:
     def run_to(self, store: Store, seed: int, spans: Sequence[Span]) -> Stems:
         """Do the same, and keep what is done in a store; go on from what is there already."""
         names = [f"segment {k + 1}" for k in range(len(spans))]
-        missing = [k for k, name in enumerate(names) if name not in store]
+        mics = dict.fromkeys(m for _, m in self.bleed)
+        whole = [[name, *(_at_mic(name, m) for m in mics)] for name in names]
+        missing = [k for k, parts in enumerate(whole) if not all(part in store for part in parts)]
 
         def keep(k: int, mic: int, image_IS: Array) -> None:
             store[_at_mic(names[k], mic)] = image_IS
@@ -187,6 +189,8 @@ class Story:
         """Return what is told of every run."""
         if segments:
             parameters["segments"] = segments
+            if "iterations" in parameters:
+                parameters["iterations"] = self.in_room
         remarks = self.remarks if self.found is None else self.found.remarks
         remarks += tuple(
             f"{self.take.sources[n]}: never plays, as its spot hears only what the other spots predict; its stem is "
@@ -406,7 +410,7 @@ class Story:
         if self.recipe.components:
             parameters["components"] = self.sizes[0]
         if self.recipe.iterations:
-            parameters["iterations"] = self.sizes[1]
+            parameters["iterations"] = self.in_room if self.knows_room else self.sizes[1]
         if self.notes is not None:
             dictionary, instruments = self.notes
             parameters |= {"components": model.W_.shape[2], "dictionary": dictionary.name, "instruments": instruments}
