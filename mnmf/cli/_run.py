@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,23 +111,19 @@ def separate_into(
     from mnmf import manifest
     from mnmf.files import unchanged
     from mnmf.methods import DEFAULT_METHOD, find_method
-    from mnmf.separation import learn, separate_to
+    from mnmf.separation import separate_to
 
     named = tuning["method"] or (DEFAULT_METHOD if helpers.room is None else helpers.room.method)
     recipe = find_method(named, dictionary=helpers.dictionary is not None)
     if (advice := recipe.advice(session)) is not None:
         warn(advice)
     options: Any = {name: tuning[name] for name in ("seed", "window", "segment", "iterations", "components")}
+    options["room"] = helpers.room
     written = manifest.Written(reduction or {}, residual, only, all_mics)
     bleed = manifest.wanted_bleed(session, written)
     size = replace(size_of(session), estimated=helpers.estimator is not None, learned=helpers.room is not None)
     size = replace(size, n_bleed=len(bleed))
-    if helpers.room is None:
-        limit = within_memory(size, recipe, tuning, options)
-    else:
-        sized = options | {"window": helpers.room.window_length / helpers.room.sample_rate}
-        limit = within_memory(size, recipe, tuning, sized)
-        options["segment"] = sized["segment"]
+    limit = _limited(size, recipe, tuning, options)
 
     with progress("read", _note()) as tell:
 
@@ -140,17 +136,14 @@ def separate_into(
                     options.update(unfinished.begin(facts, {"segment": options["segment"]}))
                     if unfinished.is_left:
                         warn("an unfinished run is kept there; this one will replace it, --resume would go on with it")
-                room, heard, told = helpers.room, session, tell
+                heard, told = session, tell
                 if stretch is not None:
                     heard, told = session.part(*stretch), separating(tell, "fit")
-                    if room is None:
-                        room = learn(session, method=recipe, progress=learning(tell, "learn"), **options)
-                        room, options["window"] = replace(room, of_this_take=True), None
+                    options["room"] = helpers.room or _room_of(session, recipe, options, tell)
                 stems = separate_to(
                     {} if unfinished is None else unfinished,
                     heard,
                     method=recipe,
-                    room=room,
                     bleed=bleed,
                     dictionary=helpers.dictionary,
                     estimator=helpers.estimator,
@@ -170,6 +163,27 @@ def separate_into(
     if limit is not None and (manifest.peak_memory_mb() or 0.0) * 1e6 > limit:
         warn(f"this took {manifest.peak_memory_mb()} MB at its peak, more than was foreseen; please report it")
     say(f"{len(only or session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
+
+
+def _limited(size: Size, recipe: Method, tuning: Mapping[str, Any], options: dict[str, Any]) -> float | None:
+    """Do as `within_memory`, by the window of the room if there is one."""
+    room = options["room"]
+    if room is None:
+        return within_memory(size, recipe, tuning, options)
+    sized = options | {"window": room.window_length / room.sample_rate}
+    limit = within_memory(size, recipe, tuning, sized)
+    options["segment"] = sized["segment"]
+    return limit
+
+
+def _room_of(session: Session, recipe: Method, options: dict[str, Any], tell: Callable[[str, float], Any]) -> Room:
+    """Return what a take teaches of its room; its window is that of the room from now on."""
+    from mnmf.separation import learn
+
+    known = {name: value for name, value in options.items() if name != "room"}
+    room = learn(session, method=recipe, progress=learning(tell, "learn"), **known)
+    options["window"] = None
+    return replace(room, of_this_take=True)
 
 
 def _note() -> str:
@@ -234,7 +248,7 @@ def _facts(
         "version of mnmf": __version__,
         "version of a library": manifest.versions(),
         "method": method,
-        **options,
+        **{name: value for name, value in options.items() if name != "room"},  # its file is among those below
         "take": [[path.name, digests[path]] for path in session.recording.paths],
         "solo take": [[path.name, digests[path]] for path in session.solo_recording.paths],
         "file of estimates, notes or a room": [[path.name, digests[path]] for path in helpers.files],
