@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,12 +76,30 @@ def check_stems(folder: str | Path) -> list[Finding]:
     if not (isinstance(take, list) and isinstance(inputs, dict) and _texts([*take, *inputs, *inputs.values()])):
         raise SessionError(f"{folder / manifest.MANIFEST}: does not say what was read; separate the take anew")
     found += [_compared(folder / name, name, digest) for name, digest in inputs.items()]
-    summed = [stem for stem in stems if stem.residual is not None]
-    if summed:
-        found += _sums(folder, summed, [folder / name for name in take], _part(record))
-    if nobody:
-        found += _mic_sums(folder, stems, nobody, [folder / name for name in take], _part(record))
-    return found
+    sums = [*_spot_sums(stems), *_mic_sums(stems, nobody)]
+    return found + list(_checked_sums(folder, sums, [folder / name for name in take], _part(record)))
+
+
+class _Sum(NamedTuple):
+    """Mono files that should sum to what a microphone, counted from 0, heard; in words, what they are."""
+
+    about: str
+    files: list[str]
+    mic: int
+    what: str
+
+
+def _spot_sums(stems: list[manifest.Stem]) -> Iterator[_Sum]:
+    for stem in stems:
+        if stem.residual is not None:
+            yield _Sum(stem.name, [stem.file, stem.residual], stem.mics[0] - 1, "stem and residual")
+
+
+def _mic_sums(stems: list[manifest.Stem], nobody: tuple[manifest.Bleed, ...]) -> Iterator[_Sum]:
+    for rest in nobody:
+        files = [stem.file for stem in stems if stem.mics[0] == rest.mic]
+        files += [each.file for stem in stems for each in stem.bleed if each.mic == rest.mic]
+        yield _Sum(f"mic {rest.mic}", [*files, rest.file], rest.mic - 1, "all sources and the rest")
 
 
 def _part(record: dict[str, Any]) -> tuple[int, int] | None:
@@ -111,45 +129,22 @@ def _compared(path: Path, name: str, digest: str | None) -> Finding:
     return Finding(name, actual == digest, "as it was" if actual == digest else "has changed since")
 
 
-def _opened(take: list[Path], part: tuple[int, int] | None) -> Recording:
-    recording = Recording.open(take)
-    return recording if part is None else recording.part(part[0], sum(part))
-
-
-def _sums(
-    folder: Path, stems: list[manifest.Stem], take: list[Path], part: tuple[int, int] | None
-) -> Iterator[Finding]:
-    """Yield whether each stem and its residual sum to the take, or to a part of it."""
+def _checked_sums(folder: Path, sums: list[_Sum], take: list[Path], part: tuple[int, int] | None) -> Iterator[Finding]:
+    """Yield whether files sum to the take, or to a part of it."""
+    if not sums:
+        return
     try:
-        recording = _opened(take, part)
+        recording = Recording.open(take)
+        if part is not None:
+            recording = recording.part(part[0], sum(part))
     except (AudioFileError, ArgumentError) as error:
         yield Finding("take", False, str(error))
         return
-    for stem in stems:
-        files = [file for file in (stem.file, stem.residual) if file is not None]
-        yield _sum(folder, stem.name, files, recording, stem.mics[0] - 1, "stem and residual")
+    for each in sums:
+        yield _sum(folder, *each, recording)
 
 
-def _mic_sums(
-    folder: Path,
-    stems: list[manifest.Stem],
-    nobody: tuple[manifest.Bleed, ...],
-    take: list[Path],
-    part: tuple[int, int] | None,
-) -> Iterator[Finding]:
-    """Yield whether all sources at a microphone, and what is left of it, sum to the take there."""
-    try:
-        recording = _opened(take, part)
-    except (AudioFileError, ArgumentError) as error:
-        yield Finding("take", False, str(error))
-        return
-    for rest in nobody:
-        files = [stem.file for stem in stems if stem.mics[0] == rest.mic]
-        files += [each.file for stem in stems for each in stem.bleed if each.mic == rest.mic]
-        yield _sum(folder, f"mic {rest.mic}", [*files, rest.file], recording, rest.mic - 1, "all sources and the rest")
-
-
-def _sum(folder: Path, about: str, files: list[str], take: Recording, mic: int, what: str) -> Finding:
+def _sum(folder: Path, about: str, files: list[str], mic: int, what: str, take: Recording) -> Finding:
     """Return whether some mono files sum to what a microphone heard."""
     try:
         parts = Recording.open([folder / file for file in files])
