@@ -47,24 +47,28 @@ def rooms(dry):
     return {method: learn(check, method=method, window=WINDOW, **SIZES) for method in METHODS}
 
 
+@pytest.fixture(scope="module")
+def known(rooms, images):
+    """The take separated by what was learned before."""
+    return {method: separate(take_of(images), method=method, room=rooms[method], **SIZES) for method in METHODS}
+
+
 def error(stems_LN, images):
     truth_LN = np.stack([images[:, n, n] for n in range(images.shape[2])], axis=1)
     return np.sum((stems_LN - truth_LN) ** 2) / np.sum(truth_LN**2)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_room_makes_another_take_better(rooms, images, method):
-    take = take_of(images)
-    known = separate(take, method=method, room=rooms[method], **SIZES)
-    alone = separate(take, method=method, window=WINDOW, **SIZES)
-    assert not known.remarks
-    assert error(known.stems_LN, images) < 0.7 * error(alone.stems_LN, images)
+def test_a_room_makes_another_take_better(known, images, method):
+    alone = separate(take_of(images), method=method, window=WINDOW, **SIZES)
+    assert not known[method].remarks
+    assert error(known[method].stems_LN, images) < 0.7 * error(alone.stems_LN, images)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_gains_and_loudness_of_the_take_do_not_matter(rooms, images, method):
+def test_gains_and_loudness_of_the_take_do_not_matter(rooms, known, images, method):
     """A gain is named, as it does matter where the room is not brought to it."""
-    plain = separate(take_of(images), method=method, room=rooms[method], **SIZES)
+    plain = known[method]
     gains_M = np.array([1.0, 4.0, 1.0, 1.0])
     turned = separate(take_of(images * gains_M[:, None]), method=method, room=rooms[method], **SIZES)
     assert [remark[:45] for remark in turned.remarks] == ["mic 2: since the room was learned its gain ch"]
@@ -94,36 +98,34 @@ def test_who_has_moved_is_named_and_the_room_counts_less(rooms, dry, method, par
 def test_a_long_take_learns_from_a_room_that_does_not_hold(rooms, dry):
     h_LMN = responses(0)
     h_LMN[:, :, 3] = responses(6)[:, :, 3]
-    take = take_of(heard(h_LMN, dry)[: 14 * RATE])
+    take = take_of(heard(h_LMN, dry)[-10 * RATE :])
     done = separate(take, room=rooms["mnmf"], segment=6.0, **SIZES)
     assert len(done.parts) == 2
     assert not np.array_equal(done.parts[1].model.R_, done.model.R_)  # each drawn to what all taught
     assert "learn" in done.seconds
-    assert "learn" not in separate(take_of(heard(responses(0), dry)), room=rooms["mnmf"], segment=6.0, **SIZES).seconds
+    same = take_of(heard(responses(0), dry)[-10 * RATE :])
+    assert "learn" not in separate(same, room=rooms["mnmf"], segment=6.0, **SIZES).seconds
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_who_plays_is_found_by_the_spots(rooms, images, method):
+def test_who_plays_is_found_by_the_spots(rooms, known, images, method):
     """Names and the order of the sources do not matter."""
-    order, images = [2, 0, 3, 1], images[: 4 * RATE]
-    take = take_of(images)
-    known = separate(take, method=method, room=rooms[method], **SIZES)
+    order, plain_LN = [2, 0, 3, 1], known[method].stems_LN
     other = take_of(images, sources=("c", "a", "d", "b"), spots=Spots(order))
     again = separate(other, method=method, room=rooms[method], **SIZES)
-    scale = np.std(known.stems_LN)
-    assert np.std(again.stems_LN - known.stems_LN[:, order]) < 0.1 * scale  # starts are drawn in the order of sources
+    # Starts are drawn in the order of the sources.
+    assert np.std(again.stems_LN - plain_LN[:, order]) < 0.1 * np.std(plain_LN)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_room_is_kept_in_a_file(rooms, images, method, tmp_path):
+def test_a_room_is_kept_in_a_file(rooms, method, tmp_path):
     room = replace(rooms[method], sha256={"check.wav": "ab" * 32})
     room.save(tmp_path / "room.npz")
     again = Room.load(tmp_path / "room.npz")
     for name in ("method", "sources", "spots", "mic_names", "sample_rate", "window_length", "hop", "sha256"):
         assert getattr(again, name) == getattr(room, name)
-    take = take_of(images[: 3 * RATE])
-    one, two = (separate(take, method=method, room=each, **SIZES) for each in (room, again))
-    np.testing.assert_array_equal(one.stems_LN, two.stems_LN)
+    letter = "R" if method == "mnmf" else "Q"
+    np.testing.assert_array_equal(getattr(again, letter), getattr(room, letter))
 
 
 def spoiled(**changes):

@@ -223,10 +223,14 @@ def test_who_never_plays_is_found_where_a_segment_can_tell():
     assert _story.never_playing(plays, levels, analysis, [rest, music, short]) == []
 
 
-def test_segments_need_the_model_that_has_them(take):
-    recipe = replace(METHODS["kamir"], segments=True)
-    with pytest.raises(ArgumentError, match="segments are for FastMNMF2 and FullRankMNMF"):
-        separate(take, method=recipe, segment=SEGMENT, window=SIZES["window"])
+def test_a_model_of_ones_own_is_fitted_in_one_piece(take):
+    recipe = replace(
+        METHODS["fastmnmf2"], model=lambda *sizes: FullRankMNMF(*sizes), prior=lambda *_: Prior(spots=range(4))
+    )
+    short = take.part(0, 2 * RATE)
+    assert not separate(short, method=recipe, window=0.1, iterations=1, components=2).parts
+    with pytest.raises(ArgumentError, match="fastmnmf2 fits a take in one piece; leave segment out"):
+        separate(short, method=recipe, segment=SEGMENT)
 
 
 def test_a_prior_must_hold_the_room(take):

@@ -315,7 +315,7 @@ def test_files_in_another_order_are_another_run(recorded, tmp_path, capsys, monk
         takes = [str(tmp_path / name) for name in names[:4]]
         solos = [f"--solo-take={tmp_path / name}" for name in solo_names]
         marked = [f"--solos={tmp_path / 'solos.txt'}", f"--out={tmp_path / 'out'}"]
-        return ["separate", *takes, *solos, *marked, *spots, *OPTIONS, *more]
+        return ["separate", *takes, *solos, *marked, *spots, *OPTIONS, "--method=fastmnmf2", *more]
 
     def full(*_):
         raise OutputError("the disk is full")

@@ -78,7 +78,8 @@ class Method:
         method's own `window` decides who never plays, whichever one is asked for.
     segments : bool
         Whether a long take is fitted a segment at a time, by covariances or demixing matrices that several of them
-        teach; its `prior` must then hold those of `Evidence.room`.  Only for that model and `FastMNMF2`.
+        teach; its `prior` must then hold those of `Evidence.room`, or be drawn to them.  With other models than that
+        one and `FastMNMF2` a take is fitted in one piece all the same.
     iterations_in_room : int
         Updates of the model where `Evidence.room` is known; `iterations` if 0.
     shared : bool

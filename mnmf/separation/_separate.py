@@ -279,6 +279,8 @@ def learn(
         "progress": progress,
     }
     story, spans = _prepared(given, False, options)
+    if not story.recipe.segments:
+        raise ArgumentError(f"{recipe.name}: with this model nothing is learned of a room; leave the model as it is")
     with one_blas_thread():
         learned = story.learn_room(spans, seed, {})
     story.clock.stop()
@@ -294,7 +296,7 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
     dictionary, estimator, room, segment = (asked[name] for name in ("dictionary", "estimator", "room", "segment"))
     window, iterations = asked["window"], asked["iterations"]
     recipe = find_method(asked["method"], dictionary=dictionary is not None)
-    sizes = _checked(recipe, given, asked)
+    recipe, sizes = _checked(recipe, given, asked)
     instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
     analysis = recipe.analysis(given.sample_rate, window) if room is None else _fitting(room, recipe, given, window)
     clock = Clock(asked["progress"])
@@ -358,8 +360,8 @@ def _with_rooms() -> str:
     return ", ".join(name for name, method in METHODS.items() if method.segments)
 
 
-def _checked(recipe: Method, given: Any, asked: dict[str, Any]) -> tuple[int, int]:
-    """Return the numbers of components and of iterations if everything that is asked for can be done."""
+def _checked(recipe: Method, given: Any, asked: dict[str, Any]) -> tuple[Method, tuple[int, int]]:
+    """Return the recipe, and the numbers of components and of iterations, if everything asked for can be done."""
     components, iterations, segment = (asked[name] for name in ("components", "iterations", "segment"))
     notes, estimator = asked["dictionary"] is not None, asked["estimator"]
     check_count("seed", asked["seed"], 0, (1 << 128) - 1)
@@ -368,15 +370,15 @@ def _checked(recipe: Method, given: Any, asked: dict[str, Any]) -> tuple[int, in
         check_count("components", components, 1, MOST_COMPONENTS)
     recipe.check(given, dictionary=notes, estimates=estimator is not None)
     sizes = recipe.sizes(components, iterations, dictionary=notes)
+    recipe = _able(recipe, sizes)
     if segment is not None:
         if not recipe.segments:
             raise ArgumentError(f"{recipe.name} fits a take in one piece; leave segment out")
         if segment != np.inf:
             check_number("segment", segment, SHORTEST, np.inf, " s")
-    _check_kind(recipe, sizes)
     if estimator is not None and not callable(estimator):
         raise ArgumentError(f"estimator must be a function of audio and sample rate, got {estimator!r}")
-    return sizes
+    return recipe, sizes
 
 
 def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
@@ -393,14 +395,11 @@ def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:
     return Take.of(take, sample_rate, **known)
 
 
-def _check_kind(recipe: Method, sizes: tuple[int, int]) -> None:
-    """Refuse a floor and segments under any model but the one that has them."""
-    if not (recipe.floor or recipe.segments):
-        return
+def _able(recipe: Method, sizes: tuple[int, int]) -> Method:
+    """Return a recipe that asks of its model only what it can: segments, and no floor but where there is one."""
     model = recipe.model(*sizes)
     full_rank = isinstance(model, FullRankMNMF) and model.divergence == "log-det" and bool(recipe.window)
     if recipe.floor and not full_rank:
         raise ArgumentError(f"{recipe.name}: floor is for FullRankMNMF with divergence='log-det'; leave it out")
-    if recipe.segments and not (full_rank or (isinstance(model, FastMNMF2) and recipe.window)):
-        models = "FastMNMF2 and FullRankMNMF with divergence='log-det'"
-        raise ArgumentError(f"{recipe.name}: segments are for {models}; leave it out")
+    able = full_rank or (isinstance(model, FastMNMF2) and bool(recipe.window))
+    return recipe if able else replace(recipe, segments=False)
