@@ -41,6 +41,7 @@ AnyPath = str | os.PathLike[str]
 LOCKS = fcntl is not None  # whether there are any here
 _LOCK = "lock"  # a file in each staging folder, locked by its owner as long as that lives
 _NEW = "new"  # in a staging folder, the files that are to be placed
+_SCRATCH = "scratch"  # in a staging folder, what is needed only meanwhile
 _FORMER = "old"  # in a staging folder, the files that are being replaced
 _ABANDONED = 7 * 86400.0  # seconds after which a staging folder that is not locked has no owner
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # errors that name no file
@@ -153,6 +154,12 @@ class OutputFolder:
         if name not in self.filenames:
             raise ArgumentError(f"{name!r} was not declared; add it to filenames of OutputFolder")
         return self._entered() / _NEW / name
+
+    def scratch(self) -> Path:
+        """Return a folder for what is needed only while this one is open; it goes with whatever is in it."""
+        place = self._entered() / _SCRATCH
+        place.mkdir(exist_ok=True)
+        return place
 
     @property
     def published(self) -> bool:

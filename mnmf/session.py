@@ -62,8 +62,8 @@ class Session:
     queries : tuple of str
         What a network that takes words is asked for; what each source plays if that was not given.
     reduction : mapping of source to dB, or to a mapping of source to dB
-        By how much bleed is turned down in the stem of a source: all of it, or that of some of the others, each by its
-        own; bleed of whom it does not name is removed.
+        By how much bleed is turned down in the stem of a source when ``mnmf separate`` writes it: all of it, or that of
+        some of the others, each by its own; bleed of whom it does not name is removed.
 
     Examples
     --------

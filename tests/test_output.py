@@ -428,3 +428,12 @@ def test_a_staging_folder_whose_former_files_cannot_be_put_back_stays(tmp_path, 
     with OutputFolder(tmp_path, ["b"]):
         pass
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": OLD}
+
+
+def test_scratch_goes_with_the_folder(tmp_path):
+    with OutputFolder(tmp_path, ["stem.wav"]) as folder:
+        (folder.scratch() / "kept.npy").touch()
+        assert folder.scratch().is_dir()
+        folder.path("stem.wav").touch()
+        folder.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["stem.wav"]

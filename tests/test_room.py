@@ -281,6 +281,7 @@ def test_a_preview_is_a_part_of_the_take(files, tmp_path, capfd):
     concert, out = str(files / "concert.wav"), tmp_path / "out"
     command = ["separate", concert, "--out", str(out), "--preview", "0:02.5-0:05", "--window=0.37", *TUNED]
     assert cli.run([*command, "--residual"]) == 0
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
     stem = audio.Recording.open(out / "1.wav")
     assert stem.n_samples == round(5 * RATE) - round(2.5 * RATE)
     chunk = (out / "1.wav").read_bytes()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +23,7 @@ from mnmf.cli._run import Helpers, declared_files, input_files, introduce, separ
 from mnmf.cli._terminal import say, talking, warn
 from mnmf.errors import ArgumentError, check_number
 from mnmf.output import OutputFolder
-from mnmf.unfinished import UNFINISHED, Unfinished
+from mnmf.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from mnmf.session import Session
@@ -148,7 +145,7 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     inputs = input_files(session, helpers)
     with (
         OutputFolder(out, declared, inputs=inputs, overwrite=overwrite) as folder,
-        _keeping(out, stretch is not None, options["resume"]) as kept,
+        Unfinished(out if stretch is None else folder.scratch(), options["resume"]) as kept,
     ):
         try:
             separate_into(folder, session, Path(out), options, helpers, **asked, unfinished=kept)
@@ -163,17 +160,6 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     say(f"stems in {out}")
     if stale:
         warn(f"still there from an earlier run: {', '.join(stale)}")
-
-
-@contextmanager
-def _keeping(out: str, preview: bool, resume: bool) -> Iterator[Unfinished]:
-    """Give the place that keeps what is finished; that of a preview goes with it."""
-    if not preview:
-        with Unfinished(out, resume) as kept:
-            yield kept
-        return
-    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out) as scratch, Unfinished(scratch) as kept:
-        yield kept
 
 
 def _helpers(session: Session, options: dict[str, Any]) -> Helpers:

@@ -127,6 +127,7 @@ class Method:
         check_choice("solos", self.solos, ("needed", "useful", "unused"))
         check_choice("n_mics", self.n_mics, ("any", "sources"))
         check_count("iterations", self.iterations, 0)
+        check_count("iterations_in_room", self.iterations_in_room, 0)
         check_count("components", self.components, 0)
         check_count("hops_per_window", self.hops_per_window)
         check_number("window", self.window, 0.0, LONGEST, " s")
