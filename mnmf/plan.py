@@ -46,6 +46,7 @@ DEMIXING = _Needs(of_a_sample=0.0, of_a_mic=50.0, spatial=4.0, each=False, bases
 # How long a segment of a minute of 4 mics at 44.1 kHz takes, on two cores that need YARDSTICK for `_yardstick`.
 YARDSTICK = 0.011
 START, LEARNING, FITTING = 8.0, 2.1, 1.0  # seconds to look at it; for an update with covariances, and without
+TEACHING = 0.5  # of that for a segment that teaches the room, of which few frames are looked at
 DEMIXED = 0.25  # of that for an update of demixing matrices
 EXPONENT = 2.2  # of the number of microphones; to look at it grows with that of sources
 
@@ -240,7 +241,7 @@ def foreseen_seconds(plan: Plan, iterations: int) -> float:
     start = START * size.n_sources / 4
     update = (DEMIXED if plan.demixing else 1.0) * (size.n_mics / 4) ** EXPONENT
     of_a_minute = start + iterations * update * (FITTING if held else LEARNING)
-    whole = of_a_minute + learned * (start + iterations * update * LEARNING)
+    whole = of_a_minute + TEACHING * learned * (start + iterations * update * LEARNING)
     return float(minutes * whole * _yardstick() / YARDSTICK)
 
 

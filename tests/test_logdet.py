@@ -10,6 +10,7 @@ from mnmf import FastMNMF2, FullRankMNMF, Prior
 from mnmf.errors import ArgumentError
 from mnmf.kernels import logdet
 from mnmf.kernels.hermitian import solve_riccati
+from mnmf.kernels.logdet_joint import sweep_jointly
 from tests.reference import fullrank as naive
 
 LogDet = partial(FullRankMNMF, divergence="log-det")
@@ -75,6 +76,70 @@ def test_a_sweep_takes_the_blocks_in_turn(rng):
     np.testing.assert_allclose(new_R, R, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(new_W, W, rtol=1e-6)
     np.testing.assert_allclose(prior.H * np.sqrt(over / under), H, rtol=1e-6)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("size", [(3, 9, 2, 2, 2), (18, 5, 3, 3, 1), (1, 140, 2, 2, 2)])
+def test_a_joint_sweep_lowers_one_auxiliary_function(rng, size):
+    X, prior = a_start(rng, *size)
+    floor_F = rng.uniform(1e-3, 1e-1, size[0])
+    W, H, R = naive.log_det_joint_update(X, prior.W, prior.H, prior.R, floor_F)
+    got_W, got_R = prior.W.copy(), prior.R.swapaxes(0, 1).copy()
+    cost, over, under = sweep_jointly(X, got_W, prior.H, got_R, floor_F, True, True, True)
+    assert cost == pytest.approx(naive.log_det_cost(X, prior.W, prior.H, prior.R, floor_F), rel=1e-9)
+    np.testing.assert_allclose(got_R.swapaxes(0, 1), R, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got_W, W, rtol=1e-3)  # a covariance is made a little larger before it is inverted
+    np.testing.assert_allclose(prior.H * np.sqrt(over / under), H, rtol=1e-3)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("block", "WHR")
+def test_a_joint_sweep_of_one_block_is_that_of_the_paper(rng, block):
+    """With one block free there is nothing to share: the same as in turn, also with gaps and anchors."""
+    X, prior = a_start(rng, 5, 12, 3, 2, 2)
+    missing_TM, anchor = rng.random((12, 3)) < 0.2, random_covariances(rng, 5, 2, 3)
+    weight = rng.choice([0.0, 3.0, np.inf], (5, 2))
+    free = [name == block for name in "WRH"]
+    made = []
+    for kernel in (logdet.sweep, sweep_jointly):
+        W, R = prior.W.copy(), prior.R.swapaxes(0, 1).copy()
+        got = kernel(X, W, prior.H, R, np.full(5, 1e-3), *free, missing_TM, anchor, weight)
+        made.append((W, R, *got))
+    for one, other in zip(*made):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("rank", [None, 1])
+@pytest.mark.parametrize("held", [(), ("R",), ("W",), ("H",)])
+def test_joint_updates_never_raise_the_cost(rng, held, rank):
+    X, prior = a_start(rng, 6, 12, 3, 3, 2)
+    prior = Prior(W=prior.W, H=prior.H, R=random_covariances(rng, 3, 6, 3, rank=rank), spots=(0, 1, 2)).hold(*held)
+    model = fit(X, prior, 30), LogDet(4, 30, jointly=True).fit(X, prior)
+    assert np.all(np.diff(model[1].cost_) <= 1e-6 * X.size)
+    assert model[1].cost_[-1] - model[0].cost_[-1] < 0.1 * (model[0].cost_[0] - model[0].cost_[-1])
+
+
+def test_joint_updates_need_the_log_determinant(X_FTM):
+    with pytest.raises(ArgumentError, match="jointly needs"):
+        FullRankMNMF(2, 1, jointly=True).fit(X_FTM)
+
+
+@pytest.mark.parametrize("jointly", [False, True])
+def test_bands_with_bases_of_their_own_are_fitted_as_one_model(rng, jointly):
+    """What is multiplied only where bases are not zero is what all products give."""
+    X, prior = a_start(rng, 10, 12, 2, 2, 4)
+    W = prior.W.copy()
+    W[:, :6, 2:] = 0.0
+    W[:, 6:, :2] = 0.0
+    prior = Prior(W=W, H=prior.H, R=prior.R, spots=(0, 1))
+    model = LogDet(4, 4, jointly=jointly).fit(X, prior)
+    # A basis of one more source that is nothing but a trace of itself lies in every band, so that there are none.
+    everywhere = np.concatenate([W, np.full((2, 10, 1), 1e-300)], axis=2)
+    more_H = np.concatenate([prior.H, np.ones((2, 1, 12))], axis=1)
+    whole = LogDet(5, 4, jointly=jointly).fit(X, Prior(W=everywhere, H=more_H, R=prior.R, spots=(0, 1)))
+    np.testing.assert_allclose(model.cost_, whole.cost_, rtol=1e-12)
+    np.testing.assert_allclose(model.W_ @ model.H_, (whole.W_ @ whole.H_), rtol=1e-9)
+    assert np.all(model.W_[:, :6, 2:] == 0)
 
 
 @pytest.mark.kernel

@@ -126,6 +126,24 @@ def test_the_room_is_learned_from_all_segments(done, take, images):
     assert error(done.stems_LN, images) < 0.9 * error(alone_LN, images)
 
 
+def test_of_many_frames_some_teach_the_room_and_all_are_fitted(take, monkeypatch):
+    """And segments are updated jointly, a take in one piece is not."""
+    monkeypatch.setattr(_story, "ENOUGH", 10)
+    fit, seen = FullRankMNMF.fit, []
+
+    def watched(model, X_FTM, *rest, **options):
+        seen.append((X_FTM.shape[1], model.jointly))
+        return fit(model, X_FTM, *rest, **options)
+
+    monkeypatch.setattr(FullRankMNMF, "fit", watched)
+    done = separate(take, segment=SEGMENT, **SIZES | {"iterations": 1})
+    frames = [part.model.H_.shape[2] for part in done.parts]
+    assert seen == [(-(-T // 3), True) for T in frames] + [(T, True) for T in frames]
+    seen.clear()
+    separate(take.part(0, 4 * RATE), **SIZES | {"iterations": 1})
+    assert not seen[-1][1]
+
+
 def test_a_short_take_is_the_same_with_and_without_segments(take):
     short = take.part(0, 5 * RATE)
     one, other = (separate(short, segment=segment, **SIZES) for segment in (np.inf, SEGMENT))

@@ -14,6 +14,7 @@ file              what it computes
 ``fullrank``      Euclidean full-rank MNMF (Cabañas-Molero et al. 2023): eq. 3 in `rooted`, eq. 5 in `update_h` and
                   `update_w`, eq. 6 in `update_r`
 ``logdet``        log-determinant full-rank MNMF (Sawada et al. 2013, section III-D): `sweep`, `images`
+``logdet_joint``  the same updates from one evaluation of the model (Marmin et al. 2023, for NMF): `sweep_jointly`
 ``ntf``           NTF panning (Carabias-Orti et al. 2013): `update_w`, `update_h`, `update_g`
 ``kamir``         kernel additive modelling (Prätzlich et al. 2015)
 ``timedomain``    time-domain unmixing (Rajesh R 2023, algorithm 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 from numba import get_num_threads
 
@@ -32,10 +33,31 @@ def share_out(work: Callable[[int], None], n_parts: int) -> None:
         for part in range(n_parts):
             work(part)
         return
+    left, lock = iter(range(n_parts)), Lock()
+
+    def take_parts() -> None:
+        # One task for each part would cost more than many a part does.
+        try:
+            while True:
+                with lock:
+                    part = next(left, None)
+                if part is None:
+                    return
+                work(part)
+        except BaseException:
+            drain()
+            raise
+
+    def drain() -> None:
+        with lock:
+            for _ in left:
+                pass
+
     pool = ThreadPoolExecutor(n_threads)
     try:
-        for _ in pool.map(work, range(n_parts)):
-            pass  # asking for a result raises what the work raised
+        for task in [pool.submit(take_parts) for _ in range(n_threads)]:
+            task.result()  # raises what the work raised
     finally:
         # An interrupt or an error must not wait for the parts under way, which may take long or be still compiling.
+        drain()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -22,7 +22,7 @@ P pairs of a frame and a microphone that is missing there.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -34,16 +34,26 @@ from mnmf.kernels._blocks import (
     add_product,
     blocks_of,
     chunks_of,
-    load_bases,
     packed,
     part,
-    product,
     sum_over_groups,
     update_bases,
     write_variances,
 )
-from mnmf.kernels._planes import FRAMES, border, leave_out, offset, pairs, set_diagonal, sweep_out, unpack
-from mnmf.kernels._rows import multiply
+from mnmf.kernels._logdet import (
+    FREQUENCIES,
+    LANES,
+    add_anchor,
+    add_products,
+    evaluate,
+    gaps_of,
+    load,
+    pack_covariances,
+    pack_powers,
+    workspace,
+    write_traces,
+)
+from mnmf.kernels._planes import FRAMES, offset, pairs, unpack
 from mnmf.kernels._threads import share_out
 from mnmf.kernels.hermitian import solve_riccati
 
@@ -51,154 +61,7 @@ __all__ = ["images", "sweep"]
 
 Array = NDArray[Any]
 
-FREQUENCIES = 16  # most frequencies of a block
-LANES = 8  # chunks are a multiple of this: the widest vector registers hold 8 double-precision numbers
-
-SINGULAR = 1e-6  # of the trace, added to the diagonal before a covariance is inverted
-
 UPDATE_R, UPDATE_W, GATHER_H = range(3)  # the stages of a sweep; each starts from an X̂ of its own
-
-
-class Workspace(NamedTuple):
-    """Arrays that one group of frequencies works in, used again for each of its blocks."""
-
-    W_NBK: Any  # bases, zero beyond the last frequency
-    W_NKB: Any
-    P_NBS: Any  # λ of one chunk
-    P_NS: Any  # λ of one chunk and frequency, zero beyond the last frame
-    P_SN: Any
-    over_NBS: Any  # yᴴ R_n y
-    under_NBS: Any  # tr(Z R_n)
-    model_QN: Any  # the numbers of R_n of one frequency, in the order of planes
-    trace_NQ: Any  # the same, those off the diagonal twice: the inner product with planes is then a trace
-    inner_NS: Any  # such inner products
-    planes_QS: Any  # X̂ with its border, and then −Z, yᴴ and −xᴴZx
-    pairs_QS: Any  # y yᴴ
-    part_QN: Any  # sums over the frames of one chunk
-    scaled: Any  # room for `sweep_out`
-    det_S: Any  # room for `sweep_out`
-
-
-@njit(cache=True)
-def _workspace(N, K, M, B, S):  # type: ignore[no-untyped-def]
-    """Return arrays of zeros: padding is multiplied by zero weights, so what it holds must be finite."""
-    planes = (M + 1) * (M + 1)
-    return Workspace(
-        np.zeros((N, B, K)),
-        np.zeros((N, K, B)),
-        np.zeros((N, B, S)),
-        np.zeros((N, FRAMES)),
-        np.zeros((FRAMES, N)),
-        np.zeros((N, B, S)),
-        np.zeros((N, B, S)),
-        np.zeros((M * M, N)),
-        np.zeros((N, M * M)),
-        np.zeros((N, FRAMES)),
-        np.zeros((planes, FRAMES)),
-        np.zeros((M * M, FRAMES)),
-        np.zeros((M * M, N)),
-        np.zeros((M + 1) * 2 * FRAMES),
-        np.zeros(S),
-    )
-
-
-@njit(cache=True, error_model="numpy")
-def _load(w, W_NFK, f0, n_f):  # type: ignore[no-untyped-def]
-    """Copy a block's bases, and their transpose, into the workspace."""
-    load_bases(W_NFK, f0, n_f, w.W_NBK)
-    N, B, K = w.W_NBK.shape
-    for n in range(N):
-        for b in range(B):
-            for k in range(K):
-                w.W_NKB[n, k, b] = w.W_NBK[n, b, k]
-
-
-@njit(cache=True, error_model="numpy")
-def _pack(w, b, R_NMM):  # type: ignore[no-untyped-def]
-    """Write λ of one frequency, and the numbers of its covariances."""
-    N, M, _ = R_NMM.shape
-    for n in range(N):
-        P_S = w.P_NBS[n, b]
-        for t in range(len(P_S)):
-            w.P_NS[n, t] = P_S[t]
-            w.P_SN[t, n] = P_S[t]
-        q = M
-        for i in range(M):
-            w.model_QN[i, n] = w.trace_NQ[n, i] = R_NMM[n, i, i].real
-            for j in range(i):
-                w.model_QN[q, n] = R_NMM[n, i, j].real
-                w.model_QN[q + 1, n] = R_NMM[n, i, j].imag
-                w.trace_NQ[n, q] = 2.0 * w.model_QN[q, n]
-                w.trace_NQ[n, q + 1] = 2.0 * w.model_QN[q + 1, n]
-                q += 2
-
-
-@njit(cache=True, error_model="numpy")
-def _model(w, M, floor):  # type: ignore[no-untyped-def]
-    """Write X̂ of one frequency and chunk as planes."""
-    S = len(w.det_S)
-    product(w.model_QN, w.P_NS, w.planes_QS[: M * M])
-    for i in range(M):
-        for t in range(S):
-            w.planes_QS[i, t] += floor
-
-
-@njit(cache=True, error_model="numpy")
-def _evaluate(w, X_TM, first, gaps, floor, need_cost):  # type: ignore[no-untyped-def]
-    """Write −Z and yᴴ of one frequency and chunk, after `_pack`; return their cost if `need_cost`.
-
-    `gaps` lists what is missing, and where in that list the chunk begins and ends.
-    """
-    gaps_P2, begin, end = gaps
-    M = X_TM.shape[1]
-    _model(w, M, floor)
-    border(X_TM, first, len(w.det_S), w.planes_QS)
-    leave_out(gaps_P2, begin, end, first, M, w.planes_QS)
-    set_diagonal(gaps_P2, begin, end, first, floor, w.planes_QS)
-    cost = sweep_out(w.planes_QS, M, floor, need_cost, w.scaled, w.det_S)
-    set_diagonal(gaps_P2, begin, end, first, 0.0, w.planes_QS)
-    if need_cost:
-        for t in range(len(w.det_S)):
-            cost -= w.planes_QS[-1, t]
-    return cost
-
-
-@njit(cache=True, error_model="numpy")
-def _write_traces(w, planes_QS, sign, b, out_NBS):  # type: ignore[no-untyped-def]
-    """Write ``sign tr(A R_n)`` at frequency `b` for the Hermitian matrices A in `planes_QS`."""
-    product(w.trace_NQ, planes_QS, w.inner_NS)
-    N, _, S = out_NBS.shape
-    for n in range(N):
-        for t in range(S):
-            out_NBS[n, b, t] = sign * w.inner_NS[n, t]
-
-
-@njit(cache=True, error_model="numpy")
-def _add_products(A_NIJ, B_NJK, part_IK, total_NIK):  # type: ignore[no-untyped-def]
-    """Add ``A_n B_n`` for each source."""
-    for n in range(len(A_NIJ)):
-        add_product(A_NIJ[n], B_NJK[n], part_IK, total_NIK[n])
-
-
-@njit(cache=True, error_model="numpy")
-def _add_anchor(A_MM, B_MM, R_MM, anchor_MM, weight):  # type: ignore[no-untyped-def]
-    """Add what frames of a source with covariance `anchor_MM` would, seen alone: ``w R⁻¹`` and ``w R⁻¹ S R⁻¹``."""
-    M = len(R_MM)
-    inverse_MM = R_MM.copy()
-    trace = 0.0
-    for i in range(M):
-        trace += R_MM[i, i].real
-    for i in range(M):  # a covariance of low rank has no inverse
-        inverse_MM[i, i] += SINGULAR * trace
-    inverse_MM = np.linalg.inv(inverse_MM)
-    half_MM = np.empty((M, M), np.complex128)
-    whole_MM = np.empty((M, M), np.complex128)
-    multiply(inverse_MM, anchor_MM, False, half_MM)
-    multiply(half_MM, inverse_MM, False, whole_MM)
-    for i in range(M):
-        for j in range(M):
-            A_MM[i, j] += weight * inverse_MM[i, j]
-            B_MM[i, j] += weight * whole_MM[i, j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -210,7 +73,7 @@ def _group(X_FTM, gaps, parameters, anchors, floor_F, stages, blocks, group, ove
     n_blocks, B = blocks
     F, T, M = X_FTM.shape
     C, N, K, S = H_CNKS.shape
-    w = _workspace(N, K, M, B, S)
+    w = workspace(N, K, M, B, S)
     part_BK = np.empty((B, K))
     part_KS = np.empty((K, S))
     over_NBK = np.empty((N, B, K))
@@ -228,7 +91,7 @@ def _group(X_FTM, gaps, parameters, anchors, floor_F, stages, blocks, group, ove
             cost += (T * M - len(gaps_P2)) * np.log(floor_F[f0 + b])
         for i in range(len(stages)):
             stage = stages[i]
-            _load(w, W_NFK, f0, n_f)
+            load(w, W_NFK, f0, n_f)
             over_NBK[:] = 0.0
             under_NBK[:] = 0.0
             A_BQN[:] = 0.0
@@ -237,22 +100,23 @@ def _group(X_FTM, gaps, parameters, anchors, floor_F, stages, blocks, group, ove
                 write_variances(w.W_NBK, H_CNKS[c], w.P_NBS)
                 missing = gaps_P2, gap_C[c], gap_C[c + 1]
                 for b in range(n_f):
-                    _pack(w, b, R_FNMM[f0 + b])
-                    cost += _evaluate(w, X_FTM[f0 + b], c * S, missing, floor_F[f0 + b], i == 0)
+                    pack_powers(w, w.P_NBS, b)
+                    pack_covariances(w, R_FNMM[f0 + b])
+                    cost += evaluate(w, w.planes_QS, X_FTM[f0 + b], c * S, missing, floor_F[f0 + b], i == 0)
                     pairs(w.planes_QS, M, S, w.pairs_QS)
                     if stage == UPDATE_R:
                         add_product(w.planes_QS[: M * M], w.P_SN, w.part_QN, A_BQN[b])
                         add_product(w.pairs_QS, w.P_SN, w.part_QN, B_BQN[b])
                     else:
-                        _write_traces(w, w.pairs_QS, 1.0, b, w.over_NBS)
-                        _write_traces(w, w.planes_QS[: M * M], -1.0, b, w.under_NBS)
+                        write_traces(w, w.trace_NQ, w.pairs_QS, 1.0, b, w.over_NBS)
+                        write_traces(w, w.trace_NQ, w.planes_QS[: M * M], -1.0, b, w.under_NBS)
                 if stage == UPDATE_W:
-                    _add_products(w.over_NBS, H_CNSK[c], part_BK, over_NBK)
-                    _add_products(w.under_NBS, H_CNSK[c], part_BK, under_NBK)
+                    add_products(w.over_NBS, H_CNSK[c], part_BK, over_NBK)
+                    add_products(w.under_NBS, H_CNSK[c], part_BK, under_NBK)
                 elif stage == GATHER_H:
                     # Bases in the padding are zero, and what an earlier block left in `over_NBS` there is finite.
-                    _add_products(w.W_NKB, w.over_NBS, part_KS, over_CNKS[c])
-                    _add_products(w.W_NKB, w.under_NBS, part_KS, under_CNKS[c])
+                    add_products(w.W_NKB, w.over_NBS, part_KS, over_CNKS[c])
+                    add_products(w.W_NKB, w.under_NBS, part_KS, under_CNKS[c])
             if stage == UPDATE_W:
                 update_bases(over_NBK, under_NBK, W_NFK, f0, n_f)
             elif stage == UPDATE_R:
@@ -264,7 +128,7 @@ def _group(X_FTM, gaps, parameters, anchors, floor_F, stages, blocks, group, ove
                         unpack(A_BQN[b], n, -1.0, A_MM)
                         unpack(B_BQN[b], n, 1.0, B_MM)
                         if weight > 0.0:
-                            _add_anchor(A_MM, B_MM, R_FNMM[f0 + b, n], anchor_FNMM[f0 + b, n], weight)
+                            add_anchor(A_MM, B_MM, R_FNMM[f0 + b, n], anchor_FNMM[f0 + b, n], weight)
                         solve_riccati(A_MM, B_MM, R_FNMM[f0 + b, n])
     return cost
 
@@ -334,7 +198,7 @@ def sweep(
     anchors = R_FNMM if anchor_FNMM is None else anchor_FNMM, np.zeros(R_FNMM.shape[:2])
     if weight_FN is not None:
         anchors = anchors[0], weight_FN
-    blocks, gaps = blocks_of(F, FREQUENCIES), _gaps(missing_TM, H_CNKS)
+    blocks, gaps = blocks_of(F, FREQUENCIES), gaps_of(missing_TM, H_CNKS)
 
     def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
         given = parameters, anchors, floor_F, stages, blocks, group
@@ -345,18 +209,6 @@ def sweep(
     if not gather_h:
         return cost, np.zeros_like(H_NKT), np.zeros_like(H_NKT)
     return cost, over_NKT, under_NKT
-
-
-def _gaps(missing_TM: Array | None, H_CNKS: Array) -> tuple[Array, Array]:
-    """Return the frame and microphone of all that is missing, (P, 2), and where in that list each chunk begins.
-
-    The second array has one entry more than there are chunks, the length of the list.
-    """
-    C, _, _, S = H_CNKS.shape
-    if missing_TM is None:
-        return np.zeros((0, 2), np.int64), np.zeros(C + 1, np.int64)
-    gaps_P2 = np.ascontiguousarray(np.argwhere(missing_TM), np.int64)
-    return gaps_P2, np.searchsorted(gaps_P2[:, 0], S * np.arange(C + 1))
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
@@ -377,23 +229,23 @@ def _image_block(X_FTM, gaps, parameters, floor_F, sources, mics, blocks, block,
     n_blocks, B = blocks
     F, T, M = X_FTM.shape
     C, N, K, S = H_CNKS.shape
-    w = _workspace(N, K, M, B, S)
+    w = workspace(N, K, M, B, S)
     planes = w.planes_QS.reshape(w.planes_QS.size)
     ones_S = np.ones(S)
     image = np.empty(2 * FRAMES)
     f0, f1 = part(block, n_blocks, F)
     n_f = f1 - f0
-    _load(w, W_NFK, f0, n_f)
+    load(w, W_NFK, f0, n_f)
     for c in range(C):
         write_variances(w.W_NBK, H_CNKS[c], w.P_NBS)
         first = c * S
         missing = gaps_P2, gap_C[c], gap_C[c + 1]
         for b in range(n_f):
             f = f0 + b
-            _pack(w, b, R_FNMM[f])
-            _evaluate(
-                w, X_FTM[f], first, missing, floor_F[f], first < 0
-            )  # a boolean, so that nothing is compiled twice
+            pack_powers(w, w.P_NBS, b)
+            pack_covariances(w, R_FNMM[f])
+            unused = first < 0  # a boolean, so that nothing is compiled twice
+            evaluate(w, w.planes_QS, X_FTM[f], first, missing, floor_F[f], unused)
             for i in range(len(sources)):
                 n = sources[i]
                 image[:] = 0.0
@@ -449,7 +301,7 @@ def images(
     S_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
     F, T, _ = X_FTM.shape
     H_CNKS = packed(H_NKT, *chunks_of(T, FRAMES, LANES))
-    parameters, blocks, gaps = (W_NFK, H_CNKS, R_FNMM), blocks_of(F, FREQUENCIES), _gaps(missing_TM, H_CNKS)
+    parameters, blocks, gaps = (W_NFK, H_CNKS, R_FNMM), blocks_of(F, FREQUENCIES), gaps_of(missing_TM, H_CNKS)
 
     def work(block: int) -> None:
         _image_block(X_FTM, gaps, parameters, floor_F, sources, mics, blocks, block, S_FTI)

@@ -268,12 +268,15 @@ class Method:
         rng: np.random.Generator,
         callback: Callable[[int, float], Any] | None = None,
         muted_TM: Array | None = None,
+        jointly: bool = False,
     ) -> Any:
         """Return the model of these sizes (`sizes`) fitted from a prior, its sources in the order of the spots.
 
-        Models that can (`Model.skips_missing`) take what is muted as missing.
+        Models that can (`Model.skips_missing`) take what is muted as missing, and update `jointly` if asked.
         """
         model = self.model(*sizes)
+        if jointly and getattr(model, "divergence", None) == "log-det":
+            model.jointly = True
         missing = {"missing_TM": muted_TM} if muted_TM is not None and getattr(model, "skips_missing", False) else {}
         model = model.fit(X_FTM, prior, rng=rng, callback=callback, **missing)
         return assign_spots(model, X_FTM, spots) if self.assigned else model

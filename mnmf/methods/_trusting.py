@@ -27,10 +27,11 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     """
     if evidence.spots.shared:
         return full_rank_prior(evidence, n_components, rng)
+    bands = evidence.bands(SPLIT)
+    if evidence.knows_room or evidence.solos_hold:
+        return _joined([_held_prior(band, n_components, rng) for band in bands])
     sharpness = priors.bleed_sharpness(evidence.X_FTM, evidence.spots)
-    known = evidence.knows_room or evidence.solos_hold
-    band_prior = _held_prior if known else _drawn_prior
-    return _joined([band_prior(band, n_components, sharpness, rng) for band in evidence.bands(SPLIT)])
+    return _joined([_drawn_prior(band, n_components, sharpness, rng) for band in bands])
 
 
 def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
@@ -65,7 +66,7 @@ def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: n
     return prior | Prior(R=start_NFMM, anchor=Anchor(alone_NFMM, weight_NF))
 
 
-def _held_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
+def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
     """Hold the covariances that are known, or draw them to those; start W and H from what their filters let through.
 
     Where somebody has shifted a chair in the middle of a take, what is learned from all of it fits neither seat.

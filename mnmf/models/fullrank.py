@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mnmf.errors import ArgumentError, check_choice, check_shape
 from mnmf.kernels import fullrank as kernels
 from mnmf.kernels import logdet
+from mnmf.kernels.logdet_joint import sweep_jointly
 from mnmf.kernels.matmul import matmul
 from mnmf.models._masks import masked_images
 from mnmf.models._missing import check_missing
@@ -41,6 +42,8 @@ DIVERGENCES = ("euclidean", "log-det")
 # What the log-det model expects where it expects nothing, and in directions from which no source comes: this part of
 # the mean power at the frequency, and of that over all frequencies.
 FLOOR, FLOOR_OF_ALL = 1e-7, 1e-12
+
+MOST_BANDS = 4  # of frequencies that have bases of their own
 
 
 class FullRankMNMF(Model):
@@ -67,6 +70,9 @@ class FullRankMNMF(Model):
         Number of sources N; by default the prior's, else that of the microphones.
     divergence : {"euclidean", "log-det"}
         What is minimised.
+    jointly : bool
+        Whether R, W and H are updated from one evaluation of the model, under the log-determinant divergence: about
+        twice as fast an update as one that takes them in turn, and a little smaller a step.
 
     Attributes
     ----------
@@ -123,11 +129,13 @@ class FullRankMNMF(Model):
         n_iterations: int = 50,
         n_sources: int | None = None,
         divergence: str = "euclidean",
+        jointly: bool = False,
     ) -> None:
         self.n_components = n_components
         self.n_iterations = n_iterations
         self.n_sources = n_sources
         self.divergence = divergence
+        self.jointly = jointly
 
     @property
     def skips_missing(self) -> bool:
@@ -290,6 +298,8 @@ class FullRankMNMF(Model):
 
     def _begin(self, X_FTM: Array, prior: Prior, rng: np.random.Generator, missing_TM: Array | None = None) -> Updates:
         check_choice("divergence", self.divergence, DIVERGENCES)
+        if self.jointly and self.divergence != "log-det":
+            raise ArgumentError('jointly needs divergence="log-det"; leave it out')
         for name in self.also:  # of an earlier fit
             self.__dict__.pop(f"{name}_", None)
         missing_TM = self._missing(missing_TM, X_FTM)
@@ -311,7 +321,7 @@ class FullRankMNMF(Model):
         W, H = (np.array(value, np.float64, order="C") for value in (W, H))  # copies: the prior is never changed
         R = np.array(R, np.complex128, order="C")
         if logdet_model:
-            return _LogDet(X_FTM, prior, W, H, R, spots, missing_TM)
+            return _LogDet(X_FTM, prior, W, H, R, spots, missing_TM, self.jointly)
         return _Euclidean(X_FTM, prior, W, H, R, spots)
 
     def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
@@ -381,8 +391,10 @@ class _LogDet(Updates):
         H: Array,
         R: Array,
         spots: Spots | None,
-        missing_TM: Array | None = None,
+        missing_TM: Array | None,
+        jointly: bool,
     ) -> None:
+        self.kernel = sweep_jointly if jointly else logdet.sweep
         self.X = np.ascontiguousarray(X_FTM)  # each layout would be compiled for
         self.held, self.spots, self.missing_TM = prior.held, spots, missing_TM
         heard: Any = ... if missing_TM is None else ~missing_TM
@@ -393,6 +405,7 @@ class _LogDet(Updates):
             expected = float(_expected_powers(W, H, R).mean()) or 1.0
             (W if prior.H is not None else H)[:] *= power / expected
         self.W, self.H, self.R = W, H, np.ascontiguousarray(np.swapaxes(R, 0, 1))
+        self.bands = _bands_of(W)
         self.anchor_FNMM, self.weight_FN = self._anchors(prior.anchor)
         n_missing = 0 if missing_TM is None else int(missing_TM.sum()) * len(X_FTM)
         self.shift = (X_FTM.size - n_missing) * np.log(power)
@@ -435,20 +448,27 @@ class _LogDet(Updates):
 
     def _sweep(self, update: bool) -> tuple[float, Array, Array]:
         """Return the cost and what H is multiplied by; update W and R in place, if asked and where they are free."""
-        cost, over, under = logdet.sweep(
-            self.X,
-            self.W,
-            self.H,
-            self.R,
-            self.floor_F,
-            update and "W" not in self.held,
-            update and "R" not in self.held and not (self.weight_FN is not None and np.isinf(self.weight_FN).all()),
-            update and "H" not in self.held,
-            self.missing_TM,
-            self.anchor_FNMM,
-            self.weight_FN,
-        )
-        return float(cost - self.shift), over, under
+        learns_r = "R" not in self.held and not (self.weight_FN is not None and np.isinf(self.weight_FN).all())
+        updates = update and "W" not in self.held, update and learns_r, update and "H" not in self.held
+        total, over_NKT, under_NKT = 0.0, np.zeros_like(self.H), np.zeros_like(self.H)
+        for band, bases in self.bands:
+            W_NFK = np.ascontiguousarray(self.W[:, band, bases])
+            cost, over_NBT, under_NBT = self.kernel(
+                self.X[band],
+                W_NFK,
+                np.ascontiguousarray(self.H[:, bases]),
+                self.R[band],
+                self.floor_F[band],
+                *updates,
+                self.missing_TM,
+                None if self.anchor_FNMM is None else self.anchor_FNMM[band],
+                None if self.weight_FN is None else self.weight_FN[band],
+            )
+            self.W[:, band, bases] = W_NFK
+            over_NKT[:, bases] += over_NBT
+            under_NKT[:, bases] += under_NBT
+            total += cost
+        return float(total - self.shift), over_NKT, under_NKT
 
 
 def _with_covariances(prior: Prior) -> Prior:
@@ -509,6 +529,24 @@ def _expected_powers(W_NFK: Array, H_NKT: Array, R_NFMM: Array) -> Array:
     """Return what the model expects at each frequency, (F,), the mean over frames and microphones."""
     level_NF = np.einsum("nfii->nf", R_NFMM).real / R_NFMM.shape[2]
     return np.asarray(np.einsum("nfk,nk,nf->f", W_NFK, H_NKT.mean(axis=2), level_NF))
+
+
+def _bands_of(W_NFK: Array) -> list[tuple[slice, slice]]:
+    """Return bands of frequencies, with the bases that are not zero there: zeros stay zero, and need not be multiplied.
+
+    One band with all bases unless each basis belongs to one of a few bands.
+    """
+    F, K = W_NFK.shape[1:]
+    there_FK = np.any(W_NFK != 0, axis=0)
+    first_K, last_K = there_FK.argmax(axis=0), F - there_FK[::-1].argmax(axis=0)
+    edges = sorted({0, F, *first_K.tolist(), *last_K.tolist()})
+    if len(edges) > MOST_BANDS + 1:
+        return [(slice(0, F), slice(0, K))]
+    bands = []
+    for first, last in pairwise(edges):
+        there = np.flatnonzero(there_FK[first:last].any(axis=0))
+        bands.append((slice(first, last), slice(there[0], there[-1] + 1) if len(there) else slice(0, K)))
+    return bands
 
 
 def log_det_floors(power_F: Array) -> Array:

@@ -31,6 +31,8 @@ Store = MutableMapping[str, Array]
 
 HEARD = 1e-3  # of the power of a spot in its loudest segment: with less, a segment does not tell who never plays
 ROOM = "room"  # in a store: the covariances that segments taught; and while they do, what they have taught so far
+EVERY, ENOUGH = 3, 100  # one of so many frames of a segment teaches the room, as they overlap; but so many in all
+FEW = 8  # frames that tell whether a prior holds the room
 
 Seed = int | tuple[int, int]  # of a take, of one of its segments
 Span = tuple[int, int]  # samples, from start to stop (exclusive)
@@ -105,6 +107,7 @@ class Story:
     room: Prior | None = None  # what is known of the room, R or Q
     room_frames: Array | None = None  # how many frames of the take it is worth; it is held if None
     settled: bool = True  # whether nobody has moved since
+    of_many: bool = False  # whether it is a segment of several
     remarks: tuple[str, ...] = ()
     bleed: tuple[tuple[int, int], ...] = ()  # of which sources it is kept how further microphones heard them
 
@@ -248,7 +251,7 @@ class Story:
         self.clock.start("fit")
         for k in which:
             self.clock.tell(k / len(spans))
-            story = self._segment(spans[k])
+            story = self._segment(spans[k], len(spans))
             model, stems_SN = story._in_one_piece((seed, k), keep and partial(keep, k))
             done = k, Part(*spans[k], model, story.levels), stems_SN
             del model, story, stems_SN  # for memory
@@ -273,15 +276,16 @@ class Story:
         if ROOM in store:
             return self._as_room(pooled.teaches, np.array(store[ROOM]))
         self.clock.start("learn")
+        held = self._held_room(spans[some[0]], seed, pooled.teaches) if known < 0 else None
+        if held is not None:
+            store[ROOM] = held
+            return self._as_room(pooled.teaches, held)
         for done, k in enumerate(some):
             self.clock.tell(done / len(some))
             if done <= known:
                 continue
-            story, rng = self._segment(spans[k]), np.random.default_rng((seed, k))
-            seen = story._see(rng, (seed, k))
-            if pooled.teaches in seen.prior.held:
-                store[ROOM] = np.asarray(getattr(seen.prior, pooled.teaches))
-                return self._as_room(pooled.teaches, store[ROOM])
+            story, rng = self._segment(spans[k], len(spans)), np.random.default_rng((seed, k))
+            seen = story._see(rng, (seed, k), few=len(some) > 1)
             whole = 1.0 if seen.muted_TM is None else float(np.mean(~seen.muted_TM.any(axis=1)))
             pooled.add(story._fit(seen, rng), whole)
             del seen, story  # for memory
@@ -292,22 +296,30 @@ class Story:
         del store[so_far[-1]]
         return self._as_room(pooled.teaches, np.array(store[ROOM]))
 
+    def _held_room(self, span: Span, seed: int, letter: str) -> Array | None:
+        """Return what solos teach of the room if it is held; a few frames are enough to tell."""
+        if self.found is None or not self.found.holds:
+            return None
+        prior = self._segment(span)._see(np.random.default_rng(seed), (seed, 0), most=FEW).prior
+        return np.asarray(getattr(prior, letter)) if letter in prior.held else None
+
     def _as_room(self, letter: str, value: Array) -> Prior:
         spots = self.playing.spots
         return Prior(R=value, spots=spots) if letter == "R" else Prior(Q=value, spots=spots)
 
-    def _segment(self, span: Span) -> Story:
-        """Return the story of a part of the take."""
+    def _segment(self, span: Span, of: int = 1) -> Story:
+        """Return the story of a part of the take, one of so many."""
         return replace(
             self,
+            of_many=of > 1,
             take=self.take.part(*span),
             levels=self.levels.part(*span),
             clock=Clock(None),
             estimates_LN=None if self.estimates_LN is None else self.estimates_LN[slice(*span)],
         )
 
-    def _see(self, rng: np.random.Generator, seed: Seed) -> _Seen:
-        """Return what a model sees, and what it starts from."""
+    def _see(self, rng: np.random.Generator, seed: Seed, few: bool = False, most: int | None = None) -> _Seen:
+        """Return what a model sees and what it starts from, of `few` of the frames or at `most` so many."""
         low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
         muted_TM = self.levels.muted_part(self.analysis, self.take.n_samples)
         self.clock.start("prepare")
@@ -315,7 +327,12 @@ class Story:
         if muted_TM is not None and isinstance(self.analysis, STFT):
             X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
             evidence = replace(evidence, X_FTM=X_FTM)
-        return _Seen(low_FTM, X_FTM, muted_TM, self.recipe.prior(evidence, self.sizes[0], rng))
+        if few or most is not None:
+            every = min(max(X_FTM.shape[1] // ENOUGH, 1), EVERY) if few else 1
+            frames = np.arange(0, X_FTM.shape[1], every)[:most]
+            evidence = evidence.at(frames)
+            muted_TM = None if muted_TM is None else muted_TM[frames]
+        return _Seen(low_FTM, evidence.X_FTM, muted_TM, self.recipe.prior(evidence, self.sizes[0], rng))
 
     def _fit(self, seen: _Seen, rng: np.random.Generator) -> Any:
         """Return the model of those who play."""
@@ -326,7 +343,7 @@ class Story:
             self.clock.tell(done / max(sizes[1], 1))
 
         known = seen.X_FTM, self.playing.spots, seen.prior, sizes
-        return self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=seen.muted_TM)
+        return self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=seen.muted_TM, jointly=self.of_many)
 
     def _all_sources(self, model: Any) -> Any:
         """Return the model of those who play with those who never do, and with the floor of the method."""

@@ -164,6 +164,25 @@ def log_det_update_r(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
     return new
 
 
+def log_det_joint_update(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F):
+    """R, W and H that lower one auxiliary function in turn, without another model in between; each by its own sum."""
+    new_R = log_det_update_r(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F)
+    (N, F, _), T = W_NFK.shape, X_FTM.shape[1]
+    over_NFT, under_NFT = np.zeros((N, F, T)), np.zeros((N, F, T))
+    for f, t in np.ndindex(F, T):
+        inverse = np.linalg.inv(log_det_model(W_NFK, H_NKT, R_NFMM, floor_F, f, t))
+        y = inverse @ X_FTM[f, t]
+        for n in range(N):
+            image = R_NFMM[n, f] @ y
+            over_NFT[n, f, t] = np.vdot(image, np.linalg.solve(new_R[n, f], image)).real
+            under_NFT[n, f, t] = trace(inverse, new_R[n, f])
+    over_NFK, under_NFK = (np.einsum("nft,nkt->nfk", a, H_NKT) for a in (over_NFT, under_NFT))
+    new_W = W_NFK * np.sqrt(over_NFK / under_NFK)
+    over_NKT = np.einsum("nft,nfk->nkt", over_NFT, W_NFK**2 / new_W)
+    under_NKT = np.einsum("nft,nfk->nkt", under_NFT, new_W)
+    return new_W, H_NKT * np.sqrt(over_NKT / under_NKT), new_R
+
+
 def log_det_image(X_FTM, W_NFK, H_NKT, R_NFMM, floor_F, source):
     """Multichannel Wiener filter; each source has an equal part of the floor."""
     image = np.zeros_like(X_FTM)
