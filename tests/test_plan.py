@@ -10,7 +10,7 @@ from scipy.signal import resample_poly
 from mnmf import METHODS, Session, audio, cli, data
 from mnmf.cli import _run
 from mnmf.errors import ArgumentError
-from mnmf.plan import Size, foreseen_seconds, memory_of, plan, plan_within
+from mnmf.plan import YARDSTICK, Size, foreseen_seconds, memory_of, plan, plan_within
 from mnmf.separation import separate_to
 from tests.test_survey import heard, responses
 
@@ -27,6 +27,12 @@ def recorded(tmp_path_factory):
     path = tmp_path_factory.mktemp("take") / "take.wav"
     audio.write(path, 0.9 * x_LM / np.abs(x_LM).max(), RATE, "PCM_16")
     return path
+
+
+@pytest.fixture(autouse=True)
+def steady(monkeypatch):
+    """A machine that nothing else uses."""
+    monkeypatch.setattr("mnmf.plan._yardstick", lambda: YARDSTICK)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +133,13 @@ def test_the_plan_of_a_take_reads_no_sound(recorded, capsys, monkeypatch):
     assert "3 sources" in capsys.readouterr().out
     assert cli.run(["plan", str(recorded), "--memory", "1M"]) == 2
     assert "more than 0.0G; give at least --memory 0." in capsys.readouterr().err
+
+
+def test_the_plan_counts_what_all_mics_heard(recorded, monkeypatch):
+    sizes = []
+    monkeypatch.setattr("mnmf.plan.plan", lambda method, size, **given: sizes.append(size))
+    assert cli.run(["plan", str(recorded), "--ambient", "4", "--all-mics"]) == 0
+    assert sizes[0].n_bleed == 3 * 3
 
 
 def test_a_plan_is_shown_although_too_little_is_free(recorded, capsys, monkeypatch):

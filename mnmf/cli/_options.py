@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = [
     "EMBEDDED",
     "Renamed",
+    "dictionary_option",
     "file_target",
+    "instruments_option",
     "joined_dictionary",
     "listed",
     "memory_option",
@@ -53,12 +55,6 @@ class Renamed(click.Option):
 def session_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the take, and the options that say who plays in it."""
     for option in (
-        click.option(
-            "--instruments",
-            metavar="A,B,C",
-            help="What the sources play, in their order, to be looked up in the dictionary, the embedded one if none "
-            "is given; their names if not given.",
-        ),
         click.option("--ambient", multiple=True, metavar="MIC", help="A mic that is nobody's spot; repeatable."),
         click.option(
             "--spot",
@@ -88,7 +84,7 @@ def session_keys(options: Mapping[str, Any]) -> dict[str, Any]:
         "sources": listed(options["sources"]),
         "spots": spots_by_name(options["spot"]),
         "ambient": options["ambient"],
-        "instruments": listed(options["instruments"]),
+        "instruments": listed(options.get("instruments")),
     }
     return {name: value for name, value in given.items() if value}
 
@@ -101,6 +97,27 @@ def opened(take: Sequence[str], options: Mapping[str, Any]) -> Session:
     if len(take) == 1 and take[0].lower().endswith(".toml"):
         return Session.from_toml(take[0], **given)
     return Session.open(take, **given)
+
+
+def instruments_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option that says what the sources play."""
+    return click.option(
+        "--instruments",
+        metavar="A,B,C",
+        help="What the sources play, in their order, to be looked up in the dictionary, the embedded one if none is "
+        "given; their names if not given.",
+    )(command)
+
+
+def dictionary_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option that names dictionaries of notes."""
+    return click.option(
+        "--dictionary",
+        multiple=True,
+        metavar="NAME[=FILE]",
+        help="Notes to take bases from: orchestra, which is embedded, or a name for a file of `mnmf notes build`; "
+        "repeatable, the last one that has an instrument counts.",
+    )(command)
 
 
 def memory_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -117,13 +134,6 @@ def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that decide how a take is separated."""
     for option in (
         click.option("--components", type=int, help="Bases per source."),
-        click.option(
-            "--dictionary",
-            multiple=True,
-            metavar="NAME[=FILE]",
-            help="Notes to take bases from: orchestra, which is embedded, or a name for a file of `mnmf notes build`; "
-            "repeatable, the last one that has an instrument counts.",
-        ),
         click.option("--iterations", type=int, help="Updates of the model."),
         click.option(
             "--segment",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from mnmf.cli._options import joined_dictionary, tuning_options
+from mnmf.cli._options import dictionary_option, joined_dictionary, tuning_options
 from mnmf.cli._run import Helpers, introduce, separate_into
 from mnmf.cli._terminal import interruptible, say, show
 from mnmf.cli.score import score_table
@@ -21,6 +21,7 @@ TAKE, REFERENCE, SOLO_TAKE, LABELS = "mixture.flac", "reference.flac", "solos.fl
 @click.option("--out", default="demo", show_default=True, metavar="DIR", help="Where everything goes.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote.")
 @tuning_options
+@dictionary_option
 def command(out: str, overwrite: bool, **tuning: Any) -> None:
     """Play a string quartet in a simulated room, separate it again and print the score.
 

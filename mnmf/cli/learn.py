@@ -10,7 +10,6 @@ import click
 from mnmf.cli._options import file_target, memory_option, opened, session_options, tuning_options
 from mnmf.cli._run import Helpers, input_files, introduce, size_of, within_memory
 from mnmf.cli._terminal import interruptible, learning, progress, say, talking, warn
-from mnmf.errors import ArgumentError
 from mnmf.output import OutputFolder
 
 if TYPE_CHECKING:
@@ -44,8 +43,6 @@ def _learn(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> 
     from mnmf.separation import learn
 
     target = file_target(out, (".npz",))
-    if options["dictionary"] or options["instruments"]:
-        raise ArgumentError("a room is learned without a dictionary; leave --dictionary and --instruments out")
     session = opened(take, options)
     introduce(session)
     recipe = find_method(options["method"] or DEFAULT_METHOD)

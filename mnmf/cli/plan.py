@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 import numpy as np
 from rich.table import Table
 
-from mnmf.cli._options import memory_option, session_keys, session_options, tuning_options
+from mnmf.cli._options import (
+    dictionary_option,
+    instruments_option,
+    memory_option,
+    session_keys,
+    session_options,
+    tuning_options,
+)
 from mnmf.cli._run import within_memory
 from mnmf.cli._terminal import add_row, say, show, warn
 from mnmf.errors import ArgumentError, SessionError
@@ -18,8 +26,11 @@ __all__ = ["command"]
 
 @click.command("plan")
 @session_options
+@instruments_option
+@click.option("--all-mics", is_flag=True, help="Plan for what every mic heard of every source, too.")
 @memory_option
 @tuning_options
+@dictionary_option
 def command(take: tuple[str, ...], **options: Any) -> None:
     """Foresee the memory, the time and the disk that separating a take will need.
 
@@ -37,6 +48,8 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     n_iterations = method.sizes(options["components"], options["iterations"])[1]
     double = recording.exact_dtype is np.float64
     size = Size(recording.n_samples, recording.sample_rate, recording.n_mics, n_sources, solos, double)
+    if options["all_mics"]:
+        size = replace(size, n_bleed=n_sources * (recording.n_mics - 1))
     say(f"{recording.duration / 60:.1f} minutes of {recording.n_mics} mics at {recording.sample_rate} Hz")
     say(f"{n_sources} sources, {'with' if solos else 'without'} a solo of each")
     if options["memory"] is not None:

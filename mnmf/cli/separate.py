@@ -10,6 +10,8 @@ import click
 from mnmf.cli._options import (
     EMBEDDED,
     Renamed,
+    dictionary_option,
+    instruments_option,
     joined_dictionary,
     memory_option,
     only_these,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 @click.command("separate")
 @session_options
+@instruments_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 @click.option("--json", "events", is_flag=True, help="Say everything on stdout as events, a line of JSON each.")
 @click.option("--out", required=True, metavar="DIR", help="Where the stems go.")
@@ -103,6 +106,7 @@ if TYPE_CHECKING:
 )
 @memory_option
 @tuning_options
+@dictionary_option
 def command(take: tuple[str, ...], quiet: bool, events: bool, **options: Any) -> None:
     """Separate a take into one stem a source.
 

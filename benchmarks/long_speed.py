@@ -1,0 +1,91 @@
+"""How long `mnmf separate` takes for ten minutes of four microphones, by the methods that have segments.
+
+    python benchmarks/long_speed.py [--quick] [--jobs N]
+
+The take is the embedded quartet over and over, played in the chamber, no solos.  The command is as a user gives it,
+with `--memory 2G`; its kernels were compiled before.  Nothing else should run meanwhile.
+Writes benchmarks/results/long_speed.json.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _runner import Cell, Result, arguments, run
+
+from mnmf import METHODS, audio, data, simulate
+
+MINUTES, QUICK_MINUTES, MEMORY = 10.0, 0.1, "2G"
+QUICK_SIZE = ["--window", "0.1", "--components", "4", "--segment", "2", "--iterations", "1"]
+
+
+def grid(quick: bool) -> list[Cell]:
+    names = [name for name, method in METHODS.items() if method.segments]
+    return [{"method": name, "minutes": QUICK_MINUTES if quick else MINUTES, "mics": 4, "seed": 0} for name in names]
+
+
+def measure(cell: Cell, quick: bool = False) -> Result:
+    """Return the seconds of the whole command and of its stages, how many times faster than the take that is, and the
+    peak memory.
+    """
+    embedded = data.quartet()
+    rate = embedded.sample_rate
+    played_LM = simulate.render(simulate.chamber_scene(embedded.names), embedded.stems_LN, rate).sum(axis=2)
+    played_LM = played_LM[:, : cell["mics"]] / np.abs(played_LM).max()
+    take_LM = np.resize(played_LM, (round(60 * cell["minutes"] * rate), cell["mics"]))
+    with tempfile.TemporaryDirectory() as folder:
+        words = [sys.executable, "-m", "mnmf", "separate", f"{folder}/take.flac", "--out", f"{folder}/stems"]
+        words += ["--method", cell["method"], "--overwrite", *(QUICK_SIZE if quick else ["--memory", MEMORY])]
+        # A few seconds in segments, so that every kernel has been compiled.
+        audio.write(Path(folder) / "take.flac", take_LM[: 8 * rate], rate)
+        subprocess.run([*words, *QUICK_SIZE], check=True, capture_output=True)
+        audio.write(Path(folder) / "take.flac", take_LM, rate)
+        start = time.perf_counter()
+        subprocess.run(words, check=True, capture_output=True)
+        seconds = time.perf_counter() - start
+        facts = json.loads((Path(folder) / "stems" / "manifest.json").read_text("utf-8"))
+    return {
+        "seconds": round(seconds, 1),
+        "times_real_time": round(60 * cell["minutes"] / seconds, 2),
+        "stages": {stage: round(each, 1) for stage, each in facts["seconds"].items()},
+        "peak_memory_mb": facts["peak_memory_mb"],
+    }
+
+
+# --- tables of the pages
+
+
+def table(document: dict[str, Any]) -> str:
+    """How long the command takes, and what of it its stages do."""
+    lines = ["| method | minutes | mics | seconds | times real time | room, seconds | peak memory, MB |"]
+    lines.append("|---" * 7 + "|")
+    for each in document["cells"]:
+        cell, found = each["cell"], each["result"]
+        room = found["stages"].get("learn", 0.0)
+        lines.append(
+            f"| `{cell['method']}` | {cell['minutes']:.0f} | {cell['mics']} | {found['seconds']:.0f} | "
+            f"{found['times_real_time']:.1f} | {room:.0f} | {found['peak_memory_mb']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    options = arguments(__doc__, data="not used")
+    document = run(
+        "long_speed",
+        grid(options.quick),
+        partial(measure, quick=options.quick),
+        jobs=options.jobs,
+        quick=options.quick,
+    )
+    print(table(document))
+
+
+if __name__ == "__main__":
+    main()
