@@ -142,6 +142,19 @@ def test_bands_with_bases_of_their_own_are_fitted_as_one_model(rng, jointly):
     assert np.all(model.W_[:, :6, 2:] == 0)
 
 
+def test_bases_that_are_widened_between_updates_count_where_they_are(rng):
+    X, prior = a_start(rng, 10, 12, 2, 2, 4)
+    W = prior.W.copy()
+    W[:, :6, 2:] = 0.0
+    W[:, 6:, :2] = 0.0
+    steps = LogDet(4, 3).iterate(X, Prior(W=W, H=prior.H, R=prior.R, spots=(0, 1)))
+    model = next(steps)
+    model.W_[:, :6, 3] = model.W_[:, :6].max()
+    begun = Prior(W=model.W_.copy(), H=model.H_.copy(), R=model.R_.copy(), spots=(0, 1))
+    next(steps)
+    np.testing.assert_allclose(model.W_ @ model.H_, (again := LogDet(4, 1).fit(X, begun)).W_ @ again.H_, rtol=1e-6)
+
+
 @pytest.mark.kernel
 @pytest.mark.parametrize("M", [1, 2, 4, 9])
 @pytest.mark.parametrize("rank", [None, 1])

@@ -423,6 +423,7 @@ class _LogDet(Updates):
 
     def replace(self, values: dict[str, Array]) -> None:
         self.W, self.H = values.get("W", self.W), values.get("H", self.H)
+        self.bands = _bands_of(self.W)
         if "R" in values:
             F, N, M, _ = self.R.shape
             self.R = np.ascontiguousarray(np.swapaxes(check_covariances("R_", values["R"], (N, F, M)), 0, 1))
