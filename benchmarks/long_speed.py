@@ -62,9 +62,13 @@ def measure(cell: Cell, quick: bool = False) -> Result:
 
 
 def table(document: dict[str, Any]) -> str:
-    """How long the command takes, and what of it its stages do."""
-    lines = ["| method | minutes | mics | seconds | times real time | room, seconds | peak memory, MB |"]
-    lines.append("|---" * 7 + "|")
+    """How long the command takes, how much of that the room does, and on what."""
+    machine = document["environment"]
+    lines = [f"On {machine['logical_cores']} cores of one {machine['cpu']}:", ""]
+    lines += [
+        "| method | minutes | mics | seconds | times real time | room, seconds | peak memory, MB |",
+        "|---" * 7 + "|",
+    ]
     for each in document["cells"]:
         cell, found = each["cell"], each["result"]
         room = found["stages"].get("learn", 0.0)
