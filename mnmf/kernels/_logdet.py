@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mnmf.kernels._blocks import add_product, load_bases, product
+from mnmf.kernels._blocks import add_product, blocks_of, chunks_of, load_bases, packed, product
 from mnmf.kernels._planes import FRAMES, border, leave_out, set_diagonal, sweep_out
 from mnmf.kernels._rows import multiply
 
@@ -21,6 +21,7 @@ __all__ = [
     "SINGULAR",
     "add_anchor",
     "add_products",
+    "arranged",
     "evaluate",
     "gaps_of",
     "load",
@@ -192,6 +193,25 @@ def add_anchor(A_MM, B_MM, R_MM, anchor_MM, weight):  # type: ignore[no-untyped-
         for j in range(M):
             A_MM[i, j] += weight * inverse_MM[i, j]
             B_MM[i, j] += weight * whole_MM[i, j]
+
+
+def arranged(
+    X_FTM: Array,
+    H_NKT: Array,
+    R_FNMM: Array,
+    missing_TM: Array | None,
+    anchor_FNMM: Array | None,
+    weight_FN: Array | None,
+) -> tuple[tuple[Array, Array], tuple[Array, Array], tuple[int, int], tuple[Array, Array]]:
+    """Return what a sweep works on: activations in chunks and transposed, anchors and weights, blocks, and gaps."""
+    F, T, _ = X_FTM.shape
+    H_CNKS = packed(H_NKT, *chunks_of(T, FRAMES, LANES))
+    anchors = (
+        R_FNMM if anchor_FNMM is None else anchor_FNMM,
+        np.zeros(R_FNMM.shape[:2]) if weight_FN is None else weight_FN,
+    )
+    chunks = H_CNKS, np.ascontiguousarray(H_CNKS.swapaxes(2, 3))
+    return chunks, anchors, blocks_of(F, FREQUENCIES), gaps_of(missing_TM, H_CNKS)
 
 
 def gaps_of(missing_TM: Array | None, H_CNKS: Array) -> tuple[Array, Array]:

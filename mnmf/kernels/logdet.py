@@ -45,6 +45,7 @@ from mnmf.kernels._logdet import (
     LANES,
     add_anchor,
     add_products,
+    arranged,
     evaluate,
     gaps_of,
     load,
@@ -189,23 +190,18 @@ def sweep(
     >>> second < first
     True
     """
-    F, T, _ = X_FTM.shape
-    H_CNKS = packed(H_NKT, *chunks_of(T, FRAMES, LANES))
+    chunks, anchors, blocks, gaps = arranged(X_FTM, H_NKT, R_FNMM, missing_TM, anchor_FNMM, weight_FN)
+    parameters = W_NFK, *chunks, R_FNMM
     # Without any update the last stage is run all the same, for the cost.
     wanted = ((UPDATE_R, update_r), (UPDATE_W, update_w), (GATHER_H, gather_h or not (update_r or update_w)))
     stages = np.array([stage for stage, wish in wanted if wish])
-    parameters = W_NFK, H_CNKS, np.ascontiguousarray(H_CNKS.swapaxes(2, 3)), R_FNMM
-    anchors = R_FNMM if anchor_FNMM is None else anchor_FNMM, np.zeros(R_FNMM.shape[:2])
-    if weight_FN is not None:
-        anchors = anchors[0], weight_FN
-    blocks, gaps = blocks_of(F, FREQUENCIES), gaps_of(missing_TM, H_CNKS)
 
     def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
         given = parameters, anchors, floor_F, stages, blocks, group
         cost: float = _group(X_FTM, gaps, *given, over_CNKS, under_CNKS)
         return cost
 
-    cost, over_NKT, under_NKT = sum_over_groups(work, H_CNKS, T, GATHER_H in stages)
+    cost, over_NKT, under_NKT = sum_over_groups(work, chunks[0], X_FTM.shape[1], GATHER_H in stages)
     if not gather_h:
         return cost, np.zeros_like(H_NKT), np.zeros_like(H_NKT)
     return cost, over_NKT, under_NKT

@@ -27,22 +27,17 @@ from numpy.typing import NDArray
 from mnmf.kernels._blocks import (
     GROUPS,
     add_product,
-    blocks_of,
-    chunks_of,
-    packed,
     part,
     sum_over_groups,
     update_bases,
     write_variances,
 )
 from mnmf.kernels._logdet import (
-    FREQUENCIES,
-    LANES,
     SINGULAR,
     add_anchor,
     add_products,
+    arranged,
     evaluate,
-    gaps_of,
     load,
     numbers,
     pack_covariances,
@@ -212,17 +207,12 @@ def sweep_jointly(
     >>> second < first
     True
     """
-    F, T, _ = X_FTM.shape
-    H_CNKS = packed(H_NKT, *chunks_of(T, FRAMES, LANES))
-    parameters = W_NFK, H_CNKS, np.ascontiguousarray(H_CNKS.swapaxes(2, 3)), R_FNMM
-    anchors = R_FNMM if anchor_FNMM is None else anchor_FNMM, np.zeros(R_FNMM.shape[:2])
-    if weight_FN is not None:
-        anchors = anchors[0], weight_FN
-    blocks, gaps, updates = blocks_of(F, FREQUENCIES), gaps_of(missing_TM, H_CNKS), (update_w, update_r, gather_h)
+    chunks, anchors, blocks, gaps = arranged(X_FTM, H_NKT, R_FNMM, missing_TM, anchor_FNMM, weight_FN)
+    parameters, updates = (W_NFK, *chunks, R_FNMM), (update_w, update_r, gather_h)
 
     def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
         given = parameters, anchors, floor_F, updates, blocks, group
         cost: float = _group(X_FTM, gaps, *given, over_CNKS, under_CNKS)
         return cost
 
-    return sum_over_groups(work, H_CNKS, T, gather_h)
+    return sum_over_groups(work, chunks[0], X_FTM.shape[1], gather_h)
