@@ -3,15 +3,20 @@
 Methods run by `mnmf.separate`; how it does that is not repeated here.  A variant of a method is another `Method`.
 """
 
+import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _cases import Case
 
 import mnmf
-from mnmf import Method, Prior, Separation, Take, metrics
+from mnmf import Method, Prior, Separation, Take, audio, metrics
 from mnmf.methods import Evidence
 from mnmf.take import Levels
 
@@ -21,6 +26,16 @@ QUICK_ITERATIONS = 4
 def separate(case: Case, recipe: Method, kind: str | None, seed: int = 0, **options: Any) -> np.ndarray:
     """Return the stems (L, N) at the level of the case, given its passages of one `kind` unless that is None."""
     return stems_of(case, mnmf.separate(case.take(kind), method=recipe, seed=seed, **options))
+
+
+def run_separate(folder: Path, take_LM: np.ndarray, rate: int, *options: str) -> tuple[float, dict[str, Any]]:
+    """Run `mnmf separate` on a take, in that folder; return its seconds and its manifest."""
+    audio.write(folder / "take.flac", take_LM, rate)
+    words = [sys.executable, "-m", "mnmf", "separate", str(folder / "take.flac"), "--out", str(folder / "stems")]
+    start = time.perf_counter()
+    subprocess.run([*words, "--overwrite", *options], check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - start
+    return seconds, json.loads((folder / "stems" / "manifest.json").read_text("utf-8"))
 
 
 def stems_of(case: Case, done: Separation) -> np.ndarray:

@@ -7,18 +7,16 @@ apart.  With a single update, as it is the arrays that count.  The peak is that 
 Writes benchmarks/results/long_memory.json.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from _cases import over_and_over
+from _measure import run_separate
 from _runner import Cell, Result, arguments, run
 
-from mnmf import METHODS, audio, data, simulate
+from mnmf import METHODS
 from mnmf.plan import Size, plan
 
 TAKES, QUICK_TAKES = ((1, 4), (3, 4), (10, 4), (0.5, 2), (0.5, 8)), ((0.1, 2),)  # minutes, microphones
@@ -32,18 +30,11 @@ def grid(quick: bool) -> list[Cell]:
 
 def measure(cell: Cell, quick: bool = False) -> Result:
     """Return the peak memory of `mnmf separate`, in megabytes, and what was planned."""
-    embedded, n_mics = data.quartet(), cell["mics"]
-    rate = embedded.sample_rate
-    played_LM = simulate.render(simulate.chamber_scene(embedded.names), embedded.stems_LN, rate).sum(axis=2)
-    played_LM = np.hstack([np.roll(played_LM, shift * rate, axis=0) for shift in range(2)])[:, :n_mics]
-    take_LM = np.resize(played_LM / np.abs(played_LM).max(), (round(60 * cell["minutes"] * rate), n_mics))
+    n_mics = cell["mics"]
+    take_LM, rate = over_and_over(cell["minutes"], n_mics)
     with tempfile.TemporaryDirectory() as folder:
-        audio.write(Path(folder) / "take.flac", take_LM, rate)
-        words = [sys.executable, "-m", "mnmf", "separate", f"{folder}/take.flac", "--out", f"{folder}/stems"]
-        subprocess.run(
-            [*words, "--iterations", "1", *(QUICK_SIZE if quick else [])], check=True, stdout=subprocess.DEVNULL
-        )
-        facts = json.loads((Path(folder) / "stems" / "manifest.json").read_text("utf-8"))
+        size = QUICK_SIZE if quick else []
+        _, facts = run_separate(Path(folder), take_LM, rate, "--iterations", "1", *size)
     planned = plan(METHODS["mnmf"], Size(len(take_LM), rate, n_mics, n_mics))
     return {
         "peak_memory_mb": facts["peak_memory_mb"],

@@ -7,19 +7,16 @@ with `--memory 2G`; its kernels were compiled before.  Nothing else should run m
 Writes benchmarks/results/long_speed.json.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from _cases import over_and_over
+from _measure import run_separate
 from _runner import Cell, Result, arguments, run
 
-from mnmf import METHODS, audio, data, simulate
+from mnmf import METHODS
 
 MINUTES, QUICK_MINUTES, MEMORY = 10.0, 0.1, "2G"
 QUICK_SIZE = ["--window", "0.1", "--components", "4", "--segment", "2", "--iterations", "1"]
@@ -34,22 +31,12 @@ def measure(cell: Cell, quick: bool = False) -> Result:
     """Return the seconds of the whole command and of its stages, how many times faster than the take that is, and the
     peak memory.
     """
-    embedded = data.quartet()
-    rate = embedded.sample_rate
-    played_LM = simulate.render(simulate.chamber_scene(embedded.names), embedded.stems_LN, rate).sum(axis=2)
-    played_LM = played_LM[:, : cell["mics"]] / np.abs(played_LM).max()
-    take_LM = np.resize(played_LM, (round(60 * cell["minutes"] * rate), cell["mics"]))
+    take_LM, rate = over_and_over(cell["minutes"], cell["mics"])
+    options = ["--method", cell["method"], *(QUICK_SIZE if quick else ["--memory", MEMORY])]
     with tempfile.TemporaryDirectory() as folder:
-        words = [sys.executable, "-m", "mnmf", "separate", f"{folder}/take.flac", "--out", f"{folder}/stems"]
-        words += ["--method", cell["method"], "--overwrite", *(QUICK_SIZE if quick else ["--memory", MEMORY])]
         # A few seconds in segments, so that every kernel has been compiled.
-        audio.write(Path(folder) / "take.flac", take_LM[: 8 * rate], rate)
-        subprocess.run([*words, *QUICK_SIZE], check=True, capture_output=True)
-        audio.write(Path(folder) / "take.flac", take_LM, rate)
-        start = time.perf_counter()
-        subprocess.run(words, check=True, capture_output=True)
-        seconds = time.perf_counter() - start
-        facts = json.loads((Path(folder) / "stems" / "manifest.json").read_text("utf-8"))
+        run_separate(Path(folder), take_LM[: 8 * rate], rate, *options, *QUICK_SIZE)
+        seconds, facts = run_separate(Path(folder), take_LM, rate, *options)
     return {
         "seconds": round(seconds, 1),
         "times_real_time": round(60 * cell["minutes"] / seconds, 2),

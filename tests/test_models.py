@@ -463,6 +463,20 @@ def test_files_without_gains_load_as_well(tmp_path, X_FTM, values):
     assert loaded.separate(X_FTM).tobytes() == model.separate(X_FTM).tobytes()
 
 
+def test_parameters_that_a_file_does_not_know_are_at_their_defaults(tmp_path, X_FTM):
+    model = FullRankMNMF(2, 1, divergence="log-det", jointly=True).fit(X_FTM)
+    model.save(tmp_path / "new.npz")
+    assert FullRankMNMF.load(tmp_path / "new.npz").jointly
+    with np.load(tmp_path / "new.npz") as saved:
+        known = {name: saved[name] for name in saved.files if name != "jointly"}
+    np.savez_compressed(tmp_path / "old.npz", **known)
+    loaded = FullRankMNMF.load(tmp_path / "old.npz")
+    assert loaded.get_params() == model.get_params() | {"jointly": False}
+    np.savez_compressed(tmp_path / "damaged.npz", **known | {"jointly": 3})
+    with pytest.raises(ArgumentError, match="damaged FullRankMNMF"):
+        FullRankMNMF.load(tmp_path / "damaged.npz")
+
+
 # Axes the wrong way round
 
 

@@ -1,17 +1,19 @@
-"""What the updates of the log-determinant model share: X̂ and its inverse at the frames of one frequency and chunk.
+"""What the sweeps of the log-determinant model share: X̂ and its inverse at the frames of one frequency and chunk, sums
+over them, and how the groups of frequencies are run.
 
 Axes: as in `logdet`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mnmf.kernels._blocks import add_product, blocks_of, chunks_of, load_bases, packed, product
+from mnmf.kernels._blocks import add_product, blocks_of, chunks_of, load_bases, packed, product, sum_over_groups
 from mnmf.kernels._planes import FRAMES, border, leave_out, set_diagonal, sweep_out
 from mnmf.kernels._rows import multiply
 
@@ -21,13 +23,13 @@ __all__ = [
     "SINGULAR",
     "add_anchor",
     "add_products",
-    "arranged",
     "evaluate",
     "gaps_of",
     "load",
     "numbers",
     "pack_covariances",
     "pack_powers",
+    "sweep_over_groups",
     "workspace",
     "write_traces",
 ]
@@ -195,23 +197,34 @@ def add_anchor(A_MM, B_MM, R_MM, anchor_MM, weight):  # type: ignore[no-untyped-
             B_MM[i, j] += weight * whole_MM[i, j]
 
 
-def arranged(
+def sweep_over_groups(
+    kernel: Callable[..., float],
+    updates: Any,
+    gather: bool,
     X_FTM: Array,
+    W_NFK: Array,
     H_NKT: Array,
     R_FNMM: Array,
+    floor_F: Array,
     missing_TM: Array | None,
     anchor_FNMM: Array | None,
     weight_FN: Array | None,
-) -> tuple[tuple[Array, Array], tuple[Array, Array], tuple[int, int], tuple[Array, Array]]:
-    """Return what a sweep works on: activations in chunks and transposed, anchors and weights, blocks, and gaps."""
+) -> tuple[float, Array, Array]:
+    """Run a kernel, told which `updates` to do, for all groups of frequencies; return the cost and the sums for H."""
     F, T, _ = X_FTM.shape
     H_CNKS = packed(H_NKT, *chunks_of(T, FRAMES, LANES))
+    parameters = W_NFK, H_CNKS, np.ascontiguousarray(H_CNKS.swapaxes(2, 3)), R_FNMM
     anchors = (
         R_FNMM if anchor_FNMM is None else anchor_FNMM,
         np.zeros(R_FNMM.shape[:2]) if weight_FN is None else weight_FN,
     )
-    chunks = H_CNKS, np.ascontiguousarray(H_CNKS.swapaxes(2, 3))
-    return chunks, anchors, blocks_of(F, FREQUENCIES), gaps_of(missing_TM, H_CNKS)
+    blocks, gaps = blocks_of(F, FREQUENCIES), gaps_of(missing_TM, H_CNKS)
+
+    def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
+        given = parameters, anchors, floor_F, updates, blocks, group
+        return kernel(X_FTM, gaps, *given, over_CNKS, under_CNKS)
+
+    return sum_over_groups(work, H_CNKS, T, gather)
 
 
 def gaps_of(missing_TM: Array | None, H_CNKS: Array) -> tuple[Array, Array]:

@@ -36,7 +36,6 @@ from mnmf.kernels._blocks import (
     chunks_of,
     packed,
     part,
-    sum_over_groups,
     update_bases,
     write_variances,
 )
@@ -45,12 +44,12 @@ from mnmf.kernels._logdet import (
     LANES,
     add_anchor,
     add_products,
-    arranged,
     evaluate,
     gaps_of,
     load,
     pack_covariances,
     pack_powers,
+    sweep_over_groups,
     workspace,
     write_traces,
 )
@@ -190,18 +189,13 @@ def sweep(
     >>> second < first
     True
     """
-    chunks, anchors, blocks, gaps = arranged(X_FTM, H_NKT, R_FNMM, missing_TM, anchor_FNMM, weight_FN)
-    parameters = W_NFK, *chunks, R_FNMM
     # Without any update the last stage is run all the same, for the cost.
     wanted = ((UPDATE_R, update_r), (UPDATE_W, update_w), (GATHER_H, gather_h or not (update_r or update_w)))
     stages = np.array([stage for stage, wish in wanted if wish])
-
-    def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
-        given = parameters, anchors, floor_F, stages, blocks, group
-        cost: float = _group(X_FTM, gaps, *given, over_CNKS, under_CNKS)
-        return cost
-
-    cost, over_NKT, under_NKT = sum_over_groups(work, chunks[0], X_FTM.shape[1], GATHER_H in stages)
+    data = X_FTM, W_NFK, H_NKT, R_FNMM, floor_F
+    gather = GATHER_H in stages
+    found = sweep_over_groups(_group, stages, gather, *data, missing_TM, anchor_FNMM, weight_FN)
+    cost, over_NKT, under_NKT = found
     if not gather_h:
         return cost, np.zeros_like(H_NKT), np.zeros_like(H_NKT)
     return cost, over_NKT, under_NKT

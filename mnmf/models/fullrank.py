@@ -71,8 +71,8 @@ class FullRankMNMF(Model):
     divergence : {"euclidean", "log-det"}
         What is minimised.
     jointly : bool
-        Whether R, W and H are updated from one evaluation of the model, under the log-determinant divergence: about
-        twice as fast an update as one that takes them in turn, and a little smaller a step.
+        Whether R, W and H are updated from one evaluation of the model, under the log-determinant divergence: a quicker
+        update than one that takes them in turn, and a little smaller a step.
 
     Attributes
     ----------
