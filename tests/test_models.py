@@ -472,6 +472,9 @@ def test_parameters_that_a_file_does_not_know_are_at_their_defaults(tmp_path, X_
     np.savez_compressed(tmp_path / "old.npz", **known)
     loaded = FullRankMNMF.load(tmp_path / "old.npz")
     assert loaded.get_params() == model.get_params() | {"jointly": False}
+    np.savez_compressed(tmp_path / "less.npz", **{name: value for name, value in known.items() if name != "divergence"})
+    with pytest.raises(ArgumentError, match="does not hold a FullRankMNMF"):
+        FullRankMNMF.load(tmp_path / "less.npz")
     np.savez_compressed(tmp_path / "damaged.npz", **known | {"jointly": 3})
     with pytest.raises(ArgumentError, match="damaged FullRankMNMF"):
         FullRankMNMF.load(tmp_path / "damaged.npz")

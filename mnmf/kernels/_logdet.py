@@ -20,7 +20,6 @@ from mnmf.kernels._rows import multiply
 __all__ = [
     "FREQUENCIES",
     "LANES",
-    "SINGULAR",
     "add_anchor",
     "add_products",
     "evaluate",

@@ -33,7 +33,6 @@ from mnmf.kernels._blocks import (
     write_variances,
 )
 from mnmf.kernels._logdet import (
-    SINGULAR,
     add_anchor,
     add_products,
     evaluate,
@@ -46,31 +45,11 @@ from mnmf.kernels._logdet import (
     write_traces,
 )
 from mnmf.kernels._planes import FRAMES, pairs, unpack
-from mnmf.kernels._rows import multiply
 from mnmf.kernels.hermitian import solve_riccati
 
 __all__ = ["sweep_jointly"]
 
 Array = NDArray[Any]
-
-
-@njit(cache=True, error_model="numpy")
-def _seen_from(old_MM, new_MM, out_MM):  # type: ignore[no-untyped-def]
-    """Write ``R̃ R⁻¹ R̃`` for the old and the new covariance; the old one where the new one is zero."""
-    M = len(new_MM)
-    trace = 0.0
-    for i in range(M):
-        trace += new_MM[i, i].real
-    if not trace > 0.0:
-        out_MM[:] = old_MM
-        return
-    inverse_MM = new_MM.copy()
-    for i in range(M):  # a covariance of low rank has no inverse
-        inverse_MM[i, i] += SINGULAR * trace
-    inverse_MM = np.linalg.inv(inverse_MM)
-    half_MM = np.empty((M, M), np.complex128)
-    multiply(old_MM, inverse_MM, False, half_MM)
-    multiply(half_MM, old_MM, False, out_MM)
 
 
 @njit(cache=True, error_model="numpy")
@@ -112,6 +91,7 @@ def _group(X_FTM, gaps, parameters, anchors, floor_F, updates, blocks, group, ov
     B_QN = np.empty((M * M, N))
     A_MM = np.empty((M, M), np.complex128)
     B_MM = np.empty((M, M), np.complex128)
+    seen_MM = np.empty((M, M), np.complex128)
     cost = 0.0
     first, last = part(group, GROUPS, n_blocks)
     for block in range(first, last):
@@ -144,10 +124,8 @@ def _group(X_FTM, gaps, parameters, anchors, floor_F, updates, blocks, group, ov
                 unpack(B_QN, n, 1.0, B_MM)
                 if weight > 0.0:
                     add_anchor(A_MM, B_MM, R_NMM[n], anchor_FNMM[f0 + b, n], weight)
-                old_MM = R_NMM[n].copy()
-                solve_riccati(A_MM, B_MM, R_NMM[n])
-                _seen_from(old_MM, R_NMM[n], A_MM)
-                numbers(A_MM, n, w.model_QN, seen_NQ)
+                solve_riccati(A_MM, B_MM, R_NMM[n], seen_MM)
+                numbers(seen_MM, n, w.model_QN, seen_NQ)
                 numbers(R_NMM[n], n, w.model_QN, w.trace_NQ)
             for c in range(C):
                 write_traces(w, seen_NQ, pairs_CQS[c], 1.0, b, over_CNBS[c])

@@ -20,6 +20,7 @@ Kind = TypeVar("Kind")
 
 NONE = -1  # an array holds no None
 NONNEGATIVE = "WHGP"
+LATER = {"jointly"}  # parameters that files of earlier versions lack; they are at their defaults then
 
 
 def save_arrays(path: str | os.PathLike[str], model: Any, names: Iterable[str]) -> None:
@@ -65,15 +66,15 @@ def load_arrays(
     """
     place = check_path(path)
     defaults = cast(Any, kind)().get_params()
-    needed = {"model", "cost", "spots", "spots_per_source", *learns}
-    known = needed | set(also) | set(defaults)
+    needed = {*defaults, "model", "cost", "spots", "spots_per_source", *learns} - LATER
+    known = needed | set(also) | LATER
     what = "cannot be read as a saved model"
     saved = read_arrays(place, ArgumentError, "give a file that save wrote", what=what, wanted=known.__contains__)
     if str(saved.get("model")) != kind.__name__ or not saved.keys() >= needed:
         raise ArgumentError(f"{path} does not hold a {kind.__name__}; give a file that save wrote")
     try:
         given = {name: _parameter(saved[name], default) for name, default in defaults.items() if name in saved}
-        model: Any = kind(**given)  # what later versions have added is at its default
+        model: Any = kind(**given)
         sizes = _sizes(saved, learns)
         for name in learns:
             setattr(model, f"{name}_", _checked(name, learns[name], saved[name]))
