@@ -13,7 +13,7 @@ import numpy as np
 from mnmf.errors import ArgumentError, check_count, check_number
 from mnmf.methods import METHODS, Method
 from mnmf.models import FastMNMF2
-from mnmf.segments import LEARNED, SEGMENT, SHARED, segments_of
+from mnmf.segments import LEARNED, SEGMENT, SHARED, segments_of, teaching
 from mnmf.stft import window_samples
 
 __all__ = ["Plan", "Size", "foreseen_seconds", "memory_of", "plan", "plan_within"]
@@ -46,7 +46,8 @@ DEMIXING = _Needs(of_a_sample=0.0, of_a_mic=50.0, spatial=4.0, each=False, bases
 # How long a segment of a minute of 4 mics at 44.1 kHz takes, on two cores that need YARDSTICK for `_yardstick`.
 YARDSTICK = 0.011
 START, LEARNING, FITTING = 8.0, 2.1, 1.0  # seconds to look at it; for an update with covariances, and without
-TEACHING = 0.5  # of that for a segment that teaches the room, of which few frames are looked at
+TEACHING = 0.5  # of that for a segment that teaches the room, of which few frames are looked at in short windows
+FEW_FRAMES = 1.0  # seconds of a window, up to which few frames are looked at
 DEMIXED = 0.25  # of that for an update of demixing matrices
 EXPONENT = 2.2  # of the number of microphones; to look at it grows with that of sources
 
@@ -156,12 +157,10 @@ def plan(
     """
     if not method.segments:
         return None
-    longest = window
-    if longest is None:
-        longest = LONGER_WINDOWS * method.longer_window if size.solos and method.longer_window else method.window
+    segment = np.inf if size.shared else SEGMENT if segment is None else segment
+    longest = window if window is not None else _longest_window(method, size, segment)
     needs = DEMIXING if isinstance(method.model(1, 1), FastMNMF2) else FULL_RANK
     length = window_samples(longest, size.sample_rate)
-    segment = np.inf if size.shared else SEGMENT if segment is None else segment
     components = method.components if components is None else check_count("components", components)
     spans = [(0, size.n_samples)]
     if segment != np.inf:
@@ -187,10 +186,19 @@ def plan(
     return Plan(size, segment, tuple(spans), longest, memory, of_covariances, disk, needs is DEMIXING)
 
 
+def _longest_window(method: Method, size: Size, segment: float) -> float:
+    """Return the longest window in seconds that a method may choose."""
+    if size.solos and method.longer_window:
+        return LONGER_WINDOWS * method.longer_window
+    return method.learning_window(teaching(size.n_samples / size.sample_rate, segment), size.n_mics)
+
+
 def plan_within(
     method: Method, size: Size, most: float, why: str = "--memory", **given: float | int | None
 ) -> Plan | None:
-    """Return a plan that needs no more than `most` bytes, with shorter segments if they are not given.
+    """Return a plan that needs no more than `most` bytes, with the method's own window and shorter segments if need be.
+
+    Neither is changed where it is given, nor the window where every source has a solo, since it depends on those.
 
     `why` says in a message what the limit is.
 
@@ -209,6 +217,13 @@ def plan_within(
     if first is None or first.memory <= most:
         return first
     tried = [first]
+    if given.get("window") is None and not size.solos and first.window > method.window:
+        given = given | {"window": method.window}
+        again = plan(method, size, **given)  # type: ignore[arg-type]
+        assert again is not None
+        if again.memory <= most:
+            return again
+        tried.append(again)
     if given.get("segment") is None:
         shorter = takewhile(lambda seconds: seconds >= SHORTEST, (SEGMENT - STEP * k for k in range(1, 100)))
         for seconds in shorter:
@@ -241,7 +256,8 @@ def foreseen_seconds(plan: Plan, iterations: int) -> float:
     start = START * size.n_sources / 4
     update = (DEMIXED if plan.demixing else 1.0) * (size.n_mics / 4) ** EXPONENT
     of_a_minute = start + iterations * update * (FITTING if held else LEARNING)
-    whole = of_a_minute + TEACHING * learned * (start + iterations * update * LEARNING)
+    few = TEACHING if plan.window <= FEW_FRAMES else 1.0
+    whole = of_a_minute + few * learned * (start + iterations * update * LEARNING)
     return float(minutes * whole * _yardstick() / YARDSTICK)
 
 

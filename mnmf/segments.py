@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["add_faded", "chosen", "faded_rows", "is_long", "segments_of"]
+__all__ = ["add_faded", "chosen", "faded_rows", "is_long", "segments_of", "teaching"]
 
 Array = NDArray[Any]
 Span = tuple[int, int]
@@ -137,6 +137,17 @@ def is_long(duration: float, segment: float) -> bool:
     (False, True)
     """
     return duration > LONGER * segment
+
+
+def teaching(duration: float, segment: float) -> float:
+    """Return how many seconds of a take teach what describes the room, of segments in seconds; 0 if it is one piece.
+
+    Examples
+    --------
+    >>> teaching(80.0, 60.0), teaching(180.0, 60.0), teaching(7200.0, 60.0)
+    (0.0, 180.0, 480.0)
+    """
+    return min(duration, LEARNED * segment) if is_long(duration, segment) else 0.0
 
 
 def _weights(spans: Sequence[Span], k: int, start: int, stop: int) -> Array:

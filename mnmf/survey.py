@@ -25,7 +25,7 @@ from mnmf.rows import blocks
 from mnmf.stft import STFT, window_samples
 from mnmf.take import Levels, Take
 
-__all__ = ["Survey", "survey"]
+__all__ = ["TURNS", "Survey", "play_together", "survey"]
 
 Array = NDArray[Any]
 
@@ -80,7 +80,8 @@ class Survey:
     ringing : sequences of float arrays, (samples, M), by source
         The solos with what rings on, which the take's leave out, where they fit about as well; or nothing.
     together : float
-        How many of the sources are heard at their own spots at a time: 0 for one of them, 1 for all.
+        How many of the sources are heard at their own spots at a time: 0 for one of them, 1 for all; NaN where no solo
+        told anything (`play_together` finds it out).
 
     Examples
     --------
@@ -99,7 +100,7 @@ class Survey:
     hop: float
     remarks: tuple[str, ...] = ()
     ringing: Sequence[Sequence[Array]] = ()
-    together: float = 1.0
+    together: float = np.nan
 
     @property
     def holds(self) -> bool:
@@ -235,6 +236,33 @@ def survey(take: Take, levels: Levels, silent: Sequence[int] = ()) -> Survey:
     return Survey(take.with_solos(solos), misfit_NB, hop, tuple(remarks), ringing, _together(view, blind))
 
 
+def play_together(take: Take, levels: Levels) -> float:
+    """Return how many of the sources are heard at their own spots at a time, as `Survey.together`; NaN if unknown.
+
+    Parameters
+    ----------
+    take : Take
+    levels : Levels
+        Those of the take.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import Take
+    >>> from mnmf.survey import play_together
+    >>> from mnmf.take import Levels
+    >>> take = Take(np.random.default_rng(0).standard_normal((40000, 2)), 8000)
+    >>> play_together(take, Levels.of(take)) > 0.9
+    True
+    """
+    length = window_samples(min(WINDOW, take.duration), take.sample_rate)
+    view = _View.of(take, levels, STFT(length, max(length // 4, 1)))
+    if view is None:
+        return np.nan
+    with one_blas_thread():
+        return _together(view, view.fitted(None, view.X_FTM))
+
+
 def chosen_bins(take: Take, levels: Levels, stft: STFT) -> tuple[Array, Array]:
     """Return the bins of an analysis that are looked at, none if there are too few, and the take there, (F, T, M).
 
@@ -270,8 +298,8 @@ class _View:
     ringing: Sequence[list[Array]] = ()  # the solos with what rings on
 
     @classmethod
-    def of(cls, take: Take, levels: Levels) -> _View | None:
-        stft = _analysis(take)
+    def of(cls, take: Take, levels: Levels, stft: STFT | None = None) -> _View | None:
+        stft = stft or _analysis(take)
         if stft is None:
             return None
         chosen, X_FTM = chosen_bins(take, levels, stft)

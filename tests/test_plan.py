@@ -87,15 +87,31 @@ def test_plans_that_are_refused(wrong):
         plan(DEFAULT, Size(HOUR, 44100, 4, 4), **wrong)
 
 
-def test_segments_are_shortened_until_they_fit_unless_they_are_given():
+def test_windows_and_segments_are_shortened_until_they_fit_unless_they_are_given():
     size = Size(HOUR, 44100, 4, 4)
     first = plan(DEFAULT, size)
     assert plan_within(DEFAULT, size, first.memory) == first
-    shorter = plan_within(DEFAULT, size, 0.85 * first.memory)
+    own = plan_within(DEFAULT, size, 0.999 * first.memory)
+    assert own == plan(DEFAULT, size, window=DEFAULT.window)
+    assert (own.window, own.segment) == (DEFAULT.window, 60.0)
+    shorter = plan_within(DEFAULT, size, 0.85 * own.memory)
     assert 15 <= shorter.segment < 60
-    assert shorter.memory <= 0.85 * first.memory
+    assert shorter.memory <= 0.85 * own.memory
+    assert shorter.window == DEFAULT.window
     with pytest.raises(ArgumentError, match=r"--memory: mnmf needs about \d+\.\dG for 4 mics, more than \d\.\dG"):
-        plan_within(DEFAULT, size, 0.85 * first.memory, segment=60.0)
+        plan_within(DEFAULT, size, 0.85 * own.memory, segment=60.0)
+    long = DEFAULT.longer_window
+    assert plan_within(DEFAULT, size, 0.95 * first.memory, window=long).segment < 60
+
+
+def test_windows_are_longer_where_a_long_take_teaches_enough():
+    assert plan(DEFAULT, Size(HOUR, 44100, 4, 4)).window == DEFAULT.longer_window
+    for few in (Size(80 * 44100, 44100, 4, 4), Size(HOUR, 44100, 24, 24), Size(HOUR, 44100, 4, 5, shared=True)):
+        assert plan(DEFAULT, few).window == DEFAULT.window
+    assert plan(DEFAULT, Size(HOUR, 44100, 4, 4), segment=np.inf).window == DEFAULT.window
+    assert plan(METHODS["fastmnmf2"], Size(HOUR, 44100, 4, 4)).window == METHODS["fastmnmf2"].window
+    at_once = 10 * 16 * DEFAULT.longer_window / 4
+    assert DEFAULT.learning_window(at_once + 0.1, 4) > DEFAULT.learning_window(at_once - 0.1, 4)
 
 
 @pytest.mark.parametrize(("n_mics", "most"), [(24, 4e9), (64, 4e9), (12, 1.5e9), (12, 1e9)])
@@ -193,7 +209,7 @@ def test_a_limit_shortens_the_segments_or_refuses(recorded, tmp_path, capsys, mo
     assert not (tmp_path / "b").exists()
 
 
-def test_half_of_what_is_free_is_the_limit_if_none_is_given(recorded, monkeypatch):
+def test_half_of_what_is_free_is_the_limit_if_none_is_given(recorded, monkeypatch, capsys):
     import psutil
 
     size, options = Size(HOUR, 44100, 4, 4), {"segment": None, "window": None, "components": None}
@@ -205,7 +221,13 @@ def test_half_of_what_is_free_is_the_limit_if_none_is_given(recorded, monkeypatc
     monkeypatch.setattr(psutil, "virtual_memory", Free)
     assert _run.within_memory(size, DEFAULT, {}, options) == most + 1
     assert options["segment"] is None
-    Free.available = 1.8 * most
+    assert options["window"] is None
+    Free.available = 2 * most - 2
+    _run.within_memory(size, DEFAULT, {}, options)
+    assert options["segment"] is None
+    assert options["window"] == DEFAULT.window
+    assert "windows of 0.74 s instead of 1.49, to need no more than" in capsys.readouterr().err
+    Free.available = 1.8 * plan(DEFAULT, size, window=DEFAULT.window).memory
     _run.within_memory(size, DEFAULT, {}, options)
     assert 15.0 <= options["segment"] < 60.0
     assert _run.within_memory(size, METHODS["kamir"], {}, options) is None

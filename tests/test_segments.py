@@ -11,8 +11,9 @@ from mnmf.errors import ArgumentError
 from mnmf.methods import Evidence
 from mnmf.models import PooledCovariances, PooledDemixing
 from mnmf.segments import add_faded, chosen, segments_of
-from mnmf.separation import _story
+from mnmf.separation import _separate, _story
 from mnmf.spots import Spots
+from mnmf.stft import window_samples
 from mnmf.take import Levels
 from tests.test_survey import heard, responses
 
@@ -159,6 +160,17 @@ def test_a_segment_longer_than_any_take_is_the_whole(take):
 
 def test_two_runs_give_the_same_bytes(done, take):
     assert separate(take, segment=SEGMENT, **SIZES).stems_LN.tobytes() == done.stems_LN.tobytes()
+
+
+@pytest.mark.parametrize(("together", "segment", "longer"), [(1.0, 4.0, 1), (0.2, 4.0, 0), (1.0, np.inf, 0)])
+def test_long_takes_have_longer_windows_but_in_turns(take, monkeypatch, together, segment, longer):
+    recipe = replace(METHODS["mnmf"], window=0.2, longer_window=0.25, components=2, iterations=1)
+    monkeypatch.setattr(_separate, "play_together", lambda take, levels: together)
+    done = separate(take, method=recipe, segment=segment)
+    wanted = recipe.longer_window if longer else recipe.window
+    assert done.analysis.window_length == window_samples(wanted, RATE)
+    own = separate(take, method=recipe, segment=segment, window=0.3)
+    assert own.analysis.window_length == window_samples(0.3, RATE)
 
 
 def test_solos_that_hold_are_the_room(take, monkeypatch):

@@ -8,7 +8,7 @@ from scipy.signal import fftconvolve, resample_poly
 
 from mnmf import METHODS, Take, data, separate
 from mnmf.methods import Evidence
-from mnmf.survey import BANDS, EARLIEST, RINGS_ON, Survey, _middle, _per_mic, _ringing_on, _View, survey
+from mnmf.survey import BANDS, EARLIEST, RINGS_ON, Survey, _middle, _per_mic, _ringing_on, _View, play_together, survey
 from mnmf.take import Levels
 
 RATE = 11025
@@ -179,6 +179,9 @@ def test_in_turns_windows_stay_short(dry, whole):
     assert survey(turns, Levels.of(turns, 20.0), silent=[3]).together < 0.3
     assert replace(whole, together=0.2).holds
     assert not replace(whole, together=0.2).long_windows
+    assert np.isnan(survey(turns.with_solos([[]] * 4), Levels.of(turns, 20.0)).together)
+    assert play_together(turns.without([3]), Levels.of(turns, 20.0)) < 0.3  # without solos
+    assert play_together(whole.take, Levels.of(whole.take, 20.0)) > 0.7
 
 
 def test_one_player_plays_with_all(take):

@@ -34,6 +34,7 @@ __all__ = [
     "within_memory",
 ]
 
+CHOSEN = "segment", "window"  # by the memory that is free
 SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
 
 
@@ -131,9 +132,9 @@ def separate_into(
             with unchanged(input_files(session, helpers)):
                 digests = manifest.digests_of(session, helpers.files)
                 if unfinished is not None and stretch is None:
-                    more = options | {"segment": tuning["segment"], "choice of --all-mics or reductions": bleed}
-                    facts = _facts(session, recipe.name, more, helpers, digests)
-                    options.update(unfinished.begin(facts, {"segment": options["segment"]}))
+                    asked = {name: tuning[name] for name in CHOSEN} | {"choice of --all-mics or reductions": bleed}
+                    facts = _facts(session, recipe.name, options | asked, helpers, digests)
+                    options.update(unfinished.begin(facts, {name: options[name] for name in CHOSEN}))
                     if unfinished.is_left:
                         warn("an unfinished run is kept there; this one will replace it, --resume would go on with it")
                 heard, told = session, tell
@@ -213,27 +214,30 @@ def size_of(session: Session) -> Size:
 
 
 def within_memory(size: Size, recipe: Method, tuning: Mapping[str, Any], options: dict[str, Any]) -> float | None:
-    """Refuse what needs too much memory, or choose shorter segments in `options`; return the limit if it is known.
+    """Refuse what needs too much memory, or choose less in `options`; return the limit if it is known.
 
-    Half of what is free is the limit if none is given.
+    Windows become shorter, then segments.  Half of what is free is the limit if none is given.
     """
     import psutil  # type: ignore[import-untyped]
 
-    from mnmf.plan import memory_of, plan_within
+    from mnmf.plan import memory_of, plan, plan_within
 
     text = tuning.get("memory")
     limit = psutil.virtual_memory().available / 2 if text is None else memory_of(text)
     why = "half of the free memory is the limit" if text is None else "--memory"
-    planned = plan_within(
-        recipe, size, limit, why, **{name: options[name] for name in ("segment", "window", "components")}
-    )
-    if planned is None:
+    given = {name: options[name] for name in ("segment", "window", "components")}
+    wished, planned = plan(recipe, size, **given), plan_within(recipe, size, limit, why, **given)
+    if planned is None or wished is None:
         if text is not None:
             raise ArgumentError(f"--memory: what {recipe.name} needs is not known; leave it out")
         return None
     if options["segment"] is None and planned.segment != SEGMENT:
         options["segment"] = planned.segment
         warn(f"segments of {planned.segment:.0f} s instead of {SEGMENT:.0f}, to need no more than {limit / 1e9:.1f}G")
+    if planned.window != wished.window:
+        options["window"] = planned.window
+        shorter = f"windows of {planned.window:.2f} s instead of {wished.window:.2f}"
+        warn(f"{shorter}, to need no more than {limit / 1e9:.1f}G")
     return float(limit)
 
 

@@ -16,6 +16,7 @@ from mnmf.spots import Spots
 from mnmf.stft import LONGEST, STFT, Analysis, Waveform, window_samples
 
 FEW_WINDOWS = 2  # in a solo: enough for a longer window
+FRAMES = 10  # of a long take for each of the M² numbers of a covariance: enough to learn it in a longer window
 
 
 class Known(Protocol):
@@ -57,8 +58,8 @@ class Method:
         Analysis window in seconds; 0 for a method that works on waveforms.
     longer_window : float
         The one that it takes where everybody has a solo, all hold, players do not take turns, and solos and take are at
-        least twice as long; twice that where they are four times as long.  For this `mnmf.survey` looks at them.  0 for
-        none.
+        least twice as long; twice that where they are four times as long.  For this `mnmf.survey` looks at them.  And
+        the one for a long take that is fitted in segments, whose room many frames teach.  0 for none.
     hops_per_window : int
         Frames that begin within one window.
     lowest : float
@@ -257,6 +258,14 @@ class Method:
         """
         windows = (2 * self.longer_window, self.longer_window) if longer else ()
         return next((window for window in windows if shortest >= FEW_WINDOWS * window), self.window)
+
+    def learning_window(self, seconds: float, n_mics: int) -> float:
+        """Return the window in seconds, for a room that so many seconds of a long take teach, by what they hold.
+
+        What bounds the window is that every frequency has a covariance of its own to learn, of M² numbers.
+        """
+        wanted = FRAMES * n_mics**2 * self.longer_window / self.hops_per_window
+        return self.longer_window if self.longer_window and seconds >= wanted else self.window
 
     def fit(
         self,

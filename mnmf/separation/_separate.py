@@ -17,11 +17,11 @@ from mnmf.models import FastMNMF2, FullRankMNMF
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator
 from mnmf.room import Fit, Room, compare
-from mnmf.segments import SEGMENT, is_long
+from mnmf.segments import SEGMENT, is_long, teaching
 from mnmf.separation._result import Separation, Stems
 from mnmf.separation._story import Clock, Progress, Span, Story, never_playing, spans_of
 from mnmf.stft import STFT, Analysis
-from mnmf.survey import Survey, survey
+from mnmf.survey import TURNS, Survey, play_together, survey
 from mnmf.take import Levels, Take, TakeOptions
 
 __all__ = ["Holder", "Options", "learn", "separate", "separate_to"]
@@ -317,7 +317,7 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
         fit = _fit_of(room, heard.without(silent), levels, analysis)
     elif recipe.longer_window:
         found = survey(heard, levels, silent)
-        analysis = _lengthened(recipe, found, heard, window, segment)
+        analysis = analysis if window is not None else _lengthened(recipe, found, levels, heard, segment)
     spans = spans_of(heard, recipe, segment, analysis)
     if len(spans) == 1 and not isinstance(heard.x_LM, np.ndarray):
         heard = replace(heard, x_LM=np.asarray(heard.x_LM))
@@ -331,10 +331,18 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
     return story, spans
 
 
-def _lengthened(recipe: Method, found: Survey, take: Take, window: float | None, segment: float | None) -> Analysis:
-    """Return the analysis by the window that solos allow, or by the one that is asked for."""
-    shortest = min(found.shortest, take.duration, SEGMENT if segment is None else segment)
-    return recipe.analysis(take.sample_rate, window or recipe.fitting_window(found.long_windows, shortest))
+def _lengthened(recipe: Method, found: Survey, levels: Levels, heard: Take, segment: float | None) -> Analysis:
+    """Return the analysis by the longest window that solos allow, or a long take in which not everybody takes turns."""
+    segment = SEGMENT if segment is None else segment
+    shortest = min(found.shortest, heard.duration, segment)
+    window = recipe.fitting_window(found.long_windows, shortest)
+    one_piece = not recipe.segments or heard.spots.shared
+    seconds = 0.0 if one_piece else teaching(heard.duration, segment)
+    learning = recipe.learning_window(seconds, len(heard.mic_names))
+    if learning > window:
+        together = play_together(found.take, levels) if np.isnan(found.together) else found.together
+        window = learning if together >= TURNS else window
+    return recipe.analysis(heard.sample_rate, window)
 
 
 def _fitting(room: Room, recipe: Method, given: Any, window: float | None) -> STFT:
