@@ -272,7 +272,7 @@ def test_queries_are_the_instruments_until_told(room, tmp_path):
     [
         ("take = 3", "'take' must be a file name or a list"),
         ("solos = 'x'", "'take' is missing"),
-        ("take = 'take.wav'\nspot = 1", "unknown key 'spot'; a session has ambient"),
+        ("take = 'take.wav'\nspot = 1", "unknown key 'spot' \\(did you mean 'spots'\\?\\); a session has ambient"),
         ("take = ", "not valid TOML"),
         ("take = 'take.wav'\nsources = ['a', 1]", "'sources' must be a list of names"),
         ("take = 'take.wav'\nspots = [1]", "'spots' must be a table"),
