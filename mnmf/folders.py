@@ -41,6 +41,7 @@ __all__ = [
 
 AnyPath = str | os.PathLike[str]
 
+SESSION = "session.toml"
 SUFFIXES = (".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".au")
 TEXTS = (".txt", ".csv", ".tsv")  # of files that may hold markers
 MOST_ENTRIES = 100_000  # of folders, that are looked at for one pattern

@@ -26,7 +26,7 @@ from mnmf.output import check_file_names
 from mnmf.spots import Spots
 from mnmf.take import Take, faintness
 
-__all__ = ["Session", "recordings"]
+__all__ = ["Seats", "Session", "measured", "recordings", "session_keys"]
 
 Array = NDArray[Any]
 Mics = tuple[int, ...]
@@ -144,7 +144,7 @@ class Session:
             One line naming the file, microphone or source, and what to do.
         """
         recording, solo_recording = recordings(take, solo_take)
-        seats = _Seats.of(recording)
+        seats = Seats.of(recording)
         passages: tuple[Passage, ...] = ()
         if solos is not None:
             passages = markers.read(solos, duration=solo_recording.duration)
@@ -187,7 +187,7 @@ class Session:
         """
         path = check_path(path)
         table = read_toml(path, SessionError, "give an existing session file")
-        return cls.open(**{**_session_keys(path, table), **overrides})
+        return cls.open(**{**session_keys(path, table), **overrides})
 
     @classmethod
     def outline(
@@ -216,10 +216,10 @@ class Session:
         if isinstance(take, str | os.PathLike) and str(take).lower().endswith(".toml"):
             path = check_path(take)
             said = {"solos": solos, "solo_take": solo_take, "sources": sources, "spots": spots, "ambient": ambient}
-            keys = _session_keys(path, read_toml(path, SessionError, "give an existing session file"))
+            keys = session_keys(path, read_toml(path, SessionError, "give an existing session file"))
             return cls.outline(**{**keys, **{name: value for name, value in said.items() if value}})
         recording, solo_recording = recordings(take, solo_take)
-        seats = _Seats.of(recording)
+        seats = Seats.of(recording)
         marked = () if solos is None else markers.read(solos, duration=solo_recording.duration)
         labels = {passage.source for passage in marked}
         names = set(sources) if sources is not None else labels
@@ -379,7 +379,7 @@ def _each(what: str, names: Sequence[str], otherwise: Sequence[str], given: Mapp
 
 
 @dataclass(frozen=True)
-class _Seats:
+class Seats:
     """The microphones of a recording: how they may be called, and which of them stand in pairs.
 
     Attributes
@@ -397,7 +397,7 @@ class _Seats:
     pairs: tuple[Mics, ...]
 
     @classmethod
-    def of(cls, recording: Recording) -> _Seats:
+    def of(cls, recording: Recording) -> Seats:
         """Return those of a recording."""
         mics: dict[Path, Mics] = {}
         for m, mic in enumerate(recording.mics):
@@ -478,10 +478,11 @@ def recordings(
 
 def _files_of(given: PathLike | Sequence[PathLike], leaving: Sequence[Path]) -> list[Path]:
     paths = [given] if isinstance(given, str | os.PathLike) else list(given)
-    return folders.chosen(paths, _measured, leaving)
+    return folders.chosen(paths, measured, leaving)
 
 
-def _measured(path: Path) -> folders.Sound:
+def measured(path: Path) -> folders.Sound:
+    """Return what the header of an audio file says; `AudioFileError` if it cannot be read."""
     recording = Recording.open(path)
     return folders.Sound(path, recording.n_samples, recording.sample_rate, recording.n_mics)
 
@@ -495,7 +496,7 @@ def _one_take(paths: Sequence[Path], beside: bool = False) -> Recording:
             raise
         found = []
         with suppress(AudioFileError):  # the first error says more
-            found = folders.takes([_measured(path) for path in paths])
+            found = folders.takes([measured(path) for path in paths])
         if len(found) < 2:
             raise
         hint = '; quote a pattern after --solo-take, as in --solo-take "T02_*"' if beside else ""
@@ -547,7 +548,7 @@ def _alone(recording: Recording, passages: Sequence[Passage], source: str) -> It
 KEYS = ("ambient", "instruments", "queries", "reduction", "solo-take", "solos", "sources", "spots", "take")
 
 
-def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+def session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `Session.open` that a session file gives, paths resolved."""
     unknown = sorted(set(table) - set(KEYS))
     if unknown:

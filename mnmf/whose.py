@@ -70,6 +70,7 @@ def find_spots(
     given: Mapping[str, Mics],
     ambient: Sequence[int] = (),
     pairs: Sequence[Mics] = (),
+    spare: bool = False,
 ) -> Found:
     """Find the spot of every source.
 
@@ -92,6 +93,8 @@ def find_spots(
         Microphones that are nobody's spot.
     pairs : sequence of microphones
         Two each that may be one source's stereo spot: where both hear its solo alike, or one would be left over.
+    spare : bool
+        Whether microphones may be left over.
 
     Raises
     ------
@@ -105,11 +108,13 @@ def find_spots(
         frame = max(round(FLOOR_FRAME * sample_rate), 1)
         energies = _solo_energies(names, solos, frame)
         _refuse_unfit(names, mic_names, energies, given, free)
-        if sum(name not in given for name in energies.names) < len(units(_unclaimed(free, given), pairs)):
+        waiting = sum(name not in given for name in energies.names)
+        if not spare and waiting < len(units(_unclaimed(free, given), pairs)):
             _refuse_missing(mic_names, energies, _frame_energies(take(), frame).mean(axis=0), given, free)
         found = _by_solos(names, mic_names, energies, given, free, pairs)
     found = _completed(found, free, pairs)
-    if left_over := [m for m in free if not any(m in mics for mics in found.spots)]:
+    left_over = _unclaimed(free, dict(enumerate(found.spots)))
+    if left_over and not spare:
         raise _left_over(mic_names, left_over)
     return found
 
@@ -377,7 +382,7 @@ def _by_solos(
     return Found(Spots(found[name][0] for name in names), tuple(found[name][1] for name in names))
 
 
-def _unclaimed(free: Sequence[int], given: Mapping[str, Mics]) -> list[int]:
+def _unclaimed(free: Sequence[int], given: Mapping[Any, Mics]) -> list[int]:
     return [m for m in free if not any(m in mics for mics in given.values())]
 
 

@@ -91,7 +91,7 @@ def test_labels_are_clean(tmp_path, capsys):
     words = ["separate", f"{tmp_path}/take.wav", "--solos", f"{tmp_path}/labels.txt", "--out", f"{tmp_path}/out"]
     assert cli.run(words) == 2
     assert clean(capsys.readouterr().err)
-    assert cli.run([*words, "--sources", "a,c", "--method", "\x1b[2J"]) == 2  # so that the labels are left out
+    assert cli.run([*words, "--sources", "a,c", "--dictionary", "\x1b[2J"]) == 2  # so that the labels are left out
     printed = capsys.readouterr()
     assert clean(printed.out + printed.err)
     assert r"ignored labels: a\u202e, b\u2066" in printed.out
@@ -166,7 +166,7 @@ def test_foreseen_errors_are_not_called_faults(broken, capsys):
         (OSError(28, "No space left on device"), "mnmf: the output cannot be written: No space left on device\n"),
         (OSError("odd"), "mnmf: odd\n"),
         (MemoryError(), "mnmf: not enough memory"),
-        (click.UsageError("no such option"), "mnmf: no such option (see mnmf --help)\n"),
+        (click.UsageError("no such option"), "mnmf: no such option (see mnmf methods --help)\n"),
     ):
         broken(error)
         assert cli.run(["methods"]) == 2

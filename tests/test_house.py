@@ -29,7 +29,7 @@ FLOORS = (
     ("room",),
     ("separation",),
     ("session",),
-    ("manifest",),
+    ("manifest", "draft"),
     ("score", "check", "unfinished"),
     ("cli",),
     ("__main__",),
@@ -49,9 +49,9 @@ ARRAYS_ONLY = (
     "separation",
     "whose",
 )
-FILES_KNOW = ("audio", "folders", "markers", "output", "session", "manifest", "score", "check", "unfinished")
+FILES_KNOW = ("audio", "draft", "folders", "markers", "output", "session", "manifest", "score", "check", "unfinished")
 LONGEST = 60
-SHORT_FUNCTIONS = ("cli", "separation", "session", "folders", "whose", "take", "manifest", "score")
+SHORT_FUNCTIONS = ("cli", "separation", "session", "folders", "draft", "whose", "take", "manifest", "score")
 
 PUBLIC = (
     "mnmf.audio",
