@@ -30,6 +30,8 @@ __all__ = ["Draft", "draft", "folder_of", "marker_files"]
 PathLike = str | os.PathLike[str]
 Mics = tuple[int, ...]
 
+ENOUGH = 60  # seconds from the middle of a take, that show how loud everybody is in it
+
 HEAD = """\
 # A session for mnmf, as `mnmf init` found it: correct what it guessed wrong, then run mnmf separate on this file.
 # Paths are relative to it.  A mic is named by its number, its name, or how that ends.
@@ -143,17 +145,17 @@ def _found(
         beside = folders.takes([measured(path) for path in folders.audio_in(folder)])
     for marked in marker_files(folder):
         named = [other for other in beside if marked.stem.casefold().startswith(other.name.casefold())]
-        for other in named if len(beside) > 1 else ():
-            with suppress(MnmfError):
-                recording, solo = recordings(take, other.paths)
+        for solo_files in [*(other.paths for other in named if len(beside) > 1), []]:
+            try:
+                recording, solo = recordings(take, solo_files)
                 markers.read(marked, duration=solo.duration)
-                own = {path.absolute() for path in recording.paths}
-                if not own & {path.absolute() for path in solo.paths}:
-                    return recording, solo, marked
-        with suppress(MnmfError):
-            recording, _ = recordings(take)
-            markers.read(marked, duration=recording.duration)
-            return recording, recording, marked
+            except folders.SeveralTakes:
+                raise
+            except MnmfError:
+                continue  # these markers are of something else
+            own = {path.absolute() for path in recording.paths}
+            if not solo_files or not own & {path.absolute() for path in solo.paths}:
+                return recording, solo, marked
     return *recordings(take), None
 
 
@@ -171,21 +173,10 @@ def _guess(recording: Recording, solo: Recording, marked: Path | None, passages:
         return _Guess(recording, solo, marked, (*labels, *others) if others else (), others, likely, rooms)
     left: Mics = ()
     if len(everything) != len(labels):
-        with suppress(SessionError):
-            alone = {name: list(_alone(solo, passages, name)) for name in labels}
-            spots = whose.find_spots(
-                labels,
-                recording.mic_names,
-                solos=alone,
-                sample_rate=solo.sample_rate,
-                take=recording.read,
-                given={},
-                ambient=rooms,
-                pairs=seats.pairs,
-                spare=True,
-            ).spots
-            taken = {m for mics in spots for m in mics}
-            left = tuple(m for m in range(recording.n_mics) if m not in taken and m not in rooms)
+        solos = {name: _alone(solo, passages, name) for name in labels}
+        start = max(recording.n_samples - ENOUGH * recording.sample_rate, 0) // 2
+        take_LM = recording.read(start, recording.n_samples - start)
+        left = tuple(whose.spare_mics(solos, solo.sample_rate, take_LM, rooms, seats.pairs))
     return _Guess(recording, solo, marked, (), {}, likely, rooms, left)
 
 
@@ -256,7 +247,7 @@ def _text(guess: _Guess, target: Path) -> str:
     played = {name: known for name in players if (known := known_instrument(name)) and known != name}
     if played:
         lines += ["", "# What they play, for methods that take notes from a dictionary.", "# [instruments]"]
-        lines += [f"# {_quoted(name)} = {_quoted(known)}" for name, known in played.items()]
+        lines += [f"# {_key(name)} = {_quoted(known)}" for name, known in played.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -265,12 +256,12 @@ def _spots(guess: _Guess, seats: Seats) -> list[str]:
     lines = ["[spots]"]
     if guess.likely:
         lines += ["# The solos tell; by the names of the mics it would be:"]
-        lines += [f"# {_quoted(name)} = {_meant(mics, seats)}" for name, mics in guess.likely.items()]
+        lines += [f"# {_key(name)} = {_meant(mics, seats)}" for name, mics in guess.likely.items()]
     elif guess.markers is not None and not guess.spots:
         lines += ["# The solos tell.  To say it yourself: name = mic"]
     if guess.spots:
         lines += ["# A name of your choice = its mic."]
-        lines += [f"{_quoted(name)} = {_meant(mics, seats)}" for name, mics in guess.spots.items()]
+        lines += [f"{_key(name)} = {_meant(mics, seats)}" for name, mics in guess.spots.items()]
     return lines
 
 
@@ -305,6 +296,10 @@ def _relative(path: Path, target: Path) -> str:
         return Path(os.path.relpath(path, target.parent)).as_posix()
     except ValueError:  # another drive
         return str(path.absolute())
+
+
+def _key(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _quoted(text)
 
 
 def _quoted(text: str) -> str:

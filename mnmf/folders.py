@@ -22,6 +22,7 @@ from mnmf.errors import MnmfError, SessionError
 from mnmf.files import check_path, read_json
 
 __all__ = [
+    "SeveralTakes",
     "Sound",
     "TakeFiles",
     "audio_in",
@@ -44,6 +45,9 @@ AnyPath = str | os.PathLike[str]
 SESSION = "session.toml"
 SUFFIXES = (".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".au")
 TEXTS = (".txt", ".csv", ".tsv")  # of files that may hold markers
+# Of what lies beside audio under the same name, and so is given with it by a shell that expands a pattern.
+BESIDE = (*TEXTS, ".pdf", ".jpg", ".jpeg", ".png", ".xml", ".json", ".md", ".reapeaks", ".asd", ".pkf", ".pek", ".sfk")
+SEPARATE = "mnmf separate {}"  # what is proposed if there are several takes
 MOST_ENTRIES = 100_000  # of folders, that are looked at for one pattern
 MOST_FILES = 4096
 MOST_TAKES = 64  # in a folder, that are told apart by more than one of their files
@@ -75,6 +79,10 @@ _BESIDE = _ROOMS | frozenset(
         mic mics stereo array""",
     )
 )
+
+
+class SeveralTakes(SessionError):
+    """A folder holds several takes, and nobody has said which of them is meant."""
 
 
 @dataclass(frozen=True)
@@ -181,33 +189,50 @@ def distinct(names: Sequence[str]) -> list[str]:
     >>> distinct(["spot1", "spot2"])
     ['spot1', 'spot2']
     """
+    if len(names) < 2:
+        return list(names)
+    fields = [list(_FIELD.finditer(name)) for name in names]
+    words = [[field.group().casefold() for field in own] for own in fields]
+    shortest = min(map(len, words))
+    before, after = 0, 0  # fields that are taken off
     kept = list(names)
-    if len(kept) < 2:
-        return kept
+
+    def without(first: int, last: int) -> list[str] | None:
+        """Return the names without so many fields, if they still tell."""
+        found = []
+        for name, own in zip(names, fields):
+            start = own[first - 1].end() if first else 0
+            stop = own[len(own) - last].start() if last else len(name)
+            found.append(_bare(name[start:stop], first > 0, last > 0))
+        return found if _tell(found) else None
+
     while True:
-        shorter = next((found for cut in (_last, _first) if (found := cut(kept)) is not None and _tell(found)), None)
-        if shorter is None:
+        left = shortest - before - after - 1  # one stays
+        common = [_shared(words, -after - 1, -1, left), _shared(words, before, 1, left)]
+        tracks = int(left > 0 and all(_PLAIN.fullmatch(own[before]) for own in words))
+        cuts = [(before, after + n) for n in range(common[0], 0, -1)]
+        cuts += [(before + n, after) for n in range(max(common[1], tracks), 0, -1)]
+        for cut in cuts:
+            found = without(*cut)
+            if found is not None:
+                (before, after), kept = cut, found
+                break
+        else:
             return kept
-        kept = shorter
 
 
-def _first(names: Sequence[str]) -> list[str] | None:
-    """Return names without their first fields, if these are all alike, or all numbers of tracks."""
-    spans = [list(_FIELD.finditer(name)) for name in names]
-    if any(len(fields) < 2 for fields in spans):
-        return None
-    first = [fields[0].group().casefold() for fields in spans]
-    if len(set(first)) > 1 and not all(map(_PLAIN.fullmatch, first)):
-        return None
-    return [name[fields[0].end() :].lstrip(_APART + ")]") for name, fields in zip(names, spans)]
+def _shared(words: Sequence[Sequence[str]], first: int, step: int, most: int) -> int:
+    """Return how many words in a row are the same in all, from one on."""
+    for n in range(most):
+        if len({own[first + n * step] for own in words}) > 1:
+            return n
+    return max(most, 0)
 
 
-def _last(names: Sequence[str]) -> list[str] | None:
-    """Return names without their last fields, if these are all alike."""
-    spans = [list(_FIELD.finditer(name)) for name in names]
-    if any(len(fields) < 2 for fields in spans) or len({fields[-1].group().casefold() for fields in spans}) > 1:
-        return None
-    return [name[: fields[-1].start()].rstrip(_APART + "([") for name, fields in zip(names, spans)]
+def _bare(name: str, front: bool, back: bool) -> str:
+    """Return a name without what separated it from the fields that are taken off."""
+    name = name.lstrip(_APART + ")]") if front else name
+    return name.rstrip(_APART + "([") if back else name
 
 
 def _tell(names: Sequence[str]) -> bool:
@@ -415,8 +440,8 @@ def _whole(stems: Sequence[str]) -> str:
     return stems[0] if len(stems) == 1 else f"{stems[0]} and {len(stems) - 1} more"
 
 
-def choice(found: Sequence[TakeFiles], place: Path) -> SessionError:
-    """Return what asks which of several takes is meant.
+def choice(found: Sequence[TakeFiles], place: Path, proposed: str = SEPARATE) -> SeveralTakes:
+    """Return what asks which of several takes is meant, with a `proposed` way to say it.
 
     Examples
     --------
@@ -430,12 +455,12 @@ def choice(found: Sequence[TakeFiles], place: Path) -> SessionError:
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     longest = max(found, key=lambda take: take.seconds)
     if not longest.pattern:
-        return SessionError(f"{place}: takes here: {told}{more}; give the files of one of them only")
+        return SeveralTakes(f"{place}: takes here: {told}{more}; give the files of one of them only")
     example = (Path(escape(str(place))) if _MAGIC.search(str(place)) else place) / longest.pattern
     shown = f'"{example}"' if re.search(r"[\s\"'&();$]", str(example)) else str(example)
     alike = len({take.seconds for take in found}) == 1
     all_of_them = f", or {place / '*'} if all are one take" if alike and place != Path() else ""
-    return SessionError(f"{place}: takes here: {told}{more}; say which: mnmf separate {shown}{all_of_them}")
+    return SeveralTakes(f"{place}: takes here: {told}{more}; say which: {proposed.format(shown)}{all_of_them}")
 
 
 def clock(seconds: float) -> str:
@@ -455,8 +480,15 @@ def clock(seconds: float) -> str:
 # Disks
 
 
-def chosen(given: Sequence[AnyPath], measure: Callable[[Path], Sound], leaving: Collection[Path] = ()) -> list[Path]:
+def chosen(
+    given: Sequence[AnyPath],
+    measure: Callable[[Path], Sound],
+    leaving: Collection[Path] = (),
+    proposed: str = SEPARATE,
+) -> list[Path]:
     """Return the files that are meant by names of files, patterns and folders.
+
+    What is no audio by its name is left out, unless nothing else is given.
 
     Parameters
     ----------
@@ -466,6 +498,8 @@ def chosen(given: Sequence[AnyPath], measure: Callable[[Path], Sound], leaving: 
         Returns what the header of a file says.
     leaving : files, optional
         What belongs to another take, and in a folder is left out.
+    proposed : str
+        How to say which of several takes is meant, with ``{}`` for its files.
 
     Raises
     ------
@@ -487,15 +521,15 @@ def chosen(given: Sequence[AnyPath], measure: Callable[[Path], Sound], leaving: 
     for each in given:
         path = check_path(each, "an audio file")
         if os.path.isdir(path):
-            paths += _only_take(path, measure, leaving)
+            paths += _only_take(path, measure, leaving, proposed)
         elif is_pattern(path):
             paths += _audible(path, matches(path))
         else:
             paths.append(path)
-    return paths
+    return [path for path in paths if path.suffix.lower() not in BESIDE] or paths
 
 
-def _only_take(folder: Path, measure: Callable[[Path], Sound], leaving: Collection[Path]) -> list[Path]:
+def _only_take(folder: Path, measure: Callable[[Path], Sound], leaving: Collection[Path], proposed: str) -> list[Path]:
     listed = audio_in(folder)
     others = {path.absolute() for path in leaving}
     mine = [path for path in listed if path.absolute() not in others]
@@ -506,7 +540,7 @@ def _only_take(folder: Path, measure: Callable[[Path], Sound], leaving: Collecti
         return mine
     found = takes([measure(path) for path in mine], names_in(folder) - {path.name for path in mine})
     if len(found) > 1:
-        raise choice(found, folder)
+        raise choice(found, folder, proposed)
     return found[0].paths
 
 

@@ -469,16 +469,18 @@ def recordings(
     AudioFileError, SessionError
         A file cannot be read, files are not of one take, or the two have other microphones.
     """
-    solo_files = _files_of(solo_take, ()) if solo_take else []
+    solo_files = _files_of(solo_take, (), "--solo-take '{}'") if solo_take else []
     recording = _one_take(_files_of(take, solo_files), bool(solo_files))
     if not solo_files:
         return recording, recording
     return recording, _like(_one_take(solo_files), recording)
 
 
-def _files_of(given: PathLike | Sequence[PathLike], leaving: Sequence[Path]) -> list[Path]:
+def _files_of(
+    given: PathLike | Sequence[PathLike], leaving: Sequence[Path], proposed: str = folders.SEPARATE
+) -> list[Path]:
     paths = [given] if isinstance(given, str | os.PathLike) else list(given)
-    return folders.chosen(paths, measured, leaving)
+    return folders.chosen(paths, measured, leaving, proposed)
 
 
 def measured(path: Path) -> folders.Sound:
@@ -499,10 +501,10 @@ def _one_take(paths: Sequence[Path], beside: bool = False) -> Recording:
             found = folders.takes([measured(path) for path in paths])
         if len(found) < 2:
             raise
-        hint = '; quote a pattern after --solo-take, as in --solo-take "T02_*"' if beside else ""
+        hint = "; a pattern after --solo-take has to be in quotes" if beside else ""
         parents = {path.parent for path in paths}
         message = f"{folders.choice(found, parents.pop() if len(parents) == 1 else Path())}{hint}"
-        raise SessionError(message) from error
+        raise folders.SeveralTakes(message) from error
 
 
 def _like(solo: Recording, take: Recording) -> Recording:

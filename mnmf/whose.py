@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mnmf.errors import SessionError, nearest
 from mnmf.spots import Spots
 
-__all__ = ["Found", "describe", "find_mic", "find_mics", "find_spots", "match_spots", "spans", "units"]
+__all__ = ["Found", "describe", "find_mic", "find_mics", "find_spots", "match_spots", "spans", "spare_mics", "units"]
 
 Array = NDArray[Any]
 Mics = tuple[int, ...]
@@ -70,7 +70,6 @@ def find_spots(
     given: Mapping[str, Mics],
     ambient: Sequence[int] = (),
     pairs: Sequence[Mics] = (),
-    spare: bool = False,
 ) -> Found:
     """Find the spot of every source.
 
@@ -93,8 +92,6 @@ def find_spots(
         Microphones that are nobody's spot.
     pairs : sequence of microphones
         Two each that may be one source's stereo spot: where both hear its solo alike, or one would be left over.
-    spare : bool
-        Whether microphones may be left over.
 
     Raises
     ------
@@ -109,12 +106,12 @@ def find_spots(
         energies = _solo_energies(names, solos, frame)
         _refuse_unfit(names, mic_names, energies, given, free)
         waiting = sum(name not in given for name in energies.names)
-        if not spare and waiting < len(units(_unclaimed(free, given), pairs)):
-            _refuse_missing(mic_names, energies, _frame_energies(take(), frame).mean(axis=0), given, free)
+        if waiting < len(units(_unclaimed(free, given), pairs)):
+            _refuse_missing(mic_names, energies, _frame_energies(take(), frame).mean(axis=0), given, free, pairs)
         found = _by_solos(names, mic_names, energies, given, free, pairs)
     found = _completed(found, free, pairs)
     left_over = _unclaimed(free, dict(enumerate(found.spots)))
-    if left_over and not spare:
+    if left_over:
         raise _left_over(mic_names, left_over)
     return found
 
@@ -406,13 +403,55 @@ def _refuse_missing(
     take_M: Array,
     given: Mapping[str, Mics],
     free: Sequence[int],
+    pairs: Sequence[Mics],
 ) -> NoReturn:
     """Refuse more microphones than sources, naming those that are loud in the take although no solo is."""
     unclaimed = _unclaimed(free, given)
-    level_NM = energies.energy_NM / np.maximum(take_M, 1e-30)
     waiting = [n for n, name in enumerate(energies.names) if name not in given]
-    chosen = [unclaimed[int(np.argmax(level_NM[n, unclaimed]))] for n in waiting]
-    raise _left_over(mic_names, [m for m in unclaimed if m not in chosen])
+    chosen = set(_loudest(energies.energy_NM[waiting], take_M, unclaimed))
+    raise _left_over(mic_names, [m for mics in units(unclaimed, pairs) if not chosen & set(mics) for m in mics])
+
+
+def _loudest(energy_NM: Array, take_M: Array, mics: Sequence[int]) -> list[int]:
+    """Return for each source which of some microphones its solo is loudest at, compared with the take there.
+
+    Unlike `match_spots` this holds where there are microphones without a solo.
+    """
+    level_NM = energy_NM / np.maximum(take_M, 1e-30)
+    return [mics[int(np.argmax(level_M[mics]))] for level_M in level_NM]
+
+
+def spare_mics(
+    solos: Mapping[str, Iterable[Array]],
+    sample_rate: float,
+    take_LM: Array,
+    ambient: Sequence[int] = (),
+    pairs: Sequence[Mics] = (),
+) -> list[int]:
+    """Return the microphones at which no solo is loudest, which are perhaps nobody's.
+
+    Parameters
+    ----------
+    solos, sample_rate, ambient, pairs
+        As of `find_spots`.
+    take_LM : array (L, M)
+        What the microphones hear of all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.whose import spare_mics
+    >>> sound_LN = np.random.default_rng(0).standard_normal((8000, 2))
+    >>> mixing_MN = np.array([[1.0, 0.2], [0.3, 0.3], [0.2, 1.0]])
+    >>> solos = {name: [sound_LN[:, [n]] * mixing_MN[:, n]] for n, name in enumerate(("violin", "cello"))}
+    >>> spare_mics(solos, 8000, sound_LN @ mixing_MN.T)
+    [1]
+    """
+    frame = max(round(FLOOR_FRAME * sample_rate), 1)
+    energies = _solo_energies(list(solos), solos, frame)
+    free = [m for m in range(take_LM.shape[1]) if m not in ambient]
+    chosen = set(_loudest(energies.above_NM, _frame_energies(take_LM, frame).mean(axis=0), free)) if free else set()
+    return [m for mics in units(free, pairs) if not chosen & set(mics) for m in mics]
 
 
 def _left_over(mic_names: Sequence[str], mics: Sequence[int]) -> SessionError:

@@ -17,6 +17,7 @@ from mnmf._version import __version__
 from mnmf.cli import check, demo, init, learn, methods, notes, plan, score, separate
 from mnmf.cli._terminal import REFUSED, fail, unforeseen
 from mnmf.errors import MnmfError
+from mnmf.folders import SeveralTakes
 
 __all__ = ["run"]
 
@@ -55,6 +56,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return fail(f"{error.format_message().rstrip('.')} (see {command} --help)")
     except click.exceptions.Exit as request:
         return request.exit_code
+    except SeveralTakes as error:
+        return fail(str(error).replace("mnmf separate ", f"mnmf {words[0]} "))
     except MnmfError as error:
         return fail(str(error))
     except OSError as error:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -133,6 +134,9 @@ def show(table: Table) -> None:
     It is as wide as it needs to be where there is no terminal, and no terminal is so narrow that a number is cut.
     """
     console = Console(highlight=False)
+    for column in table.columns:
+        if column.no_wrap:  # else it would be cut
+            column.min_width = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
     needed = Measurement.get(console, console.options.update(max_width=WIDEST), table)
     console.width = max(console.width, needed.minimum) if console.is_terminal else needed.maximum
     console.print(table)
