@@ -1,11 +1,16 @@
 """Sessions: a stem under the wrong name is the worst error there is."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile as sf
 
 from mnmf import Session
 from mnmf.errors import AudioFileError, MarkerError, MnmfError, SessionError
+from mnmf.session import KEYS, session_keys
 from mnmf.whose import find_mic, find_mics, match_spots
 
 RATE = 8000
@@ -303,6 +308,16 @@ def test_bad_session_files_name_the_culprit(room, tmp_path, text, message):
         Session.from_toml(path)
     with pytest.raises(SessionError, match="cannot be read"):
         Session.from_toml(tmp_path / "none.toml")
+
+
+def test_every_key_of_a_session_file_is_documented():
+    page = Path(__file__).parent.parent / "docs" / "session.md"
+    if not page.exists():
+        pytest.skip("the pages are not part of this distribution")
+    table = re.findall(r"^\| `\[?([\w-]+)\]?` \|", page.read_text("utf-8"), re.MULTILINE)
+    assert sorted(table) == sorted(KEYS)
+    (block,) = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert session_keys(page, tomllib.loads(block))["ambient"] == ["main"]
 
 
 def test_match_spots_with_one_source_or_mic():
