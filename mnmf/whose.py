@@ -332,10 +332,11 @@ def _by_order(
 ) -> Found:
     remaining = _unclaimed(free, given)
     waiting = [name for name in names if name not in given]
-    whole = units(remaining, pairs)
-    if len(waiting) == len(whole):
-        paired = dict(zip(waiting, whole))
-        return Found(Spots(given.get(name) or paired[name] for name in names), (None,) * len(names))
+    halves = {m for pair in pairs if not set(pair) <= set(remaining) for m in pair}  # the other one is given
+    for whole in (units(remaining, pairs), units([m for m in remaining if m not in halves], pairs)):
+        if len(waiting) == len(whole):
+            paired = dict(zip(waiting, whole))
+            return Found(Spots(given.get(name) or paired[name] for name in names), (None,) * len(names))
     if len(waiting) > len(remaining):
         raise SessionError(
             f"{len(waiting)} sources without a spot, {len(remaining)} mics left: {', '.join(waiting)}; "

@@ -457,10 +457,15 @@ def test_solos_find_stereo_spots(stereo):
     assert (session.sources, mics_of(session)) == (("violin", "piano", "cello"), [(0,), (1, 2), (3,)])
     assert session.margins_db[1] > 5
     assert "mic 2 (Piano:1) and mic 3 (Piano:2), where its solo is" in session.describe_spot(1)
-    # It is also the spot of whom it hears but in one channel.
-    x, _ = sf.read(stereo["solo_take"][1])
-    sf.write(stereo["solo_take"][1], x * [1.0, 0.1] + 0.05 * x[::-1] * [0, 1], RATE, "FLOAT")
+    # A channel that would be left goes with the other one.
+    x = [sf.read(path)[0] for path in stereo["solo_take"]]
+    farther_L = x[1][:, 1] + 0.3 * (x[0] + x[2])
+    sf.write(stereo["solo_take"][1], np.stack([x[1][:, 0], farther_L], axis=1), RATE, "FLOAT")
     assert mics_of(Session.open(**stereo)) == [(0,), (1, 2), (3,)]
+    told = Session.open(stereo["take"], sources=["a", "b", "c"], spots={"b": "Piano:2"})
+    assert mics_of(told) == [(0,), (2, 1), (3,)]
+    told = Session.open(stereo["take"], sources=list("abcd"), spots={"b": "Piano:2"})
+    assert mics_of(told) == [(0,), (2,), (1,), (3,)]
 
 
 def test_a_stereo_main_pair_is_nobodys_spot(stereo):
