@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mnmf.errors import LOUDEST, MOST_RATE, ArgumentError, AudioFileError, OutputError, check_count
 from mnmf.files import PARTIAL, check_header, check_path, reason
+from mnmf.folders import name_mics, tracked
 from mnmf.output import same_file
 from mnmf.rows import Rows, blocks
 
@@ -89,10 +90,10 @@ class Recording:
     paths : tuple of Path
         The files, in the order given.
     mics : tuple of Mic
-        The microphones: the channels of all files, one after another.  The mic of a mono file has the name of the file
-        without its extension; the mics of a single polyphonic file are '1', '2', …; among several files those of a
-        polyphonic one are 'file:1', 'file:2', ….  Where two mics would have the same name, extensions and then folders
-        are kept.
+        The microphones: the channels of all files, one after another.  The mic of a mono file is called as what tells
+        its name from those of the others, so that 'T03_05_Vln1.WAV' is 'Vln1' (`mnmf.folders.distinct`); the mics of a
+        single polyphonic file are '1', '2', …; among several files those of a polyphonic one are 'file:1', 'file:2', ….
+        Where two mics would have the same name, extensions and then folders are kept.
     sample_rate : int
         In hertz.
     n_samples : int
@@ -179,13 +180,14 @@ class Recording:
             lambda frames: f"{frames} samples ({frames / rate:.3f} s)",
             "export all files of a take with the same start and end",
         )
-        names = iter(_name_mics(files, [header.channels for header in headers]))
-        mics = tuple(
+        names = iter(name_mics(files, [header.channels for header in headers]))
+        mics = [
             Mic(next(names), path, channel, header.format, header.subtype, header.endian)
             for path, header in zip(files, headers)
             for channel in range(header.channels)
-        )
-        return cls(files, mics, rate, int(headers[0].frames))
+        ]
+        names = iter(tracked([mic.name for mic in mics], [getattr(mic, "track", None) for mic in mics]))
+        return cls(files, tuple(replace(mic, name=next(names)) for mic in mics), rate, int(headers[0].frames))
 
     @property
     def n_mics(self) -> int:
@@ -609,21 +611,6 @@ def _check_alike(paths: Sequence[Path], values: Sequence[int], show: Callable[[i
         if value != usual:
             other = paths[values.index(usual)]
             raise AudioFileError(f"{path} has {show(value)}, but {other} has {show(usual)}; {remedy}")
-
-
-def _name_mics(paths: Sequence[Path], channels: Sequence[int]) -> list[str]:
-    numbers = [str(number) for number in range(1, sum(channels) + 1)]
-    if len(paths) == 1 and channels[0] > 1:
-        return numbers
-    shorter: tuple[Callable[[Path], str], ...] = (lambda path: path.stem, lambda path: path.name, str)
-    for shorten in shorter:
-        names = []
-        for path, count in zip(paths, channels):
-            label = shorten(path)
-            names += [label] if count == 1 else [f"{label}:{channel}" for channel in range(1, count + 1)]
-        if len(set(names)) == len(names):
-            return names
-    return numbers
 
 
 def _write(

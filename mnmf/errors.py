@@ -10,8 +10,9 @@ to transpose it.  They refuse an order only where it is certain to be wrong: sho
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -40,6 +41,7 @@ __all__ = [
     "check_rng",
     "check_shape",
     "check_spectrogram",
+    "nearest",
     "peak",
 ]
 
@@ -52,6 +54,7 @@ FAINTEST = 1e-12  # of a take: below it powers are lost in rounding
 MOST_RATE = 1_000_000  # Hz
 MOST_COMPONENTS = 10_000
 MOST = 1 << 40
+LONGEST_NAME = 100  # characters of a name that are compared with others
 
 
 class MnmfError(Exception):
@@ -306,8 +309,23 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     'time'
     """
     if not isinstance(value, str) or value not in choices:
-        raise ArgumentError(f"{name} must be one of {', '.join(choices)}; got {_shown(value)}")
+        near = nearest(value, choices) if isinstance(value, str) else ""
+        raise ArgumentError(f"{name} must be one of {', '.join(choices)}; got {_shown(value)}{near}")
     return str(value)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'NAME'?)"`` with the nearest of the known names, or nothing if none is near.
+
+    Examples
+    --------
+    >>> from mnmf.errors import nearest
+    >>> nearest("solo_take", ["solos", "solo-take", "spots"])
+    " (did you mean 'solo-take'?)"
+    """
+    folded = {each.casefold()[:LONGEST_NAME]: each for each in known}
+    found = difflib.get_close_matches(name.casefold()[:LONGEST_NAME], list(folded), 1)
+    return f" (did you mean {folded[found[0]]!r}?)" if found else ""
 
 
 def _shown(value: Any) -> str:

@@ -42,6 +42,7 @@ __all__ = [
     "peak_memory_mb",
     "read",
     "read_bleed",
+    "read_lowest",
     "read_nobody",
     "read_stems",
     "residual_files",
@@ -56,6 +57,7 @@ __all__ = [
 MANIFEST = "manifest.json"
 NOBODY = "nobody"  # in names of files: what is left of a microphone without all sources
 MOST_MICS = 1024
+MOST_LOWEST = 1000.0  # Hz
 LONGEST_ENDING = ".residual.flac"
 WHAT, REMEDY = "not a manifest of mnmf separate", "give a folder that mnmf separate wrote"
 
@@ -264,6 +266,7 @@ def manifest(
         "method": separation.method.name,
         "citation": separation.method.citation,
         "parameters": {**separation.parameters, **(parameters or {})},
+        "lowest_hz": separation.levels.lowest,
         "sources": _sources(session, written),
         "nobody": _bleed(session, written).get(NOBODY, []),
         "ambient_mics": [m + 1 for m in session.ambient],
@@ -319,6 +322,20 @@ def read_stems(folder: Path) -> list[Stem]:
     except (ValueError, KeyError, TypeError) as error:
         raise SessionError(f"{path}: {WHAT}: {reason(error)}; {REMEDY}") from error
     return stems
+
+
+def read_lowest(folder: Path) -> float:
+    """Return the frequency in hertz above which the stems in a folder were separated; 0 if its manifest does not say.
+
+    Raises
+    ------
+    SessionError
+        There is no manifest, or it is none of ``mnmf separate``.
+    """
+    lowest = read(folder).get("lowest_hz", 0.0)
+    if isinstance(lowest, bool) or not isinstance(lowest, int | float) or not 0 <= lowest <= MOST_LOWEST:
+        raise SessionError(f"{folder / MANIFEST}: {WHAT}: lowest_hz is {lowest!r:.40}; {REMEDY}")
+    return float(lowest)
 
 
 def read_nobody(folder: Path) -> tuple[Bleed, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.signal
 from numpy.typing import NDArray
 
 from mnmf import manifest, metrics
@@ -22,11 +23,16 @@ __all__ = ["score_stems"]
 Array = NDArray[Any]
 PathLike = str | Path
 
+ORDER = 4  # of the high-pass, which is run forwards and backwards
+PADDING = 3  # periods of its lowest frequency, before the sound and after it
+
 
 def score_stems(stems_dir: PathLike, reference: Sequence[PathLike], mixture: Sequence[PathLike] = ()) -> dict[str, Any]:
     """Return the scores of the stems in a folder, for each source and on average.
 
     SDR, SIR and SAR are BSS_eval v3 with 512 taps; SNR allows no filter and is the median over frames of a second.
+    What lies below the lowest frequency that was separated is left out of all of them: there a stem has what its spot
+    heard.  A silent stem has an SNR of 0 dB and no other score.
 
     Parameters
     ----------
@@ -41,21 +47,25 @@ def score_stems(stems_dir: PathLike, reference: Sequence[PathLike], mixture: Seq
     -------
     dict
         'sources', a list of dicts with 'name', 'output' and, given the mixture, 'input' and 'delta', each a dict of
-        'sdr', 'sir', 'sar' and 'snr' in dB; 'mean', the same over the sources that have a finite score; and
-        'mistaken', pairs of a stem and the source whose reference it is more like.
+        'sdr', 'sir', 'sar' and 'snr' in dB; 'mean', the same over the sources that have a finite score, each of the
+        four by itself, NaN if there is none; 'scored', how many sources have an SDR; 'silent', the names of stems that
+        are silent although their references are not; 'above_hz', the frequency above which they were compared, 0 for
+        all; and 'mistaken', pairs of a stem and the source whose reference it is more like.
 
     Raises
     ------
     MnmfError
         The folder has no manifest, or the files do not fit together.
     """
-    sources = manifest.read_stems(Path(stems_dir))
+    sources, lowest = manifest.read_stems(Path(stems_dir)), manifest.read_lowest(Path(stems_dir))
     names = [source.name for source in sources]
     stems = Recording.open([Path(stems_dir) / source.file for source in sources])
     truth = Recording.open(list(reference), lossless=False)
     _check_like(truth, stems, len(sources), "channel per source of the manifest")
-    estimate_LN = stems.read(dtype=np.float64)
-    reference_LN = truth.read(dtype=np.float64)
+    lowest = lowest if 2 * lowest < stems.sample_rate else 0.0
+    estimate_LN = _above(lowest, stems.read(dtype=np.float64), stems.sample_rate)
+    reference_LN = _above(lowest, truth.read(dtype=np.float64), stems.sample_rate)
+    silent = [name for n, name in enumerate(names) if reference_LN[:, n].any() and not estimate_LN[:, n].any()]
     order = metrics.bss_eval(reference_LN, estimate_LN, permute=True).permutation
     mistaken = [(names[stem], names[likely]) for likely, stem in enumerate(order) if stem != likely]
 
@@ -64,11 +74,32 @@ def score_stems(stems_dir: PathLike, reference: Sequence[PathLike], mixture: Seq
     if mixture:
         take = Recording.open(list(mixture), lossless=False)
         _check_like(take, stems, max(source.mics[0] for source in sources), "mic of the take", at_least=True)
-        spots_LN = take.read(dtype=np.float64)[:, [source.mics[0] - 1 for source in sources]]
+        spots_LN = take.read(dtype=np.float64, mics=[source.mics[0] - 1 for source in sources])
+        spots_LN = _above(lowest, spots_LN, stems.sample_rate)
         for row, before in zip(rows, _scores(reference_LN, spots_LN, stems.sample_rate)):
             row["input"] = before
             row["delta"] = {name: row["output"][name] - before[name] for name in before}
-    return {"sources": rows, "mean": _mean(rows), "mistaken": mistaken}
+    scored = [
+        row for row in rows if not any(math.isnan(row[part]["sdr"]) for part in ("output", "input") if part in row)
+    ]
+    return {
+        "sources": rows,
+        "mean": _mean(rows),
+        "scored": len(scored),
+        "silent": silent,
+        "above_hz": lowest,
+        "mistaken": mistaken,
+    }
+
+
+def _above(lowest: float, x_LN: Array, sample_rate: int) -> Array:
+    """Return sound without what lies below a frequency in hertz, its phases as they are."""
+    if not lowest:
+        return x_LN
+    high_pass = scipy.signal.butter(ORDER, lowest, "highpass", fs=sample_rate, output="sos")
+    padding = min(round(PADDING / lowest * sample_rate), len(x_LN) - 1)
+    filtered_LN = scipy.signal.sosfiltfilt(high_pass, x_LN, axis=0, padlen=padding)
+    return np.where(x_LN.any(axis=0), filtered_LN, 0.0)
 
 
 def _scores(reference_LN: Array, x_LN: Array, sample_rate: int) -> list[dict[str, float]]:
@@ -82,7 +113,7 @@ def _mean(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     parts = [part for part in ("input", "output", "delta") if part in rows[0]]
     mean: dict[str, dict[str, float]] = {part: {} for part in parts}
     for name in rows[0]["output"]:
-        # A source that was silent somewhere counts nowhere, so that before, after and gain speak of the same sources.
+        # A source without this score counts nowhere, so that before, after and gain speak of the same sources.
         counted = [row for row in rows if all(math.isfinite(row[part][name]) for part in parts)]
         for part in parts:
             values = [row[part][name] for row in counted]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf import markers, whose
+from mnmf import folders, markers, whose
 from mnmf.audio import Recording
-from mnmf.errors import AudioFileError, SessionError
+from mnmf.errors import AudioFileError, SessionError, nearest
 from mnmf.files import check_path, read_toml
 from mnmf.markers import Passage
 from mnmf.output import check_file_names
 from mnmf.spots import Spots
 from mnmf.take import Take, faintness
 
-__all__ = ["Session"]
+__all__ = ["Seats", "Session", "measured", "recordings", "session_keys"]
 
 Array = NDArray[Any]
+Mics = tuple[int, ...]
 Reduction = float | Mapping[str, float]
 PathLike = str | os.PathLike[str]
 
@@ -49,6 +51,8 @@ class Session:
         spot was given or follows the order.
     ambient : tuple of int
         Microphones that are nobody's spot, counted from 0.
+    by_name : tuple of int
+        Those of them of which only their names say so.
     passages : tuple of Passage
         Where each source plays alone, in seconds of `solo_recording`.
     solo_recording : Recording
@@ -90,6 +94,7 @@ class Session:
     instruments: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
     reduction: Mapping[str, Reduction] = field(default_factory=dict)
+    by_name: tuple[int, ...] = ()
 
     @classmethod
     def open(
@@ -100,7 +105,7 @@ class Session:
         solo_take: PathLike | Sequence[PathLike] = (),
         sources: Sequence[str] | None = None,
         spots: Mapping[str, Any] | None = None,
-        ambient: Sequence[str | int] = (),
+        ambient: Sequence[str | int] | None = None,
         instruments: Sequence[str] | Mapping[str, str] = (),
         queries: Mapping[str, str] | None = None,
         reduction: Mapping[str, Reduction] | None = None,
@@ -110,19 +115,22 @@ class Session:
         Parameters
         ----------
         take : path or paths
-            One polyphonic file, or one file a microphone.
+            One polyphonic file, or one file a microphone; a pattern such as ``"T03_*.WAV"``, or a folder that holds
+            one take.
         solos : path, optional
             Marker file naming each source's solo passage.
         solo_take : path or paths, optional
-            What the markers refer to, with the microphones in the same order; the take if not given.
+            What the markers refer to, given in the same ways, with the microphones in the same order or of the same
+            names; the take if not given.
         sources : names, optional
             Which sources, and their order; by default the markers' labels, else the microphones' names.
         spots : mapping of name to microphone(s), optional
-            A microphone is its channel counted from 1, or its name.  Sources not named here are found by their solos:
-            a source's spot is the microphone that hears its solo loudest, levels balanced.  Without solos, sources and
-            remaining microphones pair up in order.
+            Microphones as `mnmf.whose.find_mics` takes them: channels counted from 1, names, endings of names, or
+            patterns.  Sources not named here are found by their solos: a source's spot is the microphone that hears its
+            solo loudest, levels balanced.  Without solos, sources and remaining microphones pair up in order.
         ambient : microphones, optional
-            Those that are nobody's spot, counted from 1 as well, as in a session file and on the command line.
+            Those that are nobody's spot, in the same ways; if not given, those that are called main, room or the like
+            (`mnmf.folders.is_room`), where that leaves one microphone, or one stereo file, for every source.
         instruments : names in the order of the sources, or mapping of source to instrument, optional
             What they play, for methods that look notes up in a dictionary; a source's name if not given.
         queries : mapping of source to text, optional
@@ -135,23 +143,24 @@ class Session:
         AudioFileError, MarkerError, SessionError
             One line naming the file, microphone or source, and what to do.
         """
-        recording = Recording.open(take)
-        solo_recording = _open_solo_take(solo_take, recording)
-        mic_names = recording.mic_names
-        ambient_mics = tuple(dict.fromkeys(whose.find_mic(mic, mic_names) for mic in ambient))
+        recording, solo_recording = recordings(take, solo_take)
+        seats = Seats.of(recording)
         passages: tuple[Passage, ...] = ()
         if solos is not None:
             passages = markers.read(solos, duration=solo_recording.duration)
         labels = list(dict.fromkeys(passage.source for passage in passages))
         names = list(sources) if sources is not None else labels
-        names = names or [mic_names[m] for m in range(recording.n_mics) if m not in ambient_mics]
+        ambient_mics, by_name = seats.aside(ambient, spots or {}, names)
+        given = {name: seats.mics(mics, ambient_mics) for name, mics in (spots or {}).items()}
+        if not names:
+            given = seats.by_name(ambient_mics, given)
+            names = list(given)
         if not names:
             raise SessionError("there are no sources; take a mic off --ambient, or name some with --sources")
         check_file_names(names)
-        given = {name: whose.find_mics(mics, mic_names, ambient_mics) for name, mics in (spots or {}).items()}
         _refuse_strangers("--spot names", given, names)
         kept = tuple(passage for passage in passages if passage.source in names)
-        found = _find_spots(recording, solo_recording, names, kept, given, ambient_mics)
+        found = _find_spots(recording, solo_recording, names, kept, given, ambient_mics, seats.pairs)
         played = _instruments(names, instruments)
         return cls(
             recording=recording,
@@ -166,6 +175,7 @@ class Session:
             instruments=played,
             queries=_each("queries", names, played, queries or {}),
             reduction=_reductions(names, reduction or {}),
+            by_name=by_name,
         )
 
     @classmethod
@@ -177,7 +187,7 @@ class Session:
         """
         path = check_path(path)
         table = read_toml(path, SessionError, "give an existing session file")
-        return cls.open(**{**_session_keys(path, table), **overrides})
+        return cls.open(**{**session_keys(path, table), **overrides})
 
     @classmethod
     def outline(
@@ -187,14 +197,15 @@ class Session:
         solos: PathLike | None = None,
         solo_take: PathLike | Sequence[PathLike] = (),
         sources: Sequence[str] | None = None,
-        ambient: Sequence[str | int] = (),
+        spots: Mapping[str, Any] | None = None,
+        ambient: Sequence[str | int] | None = None,
         **_: Any,
     ) -> tuple[Recording, int, bool]:
         """Return the take, how many sources it has, and whether all have a solo; no sound is read for this.
 
         Parameters
         ----------
-        take, solos, solo_take, sources, ambient
+        take, solos, solo_take, sources, spots, ambient
             As of `open`, or for `take` a session file.
 
         Raises
@@ -204,16 +215,17 @@ class Session:
         """
         if isinstance(take, str | os.PathLike) and str(take).lower().endswith(".toml"):
             path = check_path(take)
-            given = {"solos": solos, "solo_take": solo_take, "sources": sources, "ambient": ambient}
-            keys = _session_keys(path, read_toml(path, SessionError, "give an existing session file"))
-            return cls.outline(**{**keys, **{name: value for name, value in given.items() if value}})
-        recording = Recording.open(take)
-        solo_recording = _open_solo_take(solo_take, recording)
+            said = {"solos": solos, "solo_take": solo_take, "sources": sources, "spots": spots, "ambient": ambient}
+            keys = session_keys(path, read_toml(path, SessionError, "give an existing session file"))
+            return cls.outline(**{**keys, **{name: value for name, value in said.items() if value}})
+        recording, solo_recording = recordings(take, solo_take)
+        seats = Seats.of(recording)
         marked = () if solos is None else markers.read(solos, duration=solo_recording.duration)
         labels = {passage.source for passage in marked}
-        aside = {whose.find_mic(mic, recording.mic_names) for mic in ambient}
         names = set(sources) if sources is not None else labels
-        count = len(names) or recording.n_mics - len(aside)
+        aside, _by_name = seats.aside(ambient, spots or {}, sorted(names))
+        given = {name: seats.mics(mics, aside) for name, mics in (spots or {}).items()}
+        count = len(names or seats.by_name(aside, given))
         return recording, count, bool(labels) and names <= labels
 
     def take(self, whole: bool = True) -> Take:
@@ -304,8 +316,9 @@ def _find_spots(
     solo_recording: Recording,
     names: Sequence[str],
     passages: Sequence[Passage],
-    given: Mapping[str, tuple[int, ...]],
+    given: Mapping[str, Mics],
     ambient: Sequence[int],
+    pairs: Sequence[Mics],
 ) -> whose.Found:
     heard = dict.fromkeys(passage.source for passage in passages)
     return whose.find_spots(
@@ -316,6 +329,7 @@ def _find_spots(
         take=recording.read,
         given=given,
         ambient=ambient,
+        pairs=pairs,
     )
 
 
@@ -343,7 +357,8 @@ def _decibels(name: str, value: Any) -> float:
 def _refuse_strangers(verb: str, named: Mapping[str, Any], names: Sequence[str]) -> None:
     for name in named:
         if name not in names:
-            raise SessionError(f"{verb} {name!r}, which is not among the sources: {', '.join(names)}")
+            near = nearest(name, names)
+            raise SessionError(f"{verb} {name!r}, which is not among the sources: {', '.join(names)}{near}")
 
 
 def _instruments(names: Sequence[str], instruments: Sequence[str] | Mapping[str, str]) -> tuple[str, ...]:
@@ -363,22 +378,164 @@ def _each(what: str, names: Sequence[str], otherwise: Sequence[str], given: Mapp
     return tuple(given.get(name, other) for name, other in zip(names, otherwise))
 
 
-def _open_solo_take(solo_take: PathLike | Sequence[PathLike], take: Recording) -> Recording:
-    paths = [solo_take] if isinstance(solo_take, str | os.PathLike) else list(solo_take)
-    if not paths:
-        return take
-    recording = Recording.open(paths)
-    if recording.n_mics != take.n_mics:
+@dataclass(frozen=True)
+class Seats:
+    """The microphones of a recording: how they may be called, and which of them stand in pairs.
+
+    Attributes
+    ----------
+    mic_names : tuple of str
+        In their order.
+    files : mapping of name to microphones
+        By names of files, with and without extension, of which there are no two.
+    pairs : tuple of microphones
+        Those of stereo files among others; where all are stereo, a recorder may have paired what is no pair.
+    """
+
+    mic_names: tuple[str, ...]
+    files: Mapping[str, Mics]
+    pairs: tuple[Mics, ...]
+
+    @classmethod
+    def of(cls, recording: Recording) -> Seats:
+        """Return those of a recording."""
+        mics: dict[Path, Mics] = {}
+        for m, mic in enumerate(recording.mics):
+            mics[mic.path] = (*mics.get(mic.path, ()), m)
+        files: dict[str, Mics] = {}
+        for path, own in mics.items():
+            for name in {path.name, path.stem}:
+                files[name] = () if name in files else own
+        pairs = tuple(own for own in mics.values() if len(own) == 2)
+        files = {name: own for name, own in files.items() if own}
+        return cls(recording.mic_names, files, pairs if len(pairs) < len(mics) else ())
+
+    def mics(self, mics: Any, ambient: Sequence[int] = ()) -> Mics:
+        """Return the microphones that are meant; none is `ambient`."""
+        return whose.find_mics(mics, self.mic_names, ambient, self.files)
+
+    def aside(
+        self, ambient: Sequence[str | int] | None, spots: Mapping[str, Any], names: Sequence[str]
+    ) -> tuple[Mics, Mics]:
+        """Return the microphones that are nobody's spot, and those of them of which only their names say so.
+
+        Names decide where nothing is given, if that leaves something, and for `names` a microphone for each.
+        """
+        if ambient is not None:
+            return self.mics(ambient), ()
+        given = {name: self.mics(mics) for name, mics in spots.items()}
+        taken = {m for mics in given.values() for m in mics}
+        free = [m for m in range(len(self.mic_names)) if m not in taken]
+        rooms = tuple(m for m in free if folders.is_room(self.mic_names[m]))
+        left = [m for m in free if m not in rooms]
+        waiting = [name for name in names if name not in given]
+        fits = len(waiting) in (len(left), len(whose.units(left, self.pairs))) if names else bool(left or given)
+        return (rooms, rooms) if fits else ((), ())
+
+    def by_name(self, ambient: Sequence[int], given: Mapping[str, Mics]) -> dict[str, Mics]:
+        """Return the spots of sources that are called as is given, else as their microphones are."""
+        found: dict[str, Mics] = {}
+        free = [m for m in range(len(self.mic_names)) if m not in ambient]
+        for mics in whose.units(free, self.pairs):
+            owners = {name: own for name, own in given.items() if any(m in own for m in mics)}
+            found |= owners or {self._called(mics, (*found, *given)): mics}
+        return found
+
+    def _called(self, mics: Mics, others: Sequence[str]) -> str:
+        """Return what microphones are called together, as the name of a file, which holds no colon."""
+        first, last = (self.mic_names[m] for m in (mics[0], mics[-1]))
+        length = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
+        name = first[:length].rstrip(" _-.:") if len(mics) > 1 else ""
+        return first.replace(":", ".") if not name or name in others else name
+
+
+def recordings(
+    take: PathLike | Sequence[PathLike], solo_take: PathLike | Sequence[PathLike] = ()
+) -> tuple[Recording, Recording]:
+    """Open a take, and what its solos are in, which is the take itself if nothing else is given.
+
+    Parameters
+    ----------
+    take, solo_take : path or paths
+        Files, patterns such as ``"T03_*.WAV"``, or folders that hold one take beside the other.
+
+    Returns
+    -------
+    tuple of Recording
+        With the same microphones, in the same order.
+
+    Raises
+    ------
+    AudioFileError, SessionError
+        A file cannot be read, files are not of one take, or the two have other microphones.
+    """
+    solo_files = _files_of(solo_take, (), "--solo-take '{}'") if solo_take else []
+    recording = _one_take(_files_of(take, solo_files), bool(solo_files))
+    if not solo_files:
+        return recording, recording
+    return recording, _like(_one_take(solo_files), recording)
+
+
+def _files_of(
+    given: PathLike | Sequence[PathLike], leaving: Sequence[Path], proposed: str = folders.SEPARATE
+) -> list[Path]:
+    paths = [given] if isinstance(given, str | os.PathLike) else list(given)
+    return folders.chosen(paths, measured, leaving, proposed)
+
+
+def measured(path: Path) -> folders.Sound:
+    """Return what the header of an audio file says; `AudioFileError` if it cannot be read."""
+    recording = Recording.open(path)
+    return folders.Sound(path, recording.n_samples, recording.sample_rate, recording.n_mics)
+
+
+def _one_take(paths: Sequence[Path], beside: bool = False) -> Recording:
+    """Open files, or say which takes they are of if they are of several; `beside` a solo take that was given."""
+    try:
+        return Recording.open(paths)
+    except AudioFileError as error:
+        if len(paths) > folders.MOST_FILES:
+            raise
+        found = []
+        with suppress(AudioFileError):  # the first error says more
+            found = folders.takes([measured(path) for path in paths])
+        if len(found) < 2:
+            raise
+        hint = "; a pattern after --solo-take has to be in quotes" if beside else ""
+        parents = {path.parent for path in paths}
+        message = f"{folders.choice(found, parents.pop() if len(parents) == 1 else Path())}{hint}"
+        raise folders.SeveralTakes(message) from error
+
+
+def _like(solo: Recording, take: Recording) -> Recording:
+    """Return the recording of the solos, its files in the order in which the take has microphones of their names."""
+    if solo.n_mics != take.n_mics:
+        shared = set(solo.mic_names) & set(take.mic_names)
+        missing = [name for name in take.mic_names if name not in shared] if shared and len(take.paths) > 1 else []
+        lacks = f" (no {', '.join(missing[:4])})" if missing else ""
         raise SessionError(
-            f"{recording.paths[0]}: the solo take has {recording.n_mics} mics, the take has {take.n_mics}; "
+            f"{solo.paths[0]}: the solo take has {solo.n_mics} mics{lacks}, the take has {take.n_mics}; "
             "give the same mics in the same order"
         )
-    if recording.sample_rate != take.sample_rate:
+    if solo.sample_rate != take.sample_rate:
         raise SessionError(
-            f"{recording.paths[0]}: the solo take runs at {recording.sample_rate} Hz, "
+            f"{solo.paths[0]}: the solo take runs at {solo.sample_rate} Hz, "
             f"the take at {take.sample_rate} Hz; convert one of them"
         )
-    return recording
+    if solo.mic_names == take.mic_names or len(solo.paths) < 2:
+        return solo
+    if set(solo.mic_names) == set(take.mic_names):
+        path_of = {mic.name: mic.path for mic in solo.mics}
+        sorted_solo = Recording.open(list(dict.fromkeys(path_of[name] for name in take.mic_names)))
+        if sorted_solo.mic_names == take.mic_names:
+            return sorted_solo
+    for m, name in enumerate(take.mic_names):
+        if name in solo.mic_names and solo.mic_names[m] != name:
+            raise SessionError(
+                f"{solo.paths[0]}: {name} is mic {solo.mic_names.index(name) + 1} of the solo take and mic {m + 1} of "
+                "the take; give the same mics in the same order"
+            )
+    return solo
 
 
 def _alone(recording: Recording, passages: Sequence[Passage], source: str) -> Iterator[Array]:
@@ -393,11 +550,12 @@ def _alone(recording: Recording, passages: Sequence[Passage], source: str) -> It
 KEYS = ("ambient", "instruments", "queries", "reduction", "solo-take", "solos", "sources", "spots", "take")
 
 
-def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+def session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `Session.open` that a session file gives, paths resolved."""
     unknown = sorted(set(table) - set(KEYS))
     if unknown:
-        raise SessionError(f"{path}: unknown key {unknown[0]!r}; a session has {', '.join(KEYS)}")
+        near = nearest(unknown[0], KEYS)
+        raise SessionError(f"{path}: unknown key {unknown[0]!r}{near}; a session has {', '.join(KEYS)}")
     if "take" not in table:
         raise SessionError(f"{path}: 'take' is missing; name the recording's file or files")
     arguments: dict[str, Any] = {}
@@ -413,8 +571,7 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     if "spots" in table:
         spots = _table(path, "spots", table["spots"], "mic", object)
         arguments["spots"] = {
-            name: mic if isinstance(mic, str | int) else _list(path, f"spots.{name}", mic)
-            for name, mic in spots.items()
+            name: mic if _is(mic, str | int) else _list(path, f"spots.{name}", mic) for name, mic in spots.items()
         }
     for key, word in (("instruments", "instrument"), ("queries", "text")):
         if key in table:
@@ -422,6 +579,11 @@ def _session_keys(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     if "reduction" in table:
         arguments["reduction"] = _table(path, "reduction", table["reduction"], "dB", int | float | dict)
     return arguments
+
+
+def _is(value: Any, kinds: Any) -> bool:
+    """Return whether a value is of some kind; true and false, numbers to Python, are of none."""
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _files(path: Path, key: str, value: Any) -> Path | list[Path]:
@@ -433,13 +595,13 @@ def _files(path: Path, key: str, value: Any) -> Path | list[Path]:
 
 
 def _list(path: Path, key: str, value: Any, kinds: Any = str | int) -> list[Any]:
-    if not isinstance(value, list) or not all(isinstance(v, kinds) for v in value):
+    if not isinstance(value, list) or not all(_is(v, kinds) for v in value):
         wanted = "names" if kinds is str else "names or channels"
         raise SessionError(f"{path}: {key!r} must be a list of {wanted}, got {value!r}")
     return value
 
 
 def _table(path: Path, key: str, value: Any, word: str, kind: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(v, kind) for v in value.values()):
+    if not isinstance(value, dict) or not all(_is(v, kind) for v in value.values()):
         raise SessionError(f"{path}: {key!r} must be a table of source = {word}, got {value!r}")
     return value

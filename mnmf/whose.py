@@ -5,18 +5,20 @@ Files live elsewhere (`mnmf.session`).  Microphones have names here only so that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import SessionError
+from mnmf.errors import SessionError, nearest
 from mnmf.spots import Spots
 
-__all__ = ["Found", "describe", "find_mic", "find_mics", "find_spots", "match_spots"]
+__all__ = ["Found", "describe", "find_mic", "find_mics", "find_spots", "match_spots", "spans", "spare_mics", "units"]
 
 Array = NDArray[Any]
 Mics = tuple[int, ...]
@@ -27,6 +29,9 @@ NEAR_TIE_DB = 1.0  # a solo heard this evenly at two mics does not show whose sp
 ABOVE_FLOOR = 1.6
 FLOOR_FRAME = 0.05  # seconds over which the energy that a mic hears anyway is looked for
 FLOOR_PERCENTILE = 1
+
+_SPAN = re.compile(r"#?([0-9]{1,9})\s*[-–]\s*#?([0-9]{1,9})")
+_MAGIC = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def find_spots(
     take: Callable[[], Array],
     given: Mapping[str, Mics],
     ambient: Sequence[int] = (),
+    pairs: Sequence[Mics] = (),
 ) -> Found:
     """Find the spot of every source.
 
@@ -84,6 +90,8 @@ def find_spots(
         Spots that are known, counted from 0, the reference first.
     ambient : sequence of int
         Microphones that are nobody's spot.
+    pairs : sequence of microphones
+        Two each that may be one source's stereo spot: where both hear its solo alike, or one would be left over.
 
     Raises
     ------
@@ -92,15 +100,18 @@ def find_spots(
     """
     free = [m for m in range(len(mic_names)) if m not in ambient]
     if not solos:
-        found = _by_order(names, given, free)
+        found = _by_order(names, given, free, pairs)
     else:
         frame = max(round(FLOOR_FRAME * sample_rate), 1)
         energies = _solo_energies(names, solos, frame)
         _refuse_unfit(names, mic_names, energies, given, free)
-        if sum(name not in given for name in energies.names) < len(_unclaimed(free, given)):
-            _refuse_missing(mic_names, energies, _frame_energies(take(), frame).mean(axis=0), given, free)
-        found = _by_solos(names, mic_names, energies, given, free)
-    if left_over := [m for m in free if not any(m in mics for mics in found.spots)]:
+        waiting = sum(name not in given for name in energies.names)
+        if waiting < len(units(_unclaimed(free, given), pairs)):
+            _refuse_missing(mic_names, energies, _frame_energies(take(), frame).mean(axis=0), given, free, pairs)
+        found = _by_solos(names, mic_names, energies, given, free, pairs)
+    found = _completed(found, free, pairs)
+    left_over = _unclaimed(free, dict(enumerate(found.spots)))
+    if left_over:
         raise _left_over(mic_names, left_over)
     return found
 
@@ -145,36 +156,53 @@ def match_spots(energy_NM: Array) -> tuple[Array, Array]:
 
 
 def find_mic(mic: str | int, mic_names: Sequence[str]) -> int:
-    """Return the microphone, counted from 0, that a name or a channel counted from 1 (``3``, ``"3"``, ``"#3"``) means.
+    """Return the microphone, counted from 0, that a name or a channel counted from 1 means, as `find_mics` takes them.
 
     Raises
     ------
     SessionError
-        There is none, or the text is the channel of one and the name of another.
+        There is none, or there are several.
     """
-    if not isinstance(mic, str) and abs(mic) > len(mic_names):
-        raise SessionError(f"there is no mic of that number; channels go from 1 to {len(mic_names)}")
-    text = str(mic).strip()
-    digits = text.removeprefix("#")
-    channel = int(digits) - 1 if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
-    if channel is not None and not 0 <= channel < len(mic_names):
-        channel = None
-    named = list(mic_names).index(text) if isinstance(mic, str) and text in mic_names else None
-    if channel is not None and named is not None and channel != named:
-        raise SessionError(
-            f"mic {text!r} is channel {text} and also the name of another; write #{text} for the channel"
-        )
-    found = named if named is not None else channel
-    if found is None:
-        known = ", ".join(mic_names)
-        raise SessionError(f"there is no mic {mic!r}; channels go from 1 to {len(mic_names)}, names are: {known}")
-    return found
+    found = find_mics(mic, mic_names)
+    if len(found) > 1:
+        several = ", ".join(describe(m, mic_names) for m in found)
+        raise SessionError(f"{mic!r} means {several}; name one of them")
+    return found[0]
 
 
-def find_mics(mics: Any, mic_names: Sequence[str], ambient: Sequence[int] = ()) -> Mics:
-    """Return the microphones, counted from 0, that one name or channel or several of them mean; none is `ambient`."""
+def find_mics(
+    mics: Any, mic_names: Sequence[str], ambient: Sequence[int] = (), files: Mapping[str, Mics] | None = None
+) -> Mics:
+    """Return the microphones, counted from 0, that a text or a number means, or several of them.
+
+    Parameters
+    ----------
+    mics : str, int, or several
+        A name; a channel counted from 1 (``3``, ``"3"``, ``"#3"``); channels from one to another (``"7-10"``); the name
+        of a file, which stands for all its channels (``"Main"`` for 'Main:1' and 'Main:2'); a pattern of names
+        (``"Main*"``); or how a single name ends (``"Vln1"`` for 'T03_05_Vln1').
+    mic_names : sequence of str
+        One for each microphone.
+    ambient : sequence of int
+        What none of them may be.
+    files : mapping of name to microphones, optional
+        Further names.
+
+    Raises
+    ------
+    SessionError
+        There is none, or one of `ambient`; the text is the channel of one and the name of another; or several names
+        end so.
+
+    Examples
+    --------
+    >>> from mnmf.whose import find_mics
+    >>> names = ("Vln1", "Vln2", "Main:1", "Main:2")
+    >>> find_mics("1-2", names), find_mics("Main", names), find_mics(["vln2", "M*:1"], names)
+    ((0, 1), (2, 3), (1, 2))
+    """
     several = [mics] if isinstance(mics, str | int) else list(mics)
-    found = tuple(dict.fromkeys(find_mic(mic, mic_names) for mic in several))
+    found = tuple(dict.fromkeys(m for mic in several for m in _meant(mic, mic_names, files or {})))
     for m in found:
         if m in ambient:
             raise SessionError(
@@ -183,16 +211,132 @@ def find_mics(mics: Any, mic_names: Sequence[str], ambient: Sequence[int] = ()) 
     return found
 
 
+def _meant(mic: str | int, mic_names: Sequence[str], files: Mapping[str, Mics]) -> Mics:
+    """Return the microphones that one text or number means."""
+    if not isinstance(mic, str) and abs(mic) > len(mic_names):
+        raise SessionError(f"there is no mic of that number; channels go from 1 to {len(mic_names)}")
+    text = str(mic).strip()
+    digits = text.removeprefix("#")
+    number = digits.isascii() and digits.isdigit()
+    channel = int(digits) - 1 if number and len(digits) < 10 else None
+    if channel is not None and not 0 <= channel < len(mic_names):
+        channel = None
+    named = list(mic_names).index(text) if isinstance(mic, str) and text in mic_names else None
+    if channel is not None and named is not None and channel != named:
+        raise SessionError(
+            f"mic {text!r} is channel {text} and also the name of another; write #{text} for the channel"
+        )
+    found = named if named is not None else channel
+    if found is not None:
+        return (found,)
+    known = {**files, **_of_files(mic_names), **{name: (m,) for m, name in enumerate(mic_names)}}
+    if isinstance(mic, str) and text and not number:
+        if text in known:
+            return known[text]
+        if span := _SPAN.fullmatch(text):
+            return _from_to(int(span[1]), int(span[2]), text, len(mic_names))
+        for fold in (str, str.casefold):
+            if several := _matching(text, known, fold):
+                return several
+    raise SessionError(
+        f"there is no mic {mic!r}{nearest(text, known)}; channels go from 1 to {len(mic_names)}, names are: "
+        f"{', '.join(mic_names)}"
+    )
+
+
+def _of_files(mic_names: Sequence[str]) -> dict[str, Mics]:
+    """Return the microphones of polyphonic files, 'Main:1' and 'Main:2', by the names of these."""
+    found: dict[str, Mics] = {}
+    for m, name in enumerate(mic_names):
+        file, colon, channel = name.rpartition(":")
+        if file and colon and channel.isdigit():
+            found[file] = (*found.get(file, ()), m)
+    return found
+
+
+def _from_to(first: int, last: int, text: str, n_mics: int) -> Mics:
+    if not 1 <= first <= last <= n_mics:
+        raise SessionError(f"there are no mics {text}; channels go from 1 to {n_mics}, the lower one first")
+    return tuple(range(first - 1, last))
+
+
+def _matching(text: str, known: Mapping[str, Mics], fold: Callable[[str], str]) -> Mics:
+    """Return the microphones whose names a pattern matches, or whose name ends as a text says.
+
+    An ending begins where a word does; there may be none.
+    """
+    wanted = fold(text)
+    if _MAGIC.search(wanted):
+        return tuple(sorted({m for name, mics in known.items() if fnmatchcase(fold(name), wanted) for m in mics}))
+    ends: dict[Mics, str] = {}
+    for name, mics in known.items():
+        before, ending, rest = fold(name).rpartition(wanted)
+        if ending and not rest and not (before[-1:].isalnum() and wanted[0].isalnum()):
+            ends[mics] = name
+    if len(ends) > 1:
+        raise SessionError(f"mic {text!r} could be {' or '.join(sorted(ends.values()))}; give more of the name")
+    return next(iter(ends), ())
+
+
+def units(mics: Sequence[int], pairs: Sequence[Mics]) -> list[Mics]:
+    """Return microphones one by one, but those together that are a pair and both there.
+
+    Examples
+    --------
+    >>> from mnmf.whose import units
+    >>> units([0, 2, 3, 4], pairs=[(2, 3), (4, 5)])
+    [(0,), (2, 3), (4,)]
+    """
+    whole = {pair[0]: pair for pair in pairs if set(pair) <= set(mics)}
+    second = {m for pair in whole.values() for m in pair[1:]}
+    return [whole.get(m, (m,)) for m in mics if m not in second]
+
+
+def spans(mics: Sequence[int]) -> str:
+    """Return microphones, counted from 0, as channels counted from 1, those in a row as a span.
+
+    Examples
+    --------
+    >>> from mnmf.whose import spans
+    >>> spans([3, 6, 7, 8])
+    '4, 7-9'
+    """
+    rows: list[list[int]] = []
+    for m in sorted(mics):
+        if rows and m == rows[-1][1] + 1:
+            rows[-1][1] = m
+        else:
+            rows.append([m, m])
+    return ", ".join(f"{first + 1}" if first == last else f"{first + 1}-{last + 1}" for first, last in rows)
+
+
 def describe(mic: int, mic_names: Sequence[str]) -> str:
     """Return a microphone's channel, counted from 1, and its name if it has another."""
     name = mic_names[mic]
     return f"mic {mic + 1}" if name == str(mic + 1) else f"mic {mic + 1} ({name})"
 
 
-def _by_order(names: Sequence[str], given: Mapping[str, Mics], free: Sequence[int]) -> Found:
-    taken = {m for mics in given.values() for m in mics}
-    remaining = [m for m in free if m not in taken]
+def _completed(found: Found, free: Sequence[int], pairs: Sequence[Mics]) -> Found:
+    """Give the microphone of a pair that would be left to whom the other one belongs, if that is a single source."""
+    spots = [list(mics) for mics in found.spots]
+    for pair in pairs:
+        left = [m for m in pair if m in free and not any(m in mics for mics in spots)]
+        owners = [mics for mics in spots if any(m in mics for m in pair)]
+        if len(left) == 1 and len(owners) == 1:
+            owners[0].append(left[0])
+    return Found(Spots(tuple(mics) for mics in spots), found.margins_db)
+
+
+def _by_order(
+    names: Sequence[str], given: Mapping[str, Mics], free: Sequence[int], pairs: Sequence[Mics] = ()
+) -> Found:
+    remaining = _unclaimed(free, given)
     waiting = [name for name in names if name not in given]
+    halves = {m for pair in pairs if not set(pair) <= set(remaining) for m in pair}  # the other one is given
+    for whole in (units(remaining, pairs), units([m for m in remaining if m not in halves], pairs)):
+        if len(waiting) == len(whole):
+            paired = dict(zip(waiting, whole))
+            return Found(Spots(given.get(name) or paired[name] for name in names), (None,) * len(names))
     if len(waiting) > len(remaining):
         raise SessionError(
             f"{len(waiting)} sources without a spot, {len(remaining)} mics left: {', '.join(waiting)}; "
@@ -209,6 +353,7 @@ def _by_solos(
     energies: _SoloEnergies,
     given: Mapping[str, Mics],
     free: Sequence[int],
+    pairs: Sequence[Mics] = (),
 ) -> Found:
     # Further mics of a source whose spot is given have no place in the balance: one spot a source.
     candidates = [m for m in free if not any(m in mics[1:] for mics in given.values())]
@@ -217,15 +362,25 @@ def _by_solos(
     waiting = [n for n, name in enumerate(energies.names) if name not in given]
     if waiting:
         order_NM, margins_N = match_spots(energies.above_NM[:, candidates])
+        # The two of a stereo spot hear its source alike.
+        mates = {}
+        for n in waiting:
+            first, second = (candidates[int(i)] for i in order_NM[n, [0, min(1, len(candidates) - 1)]])
+            if margins_N[n] < NEAR_TIE_DB and tuple(sorted((first, second))) in pairs:
+                mates[first] = second
+        if mates:
+            candidates = [m for m in candidates if m not in mates.values()]
+            order_NM, margins_N = match_spots(energies.above_NM[:, candidates])
         for n in waiting:
             order, margin = [candidates[int(i)] for i in order_NM[n]], float(margins_N[n])
             _refuse_near_tie(energies.names[n], [describe(m, mic_names) for m in order[:2]], margin)
-            found[energies.names[n]] = (order[0],), margin
+            mate = [mates[order[0]]] if order[0] in mates else []
+            found[energies.names[n]] = tuple(sorted([order[0], *mate])), margin
     _refuse_shared(names, mic_names, {name: mics for name, (mics, _) in found.items()}, given)
     return Found(Spots(found[name][0] for name in names), tuple(found[name][1] for name in names))
 
 
-def _unclaimed(free: Sequence[int], given: Mapping[str, Mics]) -> list[int]:
+def _unclaimed(free: Sequence[int], given: Mapping[Any, Mics]) -> list[int]:
     return [m for m in free if not any(m in mics for mics in given.values())]
 
 
@@ -249,19 +404,62 @@ def _refuse_missing(
     take_M: Array,
     given: Mapping[str, Mics],
     free: Sequence[int],
+    pairs: Sequence[Mics],
 ) -> NoReturn:
     """Refuse more microphones than sources, naming those that are loud in the take although no solo is."""
     unclaimed = _unclaimed(free, given)
-    level_NM = energies.energy_NM / np.maximum(take_M, 1e-30)
     waiting = [n for n, name in enumerate(energies.names) if name not in given]
-    chosen = [unclaimed[int(np.argmax(level_NM[n, unclaimed]))] for n in waiting]
-    raise _left_over(mic_names, [m for m in unclaimed if m not in chosen])
+    chosen = set(_loudest(energies.energy_NM[waiting], take_M, unclaimed))
+    raise _left_over(mic_names, [m for mics in units(unclaimed, pairs) if not chosen & set(mics) for m in mics])
+
+
+def _loudest(energy_NM: Array, take_M: Array, mics: Sequence[int]) -> list[int]:
+    """Return for each source which of some microphones its solo is loudest at, compared with the take there.
+
+    Unlike `match_spots` this holds where there are microphones without a solo.
+    """
+    level_NM = energy_NM / np.maximum(take_M, 1e-30)
+    return [mics[int(np.argmax(level_M[mics]))] for level_M in level_NM]
+
+
+def spare_mics(
+    solos: Mapping[str, Iterable[Array]],
+    sample_rate: float,
+    take_LM: Array,
+    ambient: Sequence[int] = (),
+    pairs: Sequence[Mics] = (),
+) -> list[int]:
+    """Return the microphones at which no solo is loudest, which are perhaps nobody's.
+
+    Parameters
+    ----------
+    solos, sample_rate, ambient, pairs
+        As of `find_spots`.
+    take_LM : array (L, M)
+        What the microphones hear of all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.whose import spare_mics
+    >>> sound_LN = np.random.default_rng(0).standard_normal((8000, 2))
+    >>> mixing_MN = np.array([[1.0, 0.2], [0.3, 0.3], [0.2, 1.0]])
+    >>> solos = {name: [sound_LN[:, [n]] * mixing_MN[:, n]] for n, name in enumerate(("violin", "cello"))}
+    >>> spare_mics(solos, 8000, sound_LN @ mixing_MN.T)
+    [1]
+    """
+    frame = max(round(FLOOR_FRAME * sample_rate), 1)
+    energies = _solo_energies(list(solos), solos, frame)
+    free = [m for m in range(take_LM.shape[1]) if m not in ambient]
+    chosen = set(_loudest(energies.above_NM, _frame_energies(take_LM, frame).mean(axis=0), free)) if free else set()
+    return [m for mics in units(free, pairs) if not chosen & set(mics) for m in mics]
 
 
 def _left_over(mic_names: Sequence[str], mics: Sequence[int]) -> SessionError:
+    marked = " ".join(f"--ambient {span}" for span in spans(mics).split(", "))
     return SessionError(
         f"nobody's spot: {', '.join(describe(m, mic_names) for m in mics)}; "
-        "add the missing solo or --spot NAME=MIC, or mark it with --ambient MIC"
+        f"add the missing solo or --spot NAME=MIC, or mark it with {marked}"
     )
 
 

@@ -23,13 +23,13 @@ FLOORS = (
     ("notes",),
     ("models",),
     ("methods",),
-    ("output", "markers", "audio", "whose", "simulate", "datasets", "estimators"),
+    ("output", "markers", "folders", "audio", "whose", "simulate", "datasets", "estimators"),
     ("take", "plan"),
     ("survey",),
     ("room",),
     ("separation",),
     ("session",),
-    ("manifest",),
+    ("manifest", "draft"),
     ("score", "check", "unfinished"),
     ("cli",),
     ("__main__",),
@@ -49,9 +49,9 @@ ARRAYS_ONLY = (
     "separation",
     "whose",
 )
-FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score", "check", "unfinished")
+FILES_KNOW = ("audio", "draft", "folders", "markers", "output", "session", "manifest", "score", "check", "unfinished")
 LONGEST = 60
-SHORT_FUNCTIONS = ("cli", "separation", "session", "whose", "take", "manifest", "score")
+SHORT_FUNCTIONS = ("cli", "separation", "session", "folders", "draft", "whose", "take", "manifest", "score")
 
 PUBLIC = (
     "mnmf.audio",
@@ -59,6 +59,7 @@ PUBLIC = (
     "mnmf.datasets",
     "mnmf.directivity",
     "mnmf.estimators",
+    "mnmf.folders",
     "mnmf.markers",
     "mnmf.methods",
     "mnmf.metrics",

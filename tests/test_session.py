@@ -1,12 +1,17 @@
 """Sessions: a stem under the wrong name is the worst error there is."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile as sf
 
 from mnmf import Session
 from mnmf.errors import AudioFileError, MarkerError, MnmfError, SessionError
-from mnmf.whose import match_spots
+from mnmf.session import KEYS, session_keys
+from mnmf.whose import find_mic, find_mics, match_spots
 
 RATE = 8000
 BLEED = 10 ** (-10 / 20)
@@ -272,7 +277,16 @@ def test_queries_are_the_instruments_until_told(room, tmp_path):
     [
         ("take = 3", "'take' must be a file name or a list"),
         ("solos = 'x'", "'take' is missing"),
-        ("take = 'take.wav'\nspot = 1", "unknown key 'spot'; a session has ambient"),
+        ("take = 'take.wav'\nspot = 1", "unknown key 'spot' \\(did you mean 'spots'\\?\\); a session has ambient"),
+        ("take = 'take.wav'\nsolo_take = 1", r"unknown key 'solo_take' \(did you mean 'solo-take'\?\); a session has"),
+        ("take = 'take.wav'\nxyzzy = 1", "unknown key 'xyzzy'; a session has"),
+        ("take = 'take.wav'\nambient = [true]", "'ambient' must be a list of names or channels"),
+        ("take = 'take.wav'\nambient = 3", "'ambient' must be a list of names or channels"),
+        ("take = 'take.wav'\n[spots]\nviolin = true", "'spots' must be a table of source = mic"),
+        ("take = 'take.wav'\n[spots]\nviolin = 1.5", "'spots.violin' must be a list of names or channels"),
+        ("take = 'take.wav'\n[reduction]\n1 = true", "'reduction' must be a table of source = dB"),
+        ("take = 'take.wav'\n[queries]\n1 = 2", "'queries' must be a table of source = text"),
+        ("take = 'take.wav'\n[instruments]\n3o = 'cello'", "'3o', which is not among the sources: 1, 2, 3"),
         ("take = ", "not valid TOML"),
         ("take = 'take.wav'\nsources = ['a', 1]", "'sources' must be a list of names"),
         ("take = 'take.wav'\nspots = [1]", "'spots' must be a table"),
@@ -294,6 +308,16 @@ def test_bad_session_files_name_the_culprit(room, tmp_path, text, message):
         Session.from_toml(path)
     with pytest.raises(SessionError, match="cannot be read"):
         Session.from_toml(tmp_path / "none.toml")
+
+
+def test_every_key_of_a_session_file_is_documented():
+    page = Path(__file__).parent.parent / "docs" / "session.md"
+    if not page.exists():
+        pytest.skip("the pages are not part of this distribution")
+    table = re.findall(r"^\| `\[?([\w-]+)\]?` \|", page.read_text("utf-8"), re.MULTILINE)
+    assert sorted(table) == sorted(KEYS)
+    (block,) = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert session_keys(page, tomllib.loads(block))["ambient"] == ["main"]
 
 
 def test_match_spots_with_one_source_or_mic():
@@ -330,3 +354,128 @@ def test_a_dead_mic_is_nobodys_spot(room, rng):
         sf.write(path, x, RATE, "FLOAT")
     with pytest.raises(SessionError):
         Session.open(**files)
+
+
+# What a microphone may be called
+
+MIC_NAMES = ("Vln1", "Vln2", "Cello close", "T1_Vc", "Main:1", "Main:2", "7-8", "Room A", "room b", "10", "Main X")
+
+
+@pytest.mark.parametrize(
+    ("said", "mics"),
+    [
+        ("Vln2", (1,)),
+        (2, (1,)),
+        ("#2", (1,)),
+        ("1-3", (0, 1, 2)),
+        ("#1 – #3", (0, 1, 2)),
+        ("7-8", (6,)),  # a name goes before a span
+        ("Main", (4, 5)),
+        ("Main:2", (5,)),
+        ("main", (4, 5)),
+        ("Main*", (4, 5, 10)),
+        ("main?1", (4,)),
+        ("[RV]oom *", (7,)),
+        ("room *", (8,)),
+        ("ROOM *", (7, 8)),
+        ("Vc", (3,)),
+        ("close", (2,)),
+        ("CLOSE", (2,)),
+        ("_Vc", (3,)),
+        ("x", (10,)),
+        ("T03_01_Vln1.WAV", (0,)),
+        (["Vc", 1, "1-2"], (3, 0, 1)),
+        ([], ()),
+    ],
+)
+def test_what_a_mic_may_be_called(said, mics):
+    assert find_mics(said, MIC_NAMES, files={"T03_01_Vln1.WAV": (0,)}) == mics
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("c", "there is no mic 'c'"),  # an ending begins where a word does
+        ("lose", "there is no mic 'lose'"),
+        ("Vln3", r"there is no mic 'Vln3' \(did you mean 'Vln[12]'\?\); channels go from 1 to 11"),
+        ("12", "there is no mic '12'"),
+        ("#12", "there is no mic '#12'"),
+        ("3-12", "there are no mics 3-12; channels go from 1 to 11"),
+        ("3-1", "there are no mics 3-1"),
+        ("0-2", "there are no mics 0-2"),
+        ("", "there is no mic ''"),
+        ("*z*", "there is no mic"),
+        (-1, "there is no mic"),
+    ],
+)
+def test_what_no_mic_is_called(said, message):
+    with pytest.raises(SessionError, match=message):
+        find_mics(said, MIC_NAMES)
+
+
+def test_an_ending_that_several_mics_have_is_refused():
+    with pytest.raises(SessionError, match="mic 'close' could be Cello close or Vln close; give more of the name"):
+        find_mics("close", ("Vln close", "Cello close"))
+    with pytest.raises(SessionError, match=r"'Main' means mic 1 \(Main:1\), mic 2 \(Main:2\); name one of them"):
+        find_mic("Main", ("Main:1", "Main:2"))
+    assert find_mic("Main:2", ("Main:1", "Main:2")) == 1
+
+
+# Stereo files
+
+
+@pytest.fixture
+def stereo(room, tmp_path):
+    """The take of `room` as files: a violin, a stereo piano, and a cello; and what a main pair hears."""
+    files = room(names=("violin", "piano", "cello"))
+    paths = {}
+    for kind in ("take", "solo"):
+        (tmp_path / kind).mkdir()
+        x, _ = sf.read(tmp_path / f"{kind}.wav")
+        piano = x[:, [1, 1]] * [1.0, 0.7] + 1e-4 * x[:, [0, 2]]
+        for name, y in (("Vn", x[:, 0]), ("Piano", piano), ("Vc", x[:, 2]), ("Main", x[:, [0, 2]] + x[:, [1, 1]])):
+            sf.write(tmp_path / kind / f"{name}.wav", y, RATE, "FLOAT")
+        paths[kind] = [tmp_path / kind / f"{name}.wav" for name in ("Vn", "Piano", "Vc")]
+    return {"take": paths["take"], "solos": files["solos"], "solo_take": paths["solo"]}
+
+
+def test_a_stereo_file_is_one_sources_spot(stereo):
+    session = Session.open(stereo["take"])
+    assert session.sources == ("Vn", "Piano", "Vc")
+    assert mics_of(session) == [(0,), (1, 2), (3,)]
+    assert mics_of(Session.open(stereo["take"], sources=["a", "b", "c"])) == [(0,), (1, 2), (3,)]
+    assert mics_of(Session.open(stereo["take"], sources=list("abcd"))) == [(0,), (1,), (2,), (3,)]
+    told = Session.open(stereo["take"], spots={"keys": "Piano"})
+    assert (told.sources, mics_of(told)) == (("Vn", "keys", "Vc"), [(0,), (1, 2), (3,)])
+    # Where all files are stereo, they may hold what is no pair.
+    both = [stereo["take"][1], stereo["take"][1].with_name("Main.wav")]
+    assert Session.open(both, ambient=[]).sources == ("Piano.1", "Piano.2", "Main.1", "Main.2")
+
+
+def test_solos_find_stereo_spots(stereo):
+    session = Session.open(**stereo)
+    assert (session.sources, mics_of(session)) == (("violin", "piano", "cello"), [(0,), (1, 2), (3,)])
+    assert session.margins_db[1] > 5
+    assert "mic 2 (Piano:1) and mic 3 (Piano:2), where its solo is" in session.describe_spot(1)
+    # A channel that would be left goes with the other one.
+    x = [sf.read(path)[0] for path in stereo["solo_take"]]
+    farther_L = x[1][:, 1] + 0.3 * (x[0] + x[2])
+    sf.write(stereo["solo_take"][1], np.stack([x[1][:, 0], farther_L], axis=1), RATE, "FLOAT")
+    assert mics_of(Session.open(**stereo)) == [(0,), (1, 2), (3,)]
+    told = Session.open(stereo["take"], sources=["a", "b", "c"], spots={"b": "Piano:2"})
+    assert mics_of(told) == [(0,), (2, 1), (3,)]
+    told = Session.open(stereo["take"], sources=list("abcd"), spots={"b": "Piano:2"})
+    assert mics_of(told) == [(0,), (2,), (1,), (3,)]
+
+
+def test_a_stereo_main_pair_is_nobodys_spot(stereo):
+    files = {key: [*paths, paths[0].with_name("Main.wav")] for key, paths in stereo.items() if key != "solos"}
+    session = Session.open(**files, solos=stereo["solos"])
+    assert mics_of(session) == [(0,), (1, 2), (3,)]
+    assert session.ambient == session.by_name == (4, 5)
+    assert Session.open(**files, solos=stereo["solos"], ambient=["Main"]).by_name == ()
+    recording, count, complete = Session.outline(files["take"])
+    assert (recording.n_mics, count, complete) == (6, 3, False)
+    assert Session.outline(**files, solos=stereo["solos"], ambient=["Main"])[1:] == (3, True)
+    with pytest.raises(SessionError, match="nobody's spot: .*mark it with --ambient 5-6"):
+        Session.open(**files, solos=stereo["solos"], ambient=[])

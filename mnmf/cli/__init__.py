@@ -6,6 +6,7 @@ uses it, so that ``--help`` and mistakes are quick.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from errno import EDQUOT, EIO, ENOSPC
@@ -13,11 +14,15 @@ from errno import EDQUOT, EIO, ENOSPC
 import click
 
 from mnmf._version import __version__
-from mnmf.cli import check, demo, learn, methods, notes, plan, score, separate
+from mnmf.cli import check, demo, init, learn, methods, notes, plan, score, separate
 from mnmf.cli._terminal import REFUSED, fail, unforeseen
 from mnmf.errors import MnmfError
+from mnmf.folders import SeveralTakes
 
 __all__ = ["run"]
+
+
+COMPLETE = "_MNMF_COMPLETE"  # set by a shell that asks how a command may go on, and by who sets that up
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,7 +31,7 @@ def group() -> None:
     """Separate musicians who played together in one room, from their close microphones."""
 
 
-for _module in (separate, learn, plan, score, check, demo, methods, notes):
+for _module in (separate, init, learn, plan, score, check, demo, methods, notes):
     group.add_command(_module.command)
 
 
@@ -36,6 +41,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     An error that nobody has foreseen is one line, too, and status 70; MNMF_TRACEBACK=1 in the environment shows more.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if os.environ.get(COMPLETE):
+        return _completed(words)
     try:
         # Not group.main, which prints on its own when interrupted.
         with group.make_context("mnmf", words) as context:
@@ -44,9 +51,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return REFUSED
     except click.ClickException as error:
-        return fail(f"{error.format_message().rstrip('.')} (see mnmf --help)")
+        where = getattr(error, "ctx", None)
+        command = "mnmf" if where is None else where.command_path
+        return fail(f"{error.format_message().rstrip('.')} (see {command} --help)")
     except click.exceptions.Exit as request:
         return request.exit_code
+    except SeveralTakes as error:
+        return fail(str(error).replace("mnmf separate ", f"mnmf {words[0]} "))
     except MnmfError as error:
         return fail(str(error))
     except OSError as error:
@@ -58,3 +69,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return unforeseen(error)
     return 0
+
+
+def _completed(words: Sequence[str]) -> int:
+    """Answer a shell that asks how a command may go on."""
+    try:
+        group.main(words, prog_name="mnmf", complete_var=COMPLETE)
+    except SystemExit as done:
+        return int(done.code or 0)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mnmf.cli._terminal import say
 from mnmf.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from mnmf.notes import NoteDictionary
     from mnmf.session import Reduction, Session
 
 __all__ = [
     "EMBEDDED",
+    "Grouped",
     "Renamed",
+    "check_tuning",
+    "complete_files",
     "dictionary_option",
     "file_target",
     "instruments_option",
@@ -40,6 +46,54 @@ CLOCK = r"(?:(?:(\d{1,3}):)?(\d{1,4}):)?(\d{1,6}(?:\.\d{1,9})?)"  # hours, minut
 EMBEDDED = "orchestra"  # the dictionary of notes that comes with mnmf
 
 
+# What the help shows under which heading, in this order.
+GROUPS = {
+    "The take": ("solos", "solo_take", "preview"),
+    "Who is where": ("sources", "spot", "ambient", "instruments"),
+    "Method": (
+        *("method", "seed", "window", "segment", "iterations", "components", "dictionary", "model", "memory"),
+        "resume",
+    ),
+    "Estimates": ("estimates", "estimate_command", "estimate_timeout", "trust"),
+    "Output": ("out", "overwrite", "only", "reduction", "residual", "all_mics", "quiet", "events"),
+}
+
+
+class Grouped(click.Command):
+    """A command whose help shows its options by what they are about, and examples.
+
+    Parameters
+    ----------
+    examples : sequence of str
+        Commands and what they do, separated by two spaces.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, by groups."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    command, _, does = example.partition("  ")
+                    formatter.write(f"{'':{formatter.current_indent}}{command}\n")
+                    formatter.indent()
+                    formatter.write_text(does)
+                    formatter.dedent()
+        waiting = {param.name: param for param in self.get_params(ctx) if isinstance(param, click.Option)}
+        groups = {
+            heading: [waiting.pop(name) for name in names if name in waiting] for heading, names in GROUPS.items()
+        }
+        groups["Other"] = list(waiting.values())
+        for heading, params in groups.items():
+            records = [record for param in params if (record := param.get_help_record(ctx)) is not None]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
 class Renamed(click.Option):
     """An option that also answers to its former name, which the help leaves out."""
 
@@ -52,25 +106,56 @@ class Renamed(click.Option):
             self.opts = names
 
 
+def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave it to the shell, which knows files better."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _complete_methods(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from mnmf.methods import METHODS
+
+    return [name for name in METHODS if name.startswith(incomplete)]
+
+
 def session_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the take, and the options that say who plays in it."""
     for option in (
-        click.option("--ambient", multiple=True, metavar="MIC", help="A mic that is nobody's spot; repeatable."),
+        click.option(
+            "--ambient",
+            multiple=True,
+            metavar="MIC",
+            help="A mic that is nobody's spot, such as one of a main pair; also several: 7-10, 'Main*'; repeatable. "
+            "Those called main, room or the like if not given.",
+        ),
         click.option(
             "--spot",
             multiple=True,
             metavar="NAME=MIC",
-            help="Whose mic: its channel from 1 on, or its name; repeatable.",
+            help="Whose mic: its channel from 1 on, or its name, or how that ends; repeatable. By the solos if not "
+            "given, else in order.",
         ),
-        click.option("--sources", metavar="A,B,C", help="Names, in the order of the results."),
+        click.option(
+            "--sources",
+            metavar="A,B,C",
+            help="Names, in the order of the results; those of the markers if not given, else of the mics.",
+        ),
         click.option(
             "--solo-take",
             multiple=True,
             metavar="FILE",
-            help="What the markers refer to, if not the take; repeat it for one file a mic.",
+            shell_complete=complete_files,
+            help="What the markers refer to, if not the take: a file, repeated for one file a mic, or a folder, or a "
+            "pattern in quotes, such as 'T02_*'.",
         ),
-        click.option("--solos", metavar="MARKERS", help="Marker file naming each source's solo passage."),
-        click.argument("take", nargs=-1, required=True, metavar="TAKE..."),
+        click.option(
+            "--solos",
+            metavar="MARKERS",
+            shell_complete=complete_files,
+            help="Marker file naming each source's solo passage.",
+        ),
+        click.argument("take", nargs=-1, required=True, metavar="TAKE...", shell_complete=complete_files),
     ):
         command = option(command)
     return command
@@ -96,7 +181,42 @@ def opened(take: Sequence[str], options: Mapping[str, Any]) -> Session:
     given = session_keys(options)
     if len(take) == 1 and take[0].lower().endswith(".toml"):
         return Session.from_toml(take[0], **given)
-    return Session.open(take, **given)
+    session = Session.open(take, **given)
+    for line in _beside(session):
+        say(line)
+    return session
+
+
+def _beside(session: Session) -> Iterator[str]:
+    """Yield what lies in the folder of a take and may help."""
+    from mnmf import folders
+    from mnmf.draft import marker_files
+
+    parents = {path.parent for path in session.recording.paths}
+    if len(parents) > 1:
+        return
+    folder = parents.pop()
+    if (folder / folders.SESSION).is_file():
+        yield f"{folder / folders.SESSION} is not used; give it in place of the files if it should be"
+    elif session.markers is None and (found := [str(path) for path in marker_files(folder)]):
+        rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        yield f"markers lie there: --solos {found[0]}{rest} would make use of them"
+
+
+def check_tuning(options: Mapping[str, Any]) -> None:
+    """Refuse a method that is not there, and numbers that are out of range, before anything is read."""
+    from mnmf.methods import DEFAULT_METHOD, find_method
+    from mnmf.plan import memory_of
+    from mnmf.separation import check_asked
+
+    notes = bool(options.get("dictionary") or options.get("instruments"))
+    recipe = find_method(options["method"] or DEFAULT_METHOD, dictionary=notes)
+    asked = {name: options[name] for name in ("seed", "window", "segment", "iterations", "components")}
+    check_asked(recipe, **asked, dictionary=notes)
+    if options.get("memory") is not None:
+        memory_of(options["memory"])
+    for option in options.get("reduction", ()):
+        _reduction_of(option)
 
 
 def instruments_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -133,8 +253,12 @@ def memory_option(command: Callable[..., None]) -> Callable[..., None]:
 def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that decide how a take is separated."""
     for option in (
-        click.option("--components", type=int, help="Bases per source."),
-        click.option("--iterations", type=int, help="Updates of the model."),
+        click.option(
+            "--components", type=int, metavar="NUMBER", help="Bases per source; the method's own if not given."
+        ),
+        click.option(
+            "--iterations", type=int, metavar="NUMBER", help="Updates of the model; the method's own if not given."
+        ),
         click.option(
             "--segment",
             type=float,
@@ -142,9 +266,21 @@ def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
             help="A take that is more than half as long again is fitted a segment at a time, which needs less memory; "
             "60 if not given, inf for one piece.",
         ),
-        click.option("--window", type=float, metavar="SECONDS", help="Length of the analysis window."),
-        click.option("--seed", type=int, default=0, show_default=True, help="Decides every random start."),
-        click.option("--method", metavar="NAME", help="See `mnmf methods`."),
+        click.option(
+            "--window",
+            type=float,
+            metavar="SECONDS",
+            help="Length of the analysis window; the method's own if not given.",
+        ),
+        click.option(
+            "--seed", type=int, default=0, show_default=True, metavar="NUMBER", help="Decides every random start."
+        ),
+        click.option(
+            "--method",
+            metavar="NAME",
+            shell_complete=_complete_methods,
+            help="See `mnmf methods`; mnmf if not given, fastmnmf2 is quicker.",
+        ),
     ):
         command = option(command)
     return command
@@ -194,26 +330,31 @@ def reductions_of(options: Sequence[str], session: Session) -> dict[str, Reducti
 
     Where it is removed nothing is said.
     """
-    from mnmf.separation import check_reduction
-
     sources = session.sources
     everyone: dict[str, Reduction] = {}
     single: dict[str, float] = {}
     for option in options:
-        name, equals, text = (part.strip() for part in option.rpartition("="))
-        try:
-            decibels = check_reduction("--reduction", float(text))
-        except ValueError as error:  # `ArgumentError` is one
-            message = f"--reduction wants dB of 0 or more, or inf, as in --reduction violin=10; got {option!r}"
-            raise ArgumentError(message) from error
-        if equals and name not in sources:
+        name, decibels = _reduction_of(option)
+        if name is not None and name not in sources:
             raise ArgumentError(f"--reduction names {name!r}, which is not among the sources: {', '.join(sources)}")
-        if equals:
+        if name is not None:
             single[name] = decibels
         else:
             everyone = dict.fromkeys(sources, decibels)
     said = {**session.reduction, **everyone, **single}
     return {name: value for name, value in said.items() if value != math.inf}
+
+
+def _reduction_of(option: str) -> tuple[str | None, float]:
+    """Return the source, or None for all, and the number of DB or NAME=DB."""
+    from mnmf.separation import check_reduction
+
+    name, equals, text = (part.strip() for part in option.rpartition("="))
+    try:
+        return name if equals else None, check_reduction("--reduction", float(text))
+    except ValueError as error:  # `ArgumentError` is one
+        message = f"--reduction wants dB of 0 or more, or inf, as in --reduction violin=10; got {option!r}"
+        raise ArgumentError(message) from error
 
 
 def joined_dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:

@@ -55,7 +55,8 @@ def introduce(session: Session) -> None:
     for n, source in enumerate(session.sources):
         say(f"{source}: {session.describe_spot(n)}")
     if session.ambient:
-        say("ambient: " + ", ".join(map(session.describe_mic, session.ambient)))
+        why = "; nobody's spot, as their names say; if one is, --spot NAME=MIC" if session.by_name else ""
+        say("ambient: " + ", ".join(map(session.describe_mic, session.ambient)) + why)
     if session.ignored:
         say(f"ignored labels: {', '.join(session.ignored)}")
 

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -47,6 +49,7 @@ Result = TypeVar("Result")
 REFUSED = 2  # exit status after a line that says what to change
 FAILED = 70  # after an error that nobody has foreseen, as of EX_SOFTWARE
 LONGEST = 2000  # characters of a line on stderr
+WIDEST = 100_000  # columns of a table
 TRACEBACK = "MNMF_TRACEBACK"  # the environment variable that shows where an error came from
 
 
@@ -126,8 +129,17 @@ def unforeseen(error: Exception) -> int:
 
 
 def show(table: Table) -> None:
-    """Print a table on stdout, whose rows were added by `add_row`."""
-    Console(highlight=False).print(table)
+    """Print a table on stdout, whose rows were added by `add_row`.
+
+    It is as wide as it needs to be where there is no terminal, and no terminal is so narrow that a number is cut.
+    """
+    console = Console(highlight=False)
+    for column in table.columns:
+        if column.no_wrap:  # else it would be cut
+            column.min_width = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
+    needed = Measurement.get(console, console.options.update(max_width=WIDEST), table)
+    console.width = max(console.width, needed.minimum) if console.is_terminal else needed.maximum
+    console.print(table)
 
 
 def add_row(table: Table, *cells: str, style: str | None = None) -> None:

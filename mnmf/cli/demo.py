@@ -8,10 +8,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from mnmf.cli._options import dictionary_option, joined_dictionary, tuning_options
+from mnmf.cli._options import check_tuning, dictionary_option, joined_dictionary, tuning_options
 from mnmf.cli._run import Helpers, introduce, separate_into
-from mnmf.cli._terminal import interruptible, say, show
-from mnmf.cli.score import score_table
+from mnmf.cli._terminal import interruptible, say
+from mnmf.cli.score import show_scores
 from mnmf.output import OutputFolder
 
 TAKE, REFERENCE, SOLO_TAKE, LABELS = "mixture.flac", "reference.flac", "solos.flac", "solos.txt"
@@ -32,6 +32,7 @@ def command(out: str, overwrite: bool, **tuning: Any) -> None:
     from mnmf.score import score_stems
     from mnmf.session import Session
 
+    check_tuning(tuning)
     quartet = data.quartet()
     stems = [f"stems/{name}.flac" for name in quartet.names]
     files = [TAKE, REFERENCE, SOLO_TAKE, LABELS, *stems, f"stems/{MANIFEST}"]
@@ -46,7 +47,7 @@ def command(out: str, overwrite: bool, **tuning: Any) -> None:
         separate_into(folder, session, stems_dir, tuning, helpers, "stems/")
         result = interruptible(lambda: score_stems(stems_dir, [folder.path(REFERENCE)], [folder.path(TAKE)]))
         folder.publish()
-    show(score_table(result))
+    show_scores(result)
     paths = [Path(out) / name for name in (TAKE, LABELS, SOLO_TAKE)]
     say("The same by hand: mnmf separate {} --solos {} --solo-take {} --out stems".format(*paths))
 

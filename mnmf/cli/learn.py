@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnmf.cli._options import file_target, memory_option, opened, session_options, tuning_options
+from mnmf.cli._options import Grouped, check_tuning, file_target, memory_option, opened, session_options, tuning_options
 from mnmf.cli._run import Helpers, input_files, introduce, size_of, within_memory
 from mnmf.cli._terminal import interruptible, learning, progress, say, talking, warn
 from mnmf.output import OutputFolder
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("learn")
+@click.command("learn", cls=Grouped)
 @session_options
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 @click.option("--json", "events", is_flag=True, help="Say everything on stdout as events, a line of JSON each.")
@@ -43,6 +43,7 @@ def _learn(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> 
     from mnmf.separation import learn
 
     target = file_target(out, (".npz",))
+    check_tuning(options)
     session = opened(take, options)
     introduce(session)
     recipe = find_method(options["method"] or DEFAULT_METHOD)

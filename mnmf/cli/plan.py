@@ -10,6 +10,8 @@ import numpy as np
 from rich.table import Table
 
 from mnmf.cli._options import (
+    Grouped,
+    check_tuning,
     dictionary_option,
     instruments_option,
     memory_option,
@@ -24,7 +26,7 @@ from mnmf.errors import ArgumentError, SessionError
 __all__ = ["command"]
 
 
-@click.command("plan")
+@click.command("plan", cls=Grouped)
 @session_options
 @instruments_option
 @click.option("--all-mics", is_flag=True, help="Plan for what every mic heard of every source, too.")
@@ -40,6 +42,7 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     from mnmf.plan import Size, foreseen_seconds, plan
     from mnmf.session import Session
 
+    check_tuning(options)
     files: Any = take[0] if len(take) == 1 else take
     recording, n_sources, solos = Session.outline(files, **session_keys(options))
     method = find_method(options["method"] or DEFAULT_METHOD, dictionary=bool(options["dictionary"]))

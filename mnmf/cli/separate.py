@@ -9,7 +9,9 @@ import click
 
 from mnmf.cli._options import (
     EMBEDDED,
+    Grouped,
     Renamed,
+    check_tuning,
     dictionary_option,
     instruments_option,
     joined_dictionary,
@@ -31,12 +33,20 @@ if TYPE_CHECKING:
     from mnmf.session import Session
 
 
-@click.command("separate")
+@click.command(
+    "separate",
+    cls=Grouped,
+    examples=(
+        "mnmf separate live/T03_*.WAV  a take of one file a mic: a stem of every mic that is not called main or room",
+        "mnmf separate live/T03_*.WAV --solo-take 'live/T02_*' --solos live/T02.txt  the players are called as the "
+        "labels in T02.txt, and found by where T02 has them alone",
+    ),
+)
 @session_options
 @instruments_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 @click.option("--json", "events", is_flag=True, help="Say everything on stdout as events, a line of JSON each.")
-@click.option("--out", required=True, metavar="DIR", help="Where the stems go.")
+@click.option("--out", default="stems", show_default=True, metavar="DIR", help="Where the stems go.")
 @click.option("--overwrite", is_flag=True, help="Replace stems of an earlier run.")
 @click.option(
     "--estimates",
@@ -110,7 +120,8 @@ if TYPE_CHECKING:
 def command(take: tuple[str, ...], quiet: bool, events: bool, **options: Any) -> None:
     """Separate a take into one stem a source.
 
-    TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), or a session.toml.
+    TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), a folder that holds one take,
+    or a session.toml, which `mnmf init` writes.
     """
     with talking(quiet=quiet, events=events):
         _separate(take, **options)
@@ -119,17 +130,14 @@ def command(take: tuple[str, ...], quiet: bool, events: bool, **options: Any) ->
 def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
     if not out:
         raise ArgumentError("--out is empty; name the folder the stems go to")
-    session = opened(take, options)
     stretch = stretch_of(options["preview"])
-    if stretch is not None:
-        for name in ("resume", "estimates", "estimate_command"):
-            if options[name]:
-                raise ArgumentError(f"--{name.replace('_', '-')} is for a whole take; leave --preview out")
-        session.part(*stretch)  # refuses what is not there
     if options["instruments"] and not options["dictionary"]:
         options["dictionary"] = (EMBEDDED,)
-    if options["resume"] and options["estimate_command"]:
-        raise ArgumentError("--resume cannot tell whether a program estimates the same again; leave one of them out")
+    check_tuning(options)
+    _check_together(options)
+    session = opened(take, options)
+    if stretch is not None:
+        session.part(*stretch)  # refuses what is not there
     asked: Any = {
         "reduction": reductions_of(options["reduction"], session),
         "all_mics": options["all_mics"],
@@ -166,6 +174,27 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
         warn(f"still there from an earlier run: {', '.join(stale)}")
 
 
+def _check_together(options: dict[str, Any]) -> None:
+    """Refuse options that need or exclude one another."""
+    folder, program = options["estimates"], options["estimate_command"]
+    if options["preview"] is not None:
+        for name in ("resume", "estimates", "estimate_command"):
+            if options[name]:
+                raise ArgumentError(f"--{name.replace('_', '-')} is for a whole take; leave --preview out")
+    if options["resume"] and program:
+        raise ArgumentError("--resume cannot tell whether a program estimates the same again; leave one of them out")
+    if folder is not None and program is not None:
+        raise ArgumentError("--estimates and --estimate-command both give estimates of the sources; give one of them")
+    if options["estimate_timeout"] is not None and program is None:
+        raise ArgumentError("--estimate-timeout limits --estimate-command; give one")
+    if options["trust"] is not None:
+        if folder is None and program is None:
+            raise ArgumentError("--trust weighs --estimates or --estimate-command; give one of them")
+        check_number("--trust", options["trust"], 0.0, 1.0)
+    if folder == "":
+        raise ArgumentError("--estimates needs the folder that holds them")
+
+
 def _helpers(session: Session, options: dict[str, Any]) -> Helpers:
     """Return the dictionary and the estimator that the options name."""
     dictionary, files = joined_dictionary(options["dictionary"])
@@ -177,17 +206,7 @@ def _helpers(session: Session, options: dict[str, Any]) -> Helpers:
         files = [*files, Path(options["model"])]
     folder, program = options["estimates"], options["estimate_command"]
     timeout, trust = options["estimate_timeout"], options["trust"]
-    if folder is not None and program is not None:
-        raise ArgumentError("--estimates and --estimate-command both give estimates of the sources; give one of them")
-    if timeout is not None and program is None:
-        raise ArgumentError("--estimate-timeout limits --estimate-command; give one")
-    if trust is not None:
-        if folder is None and program is None:
-            raise ArgumentError("--trust weighs --estimates or --estimate-command; give one of them")
-        check_number("--trust", trust, 0.0, 1.0)
     trust = 1.0 if trust is None else trust
-    if folder == "":
-        raise ArgumentError("--estimates needs the folder that holds them")
     if folder is not None:
         from mnmf.estimators import EstimateFolder
 

@@ -58,7 +58,7 @@ def _log_det(name: str, summary: str, *held: str, solos: Literal["needed", "unus
 _RECIPES = (
     Method(
         name="mnmf",
-        summary="full-rank MNMF that finds out how far the solos hold, if there are any, and what each spot hears best",
+        summary="full-rank MNMF; finds out how far the solos hold",
         citation=SAWADA_2013,
         model=partial(FullRankMNMF, divergence="log-det"),
         prior=trusting_prior,
@@ -74,7 +74,7 @@ _RECIPES = (
     ),
     Method(
         name="fastmnmf2",
-        summary="FastMNMF2 from what each spot hears best, and the solos if there are any",
+        summary="FastMNMF2 from what each spot hears best",
         citation=SEKIGUCHI_2020,
         model=FastMNMF2,
         prior=starts.spot_prior,
@@ -89,7 +89,7 @@ _RECIPES = (
     ),
     Method(
         name="fastmnmf2-blind",
-        summary="FastMNMF2 as published, from a circular start, its outputs assigned to spots by energy; ignores solos",
+        summary="FastMNMF2 as published, from a circular start",
         citation=SEKIGUCHI_2020,
         model=FastMNMF2,
         prior=starts.circular_prior,
@@ -101,7 +101,7 @@ _RECIPES = (
     ),
     Method(
         name="ilrma",
-        summary="ILRMA: one demixing filter a source, its outputs assigned to spots by energy; ignores solos",
+        summary="ILRMA: one demixing filter a source",
         citation=KITAMURA_2016,
         model=FastMNMF2,
         prior=starts.ilrma_prior,
@@ -112,8 +112,8 @@ _RECIPES = (
         n_mics="sources",
         shared=False,
     ),
-    _fullrank("mnmf-fixh", "full-rank MNMF, covariances from the solos, held", starts.solo_prior("R", "W")),
-    _fullrank("mnmf-updth", "full-rank MNMF, covariances from the solos, updated", starts.solo_prior("W")),
+    _fullrank("mnmf-fixh", "full-rank MNMF, covariances from solos, held", starts.solo_prior("R", "W")),
+    _fullrank("mnmf-updth", "full-rank MNMF, covariances from solos, updated", starts.solo_prior("W")),
     _fullrank(
         "mnmf-blind",
         "full-rank MNMF, covariances from a random start",
@@ -122,7 +122,7 @@ _RECIPES = (
     ),
     Method(
         name="mnmf-is",
-        summary="log-det full-rank MNMF from what FastMNMF2 makes of the take, and from the solos if there are any",
+        summary="log-det MNMF from what fastmnmf2 makes of the take",
         citation=SAWADA_2013,
         model=partial(FullRankMNMF, divergence="log-det"),
         prior=starts.full_rank_prior,
@@ -133,12 +133,12 @@ _RECIPES = (
         solos="useful",
         estimates=True,
     ),
-    _log_det("mnmf-is-fixh", "log-det full-rank MNMF, covariances from the solos, held", "R", "W"),
-    _log_det("mnmf-is-updth", "log-det full-rank MNMF, covariances from the solos, updated", "W"),
-    _log_det("mnmf-is-blind", "log-det full-rank MNMF, covariances from a random start", "W", solos="unused"),
+    _log_det("mnmf-is-fixh", "log-det MNMF, covariances from solos, held", "R", "W"),
+    _log_det("mnmf-is-updth", "log-det MNMF, covariances from solos, updated", "W"),
+    _log_det("mnmf-is-blind", "log-det MNMF, covariances from a random start", "W", solos="unused"),
     Method(
         name="ntf-panning",
-        summary="NTF of magnitudes, panning from the solos, held; bases from what each spot hears best",
+        summary="NTF of magnitudes, panning from solos, held",
         citation=CARABIAS_2013,
         model=lambda n_components, n_iterations: NTFPanning(n_components, n_iterations, beta=1.0),
         prior=starts.panning_prior,
@@ -151,7 +151,7 @@ _RECIPES = (
     ),
     Method(
         name="ntf-panning-notes",
-        summary="NTF of magnitudes, panning from the solos and bases from a dictionary or the solos, both held",
+        summary="NTF of magnitudes, bases from notes or solos",
         citation=CARABIAS_2013,
         model=NTFPanning,
         prior=starts.held_panning_prior,
@@ -163,7 +163,7 @@ _RECIPES = (
     ),
     Method(
         name="ntf-panning-blind",
-        summary="NTF of magnitudes, panning from a random start, its outputs assigned to spots by energy",
+        summary="NTF of magnitudes, panning from a random start",
         citation=CARABIAS_2013,
         model=NTFPanning,
         prior=starts.blind_panning_prior,
@@ -177,7 +177,7 @@ _RECIPES = (
     ),
     Method(
         name="kamir",
-        summary="kernel additive modelling: gains from the solos if there are any, else learned; a median over time",
+        summary="kernel additive modelling: one gain a frequency",
         citation=PRAETZLICH_2015,
         model=lambda _, n_iterations: KAMIR(n_iterations),
         prior=starts.gains_prior,
@@ -189,7 +189,7 @@ _RECIPES = (
     ),
     Method(
         name="linear",
-        summary="transfer functions of the solos and their pseudo-inverse; learns nothing from the take",
+        summary="pseudo-inverse of the solos' transfer functions",
         citation=MARKOVICH_2009,
         model=lambda *_: Linear(),
         prior=starts.heard_prior,
@@ -201,7 +201,7 @@ _RECIPES = (
     ),
     Method(
         name="pairwise",
-        summary="powers of the other spots subtracted at the levels of the solos; learns nothing from the take",
+        summary="powers of the other spots subtracted",
         citation=KOKKINIS_2012,
         model=lambda *_: Pairwise(),
         prior=starts.heard_prior,
@@ -213,7 +213,7 @@ _RECIPES = (
     ),
     Method(
         name="time-domain",
-        summary="instantaneous unmixing by plain gains, from the solos if there are any; not for rooms and distances",
+        summary="instantaneous unmixing by gains; not for rooms",
         citation=RAJESH_2023,
         model=lambda _, n_iterations: TimeDomain(n_iterations),
         prior=starts.mixing_prior,

@@ -2,5 +2,6 @@
 
 from mnmf.separation._result import Part, Separation, Stems, check_reduction
 from mnmf.separation._separate import Holder, Options, learn, separate, separate_to
+from mnmf.separation._separate import check_asked as check_asked
 
 __all__ = ["Holder", "Options", "Part", "Separation", "Stems", "check_reduction", "learn", "separate", "separate_to"]

@@ -368,25 +368,41 @@ def _with_rooms() -> str:
     return ", ".join(name for name, method in METHODS.items() if method.segments)
 
 
-def _checked(recipe: Method, given: Any, asked: dict[str, Any]) -> tuple[Method, tuple[int, int]]:
-    """Return the recipe, and the numbers of components and of iterations, if everything asked for can be done."""
-    components, iterations, segment = (asked[name] for name in ("components", "iterations", "segment"))
-    notes, estimator = asked["dictionary"] is not None, asked["estimator"]
-    check_count("seed", asked["seed"], 0, (1 << 128) - 1)
-    check_number("trust", asked["trust"], 0.0, 1.0)
+def check_asked(
+    recipe: Method,
+    *,
+    seed: int = 0,
+    trust: float = 1.0,
+    window: float | None = None,
+    iterations: int | None = None,
+    components: int | None = None,
+    segment: float | None = None,
+    dictionary: bool = False,
+) -> tuple[int, int]:
+    """Return the numbers of components and of iterations, if what is asked for can be done with some take."""
+    check_count("seed", seed, 0, (1 << 128) - 1)
+    check_number("trust", trust, 0.0, 1.0)
     if components is not None:
         check_count("components", components, 1, MOST_COMPONENTS)
-    recipe.check(given, dictionary=notes, estimates=estimator is not None)
-    sizes = recipe.sizes(components, iterations, dictionary=notes)
-    recipe = _able(recipe, sizes)
+    sizes = recipe.sizes(components, iterations, dictionary=dictionary)
+    recipe.analysis(48000, window)
     if segment is not None:
-        if not recipe.segments:
+        if not _able(recipe, sizes).segments:
             raise ArgumentError(f"{recipe.name} fits a take in one piece; leave segment out")
         if segment != np.inf:
             check_number("segment", segment, SHORTEST, np.inf, " s")
+    return sizes
+
+
+def _checked(recipe: Method, given: Any, asked: dict[str, Any]) -> tuple[Method, tuple[int, int]]:
+    """Return the recipe, and the numbers of components and of iterations, if everything asked for can be done."""
+    notes, estimator = asked["dictionary"] is not None, asked["estimator"]
+    numbers = {name: asked[name] for name in ("seed", "trust", "window", "iterations", "components", "segment")}
+    recipe.check(given, dictionary=notes, estimates=estimator is not None)
+    sizes = check_asked(recipe, **numbers, dictionary=notes)
     if estimator is not None and not callable(estimator):
         raise ArgumentError(f"estimator must be a function of audio and sample rate, got {estimator!r}")
-    return recipe, sizes
+    return _able(recipe, sizes), sizes
 
 
 def _given(take: Any, sample_rate: int | None, known: TakeOptions) -> Any:

@@ -1,0 +1,311 @@
+"""Drafts of session files: what a folder seems to hold, in words that its owner can correct.
+
+Names are guesses, and every guess says so in a comment; what the solos show is measured.  How a session file is read
+is told by `mnmf.session`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mnmf import folders, markers, whose
+from mnmf.audio import Recording
+from mnmf.errors import AudioFileError, MnmfError, SessionError
+from mnmf.markers import Passage
+from mnmf.notes._instruments import known_instrument
+from mnmf.session import Seats, Session, measured, recordings, session_keys
+
+__all__ = ["Draft", "draft", "folder_of", "marker_files"]
+
+PathLike = str | os.PathLike[str]
+Mics = tuple[int, ...]
+
+ENOUGH = 60  # seconds from the middle of a take, that show how loud everybody is in it
+
+HEAD = """\
+# A session for mnmf, as `mnmf init` found it: correct what it guessed wrong, then run mnmf separate on this file.
+# Paths are relative to it.  A mic is named by its number, its name, or how that ends.
+"""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A session file that is not written yet.
+
+    Attributes
+    ----------
+    text : str
+        What it says, in TOML.
+    session : Session or None
+        What it opens as.
+    problem : str
+        Why it does not open as it is; empty if it does.
+    """
+
+    text: str
+    session: Session | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """What a folder seems to hold: who plays, and at which microphones.
+
+    Attributes
+    ----------
+    take, solo : Recording
+        The same if the markers refer to the take.
+    markers : Path or None
+        Where the solos are.
+    sources : tuple of str
+        Names; empty where those of the markers are all.
+    spots : mapping of name to microphones
+        Of those that no solo shows.
+    likely : mapping of name to microphones
+        Of those that a solo shows, as their names suggest.
+    rooms, left : microphones
+        Nobody's spots, by their names, and as no solo is heard there.
+    """
+
+    take: Recording
+    solo: Recording
+    markers: Path | None
+    sources: tuple[str, ...]
+    spots: Mapping[str, Mics]
+    likely: Mapping[str, Mics]
+    rooms: Mics
+    left: Mics = ()
+
+
+def draft(
+    take: PathLike | Sequence[PathLike],
+    target: Path,
+    *,
+    solos: PathLike | None = None,
+    solo_take: PathLike | Sequence[PathLike] = (),
+) -> Draft:
+    """Return a session file for a take, with spots guessed by names and the solos of a marker file beside it.
+
+    Parameters
+    ----------
+    take, solos, solo_take
+        As of `Session.open`; what is not given is looked for in the folder of the take.
+    target : Path
+        Where the file will be: its paths are relative to that.
+
+    Raises
+    ------
+    MnmfError
+        Files cannot be read, or there are several takes.
+    """
+    recording, solo, marked = _found(take, solos, solo_take)
+    passages = () if marked is None else markers.read(marked, duration=solo.duration)
+    guess = _guess(recording, solo, marked, passages)
+    tried = [_tried(guess, target)]
+    if tried[0].problem and guess.likely:  # the solos do not tell, so let the names
+        every = tuple(dict.fromkeys((*guess.sources, *guess.likely)))
+        told = replace(guess, sources=every, spots={**guess.likely, **guess.spots}, likely={})
+        tried.append(_tried(told, target))
+    return next((each for each in tried if not each.problem), tried[0])
+
+
+def folder_of(take: PathLike | Sequence[PathLike]) -> Path:
+    """Return the folder that a take is in: the one that is given, or that of its first file."""
+    first = Path(take if isinstance(take, str | os.PathLike) else next(iter(take)))
+    return first if os.path.isdir(first) else first.parent
+
+
+def marker_files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder that can be read as markers."""
+    for path in folders.texts_in(folder):
+        with suppress(MnmfError):
+            markers.read(path)
+            yield path
+
+
+def _found(
+    take: PathLike | Sequence[PathLike], solos: PathLike | None, solo_take: PathLike | Sequence[PathLike]
+) -> tuple[Recording, Recording, Path | None]:
+    """Open the take and what its markers refer to, and return these and the marker file if there is one."""
+    if solos is not None or solo_take:
+        return *recordings(take, solo_take), None if solos is None else Path(solos)
+    folder = folder_of(take)
+    beside: list[folders.TakeFiles] = []
+    with suppress(SessionError, AudioFileError):  # of files that are perhaps not asked for
+        beside = folders.takes([measured(path) for path in folders.audio_in(folder)])
+    for marked in marker_files(folder):
+        named = [other for other in beside if marked.stem.casefold().startswith(other.name.casefold())]
+        for solo_files in [*(other.paths for other in named if len(beside) > 1), []]:
+            try:
+                recording, solo = recordings(take, solo_files)
+                markers.read(marked, duration=solo.duration)
+            except folders.SeveralTakes:
+                raise
+            except MnmfError:
+                continue  # these markers are of something else
+            own = {path.absolute() for path in recording.paths}
+            if not solo_files or not own & {path.absolute() for path in solo.paths}:
+                return recording, solo, marked
+    return *recordings(take), None
+
+
+def _guess(recording: Recording, solo: Recording, marked: Path | None, passages: Sequence[Passage]) -> _Guess:
+    seats = Seats.of(recording)
+    rooms, _ = seats.aside(None, {}, ())
+    everything = seats.by_name(rooms, {})
+    labels = list(dict.fromkeys(passage.source for passage in passages))
+    if not labels:
+        return _Guess(recording, solo, marked, (), everything, {}, rooms)
+    likely = _likely(labels, everything)
+    claimed = set(likely.values())
+    others = {name: mics for name, mics in everything.items() if mics not in claimed and name not in labels}
+    if len(likely) == len(labels):
+        return _Guess(recording, solo, marked, (*labels, *others) if others else (), others, likely, rooms)
+    left: Mics = ()
+    if len(everything) != len(labels):
+        solos = {name: _alone(solo, passages, name) for name in labels}
+        start = max(recording.n_samples - ENOUGH * recording.sample_rate, 0) // 2
+        take_LM = recording.read(start, recording.n_samples - start)
+        left = tuple(whose.spare_mics(solos, solo.sample_rate, take_LM, rooms, seats.pairs))
+    return _Guess(recording, solo, marked, (), {}, likely, rooms, left)
+
+
+def _likely(labels: Sequence[str], mics: Mapping[str, Mics]) -> dict[str, Mics]:
+    """Return the microphones whose names say the same as labels, if one says the same as one."""
+    found: dict[str, Mics] = {}
+    for same in (str.casefold, _played):
+        left = {name: own for name, own in mics.items() if own not in found.values()}
+        waiting = [label for label in labels if label not in found]
+        for label in waiting:
+            alike = [own for name, own in left.items() if same(name) == same(label)]
+            rivals = [other for other in waiting if same(other) == same(label)]
+            if same(label) and len(alike) == len(rivals) == 1:
+                found[label] = alike[0]
+    return found
+
+
+def _played(name: str) -> str:
+    """Return the instrument that a name means, with its number; nothing if it means none."""
+    instrument = known_instrument(name)
+    return f"{instrument} {' '.join(str(int(n)) for n in re.findall('[0-9]{1,4}', name))}" if instrument else ""
+
+
+def _alone(recording: Recording, passages: Sequence[Passage], source: str) -> Iterator[NDArray[Any]]:
+    for passage in passages:
+        if passage.source == source:
+            start = round(passage.start * recording.sample_rate)
+            yield recording.read(start, min(round(passage.stop * recording.sample_rate), recording.n_samples))
+
+
+def _tried(guess: _Guess, target: Path) -> Draft:
+    text = _text(guess, target)
+    try:
+        return Draft(text, Session.open(**session_keys(target, tomllib.loads(text))))
+    except SessionError as error:
+        return Draft(text, None, str(error))
+
+
+def _text(guess: _Guess, target: Path) -> str:
+    """Return a session file."""
+    recording = guess.take
+    many = "1 mic" if recording.n_mics == 1 else f"{recording.n_mics} mics"
+    lines = [HEAD, f"# {many} at {recording.sample_rate} Hz, {folders.clock(recording.duration)}."]
+    lines += [*_files("take", recording, target), ""]
+    if guess.markers is None:
+        lines += ['# solos = "labels.txt"  # where each player is alone; helps much', ""]
+    else:
+        lines += ["# Where each player is alone.", f"solos = {_quoted(_relative(guess.markers, target))}"]
+        if guess.solo is not guess.take:
+            lines += ["# What the times of the solos refer to.", *_files("solo-take", guess.solo, target)]
+        lines.append("")
+    if guess.sources:
+        lines += [
+            "# Who plays, in the order of the results.",
+            f"sources = [{', '.join(map(_quoted, guess.sources))}]",
+            "",
+        ]
+    seats = Seats.of(recording)
+    if aside := sorted((*guess.rooms, *guess.left)):
+        why = ["by their names"] if guess.rooms else []
+        why += ["since none of the solos is loudest there"] if guess.left else []
+        lines.append(f"# Nobody's spots, {' and '.join(why)}.")
+        lines += [f"ambient = [{', '.join(_meant(mics, seats) for mics in whose.units(aside, seats.pairs))}]", ""]
+    else:
+        lines += ["ambient = []  # nobody's spots: main pair, room", ""]
+    lines += _spots(guess, seats)
+    players = dict.fromkeys((*guess.sources, *guess.likely, *guess.spots))
+    played = {name: known for name in players if (known := known_instrument(name)) and known != name}
+    if played:
+        lines += ["", "# What they play, for methods that take notes from a dictionary.", "# [instruments]"]
+        lines += [f"# {_key(name)} = {_quoted(known)}" for name, known in played.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _spots(guess: _Guess, seats: Seats) -> list[str]:
+    """Return the table of whose microphones are whose."""
+    lines = ["[spots]"]
+    if guess.likely:
+        lines += ["# The solos tell; by the names of the mics it would be:"]
+        lines += [f"# {_key(name)} = {_meant(mics, seats)}" for name, mics in guess.likely.items()]
+    elif guess.markers is not None and not guess.spots:
+        lines += ["# The solos tell.  To say it yourself: name = mic"]
+    if guess.spots:
+        lines += ["# A name of your choice = its mic."]
+        lines += [f"{_key(name)} = {_meant(mics, seats)}" for name, mics in guess.spots.items()]
+    return lines
+
+
+def _files(key: str, recording: Recording, target: Path) -> list[str]:
+    """Return the files of a recording, one a line, with the numbers and names of their microphones."""
+    lines = [f"{key} = ["]
+    first = 0
+    for path in recording.paths:
+        own = [m for m, mic in enumerate(recording.mics) if mic.path == path] if len(recording.paths) < 2 else []
+        count = len(own) or sum(mic.path == path for mic in recording.mics[first : first + 1024])
+        names = ", ".join(recording.mic_names[first : first + count])
+        told = f"  # {whose.spans(range(first, first + count))}: {_quoted(names)[1:-1]}"
+        lines.append(f"    {_quoted(_relative(path, target))},{told}")
+        first += count
+    return [*lines, "]"]
+
+
+def _meant(mics: Mics, seats: Seats) -> str:
+    """Return in TOML the shortest that means microphones."""
+    names = [seats.mic_names[m] for m in mics]
+    shared = names[0].rpartition(":")[0]
+    for single in (shared, names[0]):
+        with suppress(SessionError):
+            if single and not single.isdigit() and seats.mics(single) == mics:
+                return _quoted(single)
+    several = [str(m + 1) if name.isdigit() else _quoted(name) for m, name in zip(mics, names)]
+    return several[0] if len(several) == 1 else f"[{', '.join(several)}]"
+
+
+def _relative(path: Path, target: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, target.parent)).as_posix()
+    except ValueError:  # another drive
+        return str(path.absolute())
+
+
+def _key(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """Return a text in TOML, which has the escapes of JSON."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SessionError(f"{text!a} cannot be written to a session file; rename it") from error
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in json.dumps(text, ensure_ascii=False))
