@@ -8,6 +8,7 @@ knows files and names: `mnmf.audio` reads audio, `mnmf.markers` marker files, an
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,7 +57,7 @@ class Session:
     markers : Path or None
         The file the passages come from.
     ignored : tuple of str
-        Labels of the marker file that are not among the sources asked for.
+        Labels of the marker file that are no solos: of nobody among the sources asked for, points, or not in the take.
     instruments : tuple of str
         What each source plays, in words for a dictionary of notes; its name if that was not given.
     queries : tuple of str
@@ -137,12 +138,16 @@ class Session:
         """
         recording = Recording.open(take)
         solo_recording = _open_solo_take(solo_take, recording)
-        mic_names = recording.mic_names
+        mic_names = _composed(recording.mic_names)
+        sources = None if sources is None else _composed(list(sources))
+        spots, ambient, instruments, queries, reduction = map(
+            _composed, (spots, ambient, instruments, queries, reduction)
+        )
         ambient_mics = tuple(dict.fromkeys(whose.find_mic(mic, mic_names) for mic in ambient))
-        passages: tuple[Passage, ...] = ()
+        marked = markers.Marked(())
         if solos is not None:
-            passages = markers.read(solos, duration=solo_recording.duration)
-        labels = list(dict.fromkeys(passage.source for passage in passages))
+            marked = markers.read_all(solos, solo_recording.duration, sources)
+        labels = list(dict.fromkeys(passage.source for passage in marked.passages))
         names = list(sources) if sources is not None else labels
         names = names or [mic_names[m] for m in range(recording.n_mics) if m not in ambient_mics]
         if not names:
@@ -150,8 +155,7 @@ class Session:
         check_file_names(names)
         given = {name: whose.find_mics(mics, mic_names, ambient_mics) for name, mics in (spots or {}).items()}
         _refuse_strangers("--spot names", given, names)
-        kept = tuple(passage for passage in passages if passage.source in names)
-        found = _find_spots(recording, solo_recording, names, kept, given, ambient_mics)
+        found = _find_spots(recording, solo_recording, names, marked.passages, given, ambient_mics)
         played = _instruments(names, instruments)
         return cls(
             recording=recording,
@@ -159,10 +163,10 @@ class Session:
             spots=found.spots,
             margins_db=found.margins_db,
             ambient=ambient_mics,
-            passages=kept,
+            passages=marked.passages,
             solo_recording=solo_recording,
             markers=None if solos is None else Path(solos),
-            ignored=tuple(label for label in labels if label not in names),
+            ignored=marked.ignored,
             instruments=played,
             queries=_each("queries", names, played, queries or {}),
             reduction=_reductions(names, reduction or {}),
@@ -209,8 +213,9 @@ class Session:
             return cls.outline(**{**keys, **{name: value for name, value in given.items() if value}})
         recording = Recording.open(take)
         solo_recording = _open_solo_take(solo_take, recording)
-        marked = () if solos is None else markers.read(solos, duration=solo_recording.duration)
-        labels = {passage.source for passage in marked}
+        sources = None if sources is None else _composed(list(sources))
+        passages = () if solos is None else markers.read(solos, solo_recording.duration, sources)
+        labels = {passage.source for passage in passages}
         aside = {whose.find_mic(mic, recording.mic_names) for mic in ambient}
         names = set(sources) if sources is not None else labels
         count = len(names) or recording.n_mics - len(aside)
@@ -297,6 +302,17 @@ class Session:
         if margin_db is None or np.isinf(margin_db):
             return mics
         return f"{mics}, where its solo is {margin_db:.1f} dB louder than at any other"
+
+
+def _composed(value: Any) -> Any:
+    """Return names in NFC, also in lists and tables: some systems write letters with accents as two characters."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, Mapping):
+        return {_composed(name): _composed(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_composed, value))
+    return value
 
 
 def _find_spots(

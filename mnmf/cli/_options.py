@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,12 @@ def session_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="FILE",
             help="What the markers refer to, if not the take; repeat it for one file a mic.",
         ),
-        click.option("--solos", metavar="MARKERS", help="Marker file naming each source's solo passage."),
+        click.option(
+            "--solos",
+            metavar="MARKERS",
+            help="Marker file naming each source's solo passage: Audacity, REAPER, Pro Tools, Audition, … markers, or "
+            "a WAV file with cue points.",
+        ),
         click.argument("take", nargs=-1, required=True, metavar="TAKE..."),
     ):
         command = option(command)
@@ -166,7 +172,7 @@ def stretch_of(text: str | None) -> tuple[float, float] | None:
 
 def listed(text: str | None) -> list[str] | None:
     """Return the names in 'a,b,c'."""
-    return None if text is None else [name.strip() for name in text.split(",")]
+    return None if text is None else [name.strip() for name in unicodedata.normalize("NFC", text).split(",")]
 
 
 def spots_by_name(options: Sequence[str]) -> dict[str, list[str]]:
@@ -200,7 +206,7 @@ def reductions_of(options: Sequence[str], session: Session) -> dict[str, Reducti
     everyone: dict[str, Reduction] = {}
     single: dict[str, float] = {}
     for option in options:
-        name, equals, text = (part.strip() for part in option.rpartition("="))
+        name, equals, text = (part.strip() for part in unicodedata.normalize("NFC", option).rpartition("="))
         try:
             decibels = check_reduction("--reduction", float(text))
         except ValueError as error:  # `ArgumentError` is one

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
+MOST_NAMED = 20  # ignored labels
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def introduce(session: Session) -> None:
     if session.ambient:
         say("ambient: " + ", ".join(map(session.describe_mic, session.ambient)))
     if session.ignored:
-        say(f"ignored labels: {', '.join(session.ignored)}")
+        more = len(session.ignored) - MOST_NAMED
+        say(f"ignored labels: {', '.join(session.ignored[:MOST_NAMED])}" + (f", and {more} more" if more > 0 else ""))
 
 
 def declared_files(
