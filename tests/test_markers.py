@@ -471,6 +471,7 @@ FOREIGN = {
     "a row with an odd end": ("Name,Start,End\nviolin,1,3:4:5:6\n", ["line 2", "frame rate"]),
     "a project with odd flags": ("<REAPER_PROJECT 0.1\n  MARKER 1 2 violin x\n>\n", ["line 2", "violin", "point"]),
     "a label without times": ("1.0\t2.0\tviolin\ncello\n", ["line 2", "cannot read 'cello'", "<TAB>"]),
+    "clocks with dashes": ("0:01.0 - 0:03.0 violin\n", ["line 1", "known"]),
     "times with spaces": ("1.0 2.0\n", ["line 1", "spaces", "tabs"]),
     "Pro Tools without rate": (PRO_TOOLS[PRO_TOOLS.index("M A R") :], ["line 3", "Pro Tools", "SAMPLE RATE"]),
     "Pro Tools without columns": ("SESSION NAME:\ta\nM A R K E R S  L I S T I N G\n", ["line 2", "Pro Tools"]),

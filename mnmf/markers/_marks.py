@@ -24,9 +24,10 @@ def _mark(line: str) -> tuple[str, str] | None:
     clock = ascii_digits(clock.strip()[: _LONGEST + 1])
     if ":" not in clock or _MARK.fullmatch(clock) is None or name.startswith("-->"):  # as in subtitles
         return None
-    words = name.split(None, 1)
-    second = words[0] if words else ""
-    return None if ":" in second and looks_like_time(second) else (clock, name)  # a label has two times
+    words = name.split(None, 2)[:2]
+    if words and not any(map(str.isalnum, words[0])):  # a dash
+        del words[0]
+    return None if words and ":" in words[0] and looks_like_time(words[0]) else (clock, name)  # a label has two times
 
 
 def _read_marks(lines: Lines) -> Iterator[Label]:
