@@ -44,7 +44,7 @@ AnyPath = str | os.PathLike[str]
 
 SESSION = "session.toml"
 SUFFIXES = (".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".au")
-TEXTS = (".txt", ".csv", ".tsv")  # of files that may hold markers
+TEXTS = (".txt", ".csv", ".tsv", ".rpp")  # of files that may hold markers
 # Of what lies beside audio under the same name, and so is given with it by a shell that expands a pattern.
 BESIDE = (*TEXTS, ".pdf", ".jpg", ".jpeg", ".png", ".xml", ".json", ".md", ".reapeaks", ".asd", ".pkf", ".pek", ".sfk")
 SEPARATE = "mnmf separate {}"  # what is proposed if there are several takes

@@ -8,6 +8,7 @@ knows files and names: `mnmf.audio` reads audio, `mnmf.markers` marker files, an
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -60,7 +61,7 @@ class Session:
     markers : Path or None
         The file the passages come from.
     ignored : tuple of str
-        Labels of the marker file that are not among the sources asked for.
+        Labels of the marker file that are no solos: of nobody among the sources asked for, points, or not in the take.
     instruments : tuple of str
         What each source plays, in words for a dictionary of notes; its name if that was not given.
     queries : tuple of str
@@ -145,10 +146,14 @@ class Session:
         """
         recording, solo_recording = recordings(take, solo_take)
         seats = Seats.of(recording)
-        passages: tuple[Passage, ...] = ()
+        sources = None if sources is None else _composed(list(sources))
+        spots, ambient, instruments, queries, reduction = map(
+            _composed, (spots, ambient, instruments, queries, reduction)
+        )
+        marked = markers.Marked(())
         if solos is not None:
-            passages = markers.read(solos, duration=solo_recording.duration)
-        labels = list(dict.fromkeys(passage.source for passage in passages))
+            marked = markers.read_all(solos, solo_recording.duration, sources)
+        labels = list(dict.fromkeys(passage.source for passage in marked.passages))
         names = list(sources) if sources is not None else labels
         ambient_mics, by_name = seats.aside(ambient, spots or {}, names)
         given = {name: seats.mics(mics, ambient_mics) for name, mics in (spots or {}).items()}
@@ -159,8 +164,7 @@ class Session:
             raise SessionError("there are no sources; take a mic off --ambient, or name some with --sources")
         check_file_names(names)
         _refuse_strangers("--spot names", given, names)
-        kept = tuple(passage for passage in passages if passage.source in names)
-        found = _find_spots(recording, solo_recording, names, kept, given, ambient_mics, seats.pairs)
+        found = _find_spots(recording, solo_recording, names, marked.passages, given, ambient_mics, seats.pairs)
         played = _instruments(names, instruments)
         return cls(
             recording=recording,
@@ -168,10 +172,10 @@ class Session:
             spots=found.spots,
             margins_db=found.margins_db,
             ambient=ambient_mics,
-            passages=kept,
+            passages=marked.passages,
             solo_recording=solo_recording,
             markers=None if solos is None else Path(solos),
-            ignored=tuple(label for label in labels if label not in names),
+            ignored=marked.ignored,
             instruments=played,
             queries=_each("queries", names, played, queries or {}),
             reduction=_reductions(names, reduction or {}),
@@ -220,8 +224,10 @@ class Session:
             return cls.outline(**{**keys, **{name: value for name, value in said.items() if value}})
         recording, solo_recording = recordings(take, solo_take)
         seats = Seats.of(recording)
-        marked = () if solos is None else markers.read(solos, duration=solo_recording.duration)
-        labels = {passage.source for passage in marked}
+        sources = None if sources is None else _composed(list(sources))
+        spots, ambient = map(_composed, (spots, ambient))
+        passages = () if solos is None else markers.read(solos, solo_recording.duration, sources)
+        labels = {passage.source for passage in passages}
         names = set(sources) if sources is not None else labels
         aside, _by_name = seats.aside(ambient, spots or {}, sorted(names))
         given = {name: seats.mics(mics, aside) for name, mics in (spots or {}).items()}
@@ -309,6 +315,17 @@ class Session:
         if margin_db is None or np.isinf(margin_db):
             return mics
         return f"{mics}, where its solo is {margin_db:.1f} dB louder than at any other"
+
+
+def _composed(value: Any) -> Any:
+    """Return names in NFC, also in lists and tables: some systems write letters with accents as two characters."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, Mapping):
+        return {_composed(name): _composed(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_composed, value))
+    return value
 
 
 def _find_spots(
@@ -404,11 +421,11 @@ class Seats:
             mics[mic.path] = (*mics.get(mic.path, ()), m)
         files: dict[str, Mics] = {}
         for path, own in mics.items():
-            for name in {path.name, path.stem}:
+            for name in _composed([*{path.name, path.stem}]):
                 files[name] = () if name in files else own
         pairs = tuple(own for own in mics.values() if len(own) == 2)
         files = {name: own for name, own in files.items() if own}
-        return cls(recording.mic_names, files, pairs if len(pairs) < len(mics) else ())
+        return cls(_composed(recording.mic_names), files, pairs if len(pairs) < len(mics) else ())
 
     def mics(self, mics: Any, ambient: Sequence[int] = ()) -> Mics:
         """Return the microphones that are meant; none is `ambient`."""

@@ -100,6 +100,25 @@ def test_labels_are_clean(tmp_path, capsys):
     assert r"ignored labels: a\u202e, b\u2066" in printed.out
 
 
+def test_not_all_of_many_ignored_labels_are_named(tmp_path, capsys):
+    sf.write(tmp_path / "take.wav", np.random.default_rng(0).uniform(-0.5, 0.5, (RATE, 2)), RATE)
+    (tmp_path / "labels.txt").write_text("".join(f"0\t0.3\tlabel {n}\n" for n in range(50)), "utf-8")
+    words = ["separate", f"{tmp_path}/take.wav", "--solos", f"{tmp_path}/labels.txt", "--out", f"{tmp_path}/out"]
+    assert cli.run([*words, "--sources", "a,b", "--method", "linear"]) == 2
+    said = capsys.readouterr().out
+    assert "label 19, and 30 more\n" in said
+    assert "label 20" not in said
+
+
+def test_names_in_options_are_the_same_composed_or_not(tmp_path, capsys):
+    sf.write(tmp_path / "take.wav", np.random.default_rng(0).uniform(-0.5, 0.5, (RATE // 4, 2)), RATE)
+    words = ["separate", f"{tmp_path}/take.wav", "--out", f"{tmp_path}/out", "--sources", "Fl\u00f6te,b"]
+    for option in ("--only", "--reduction", "--spot"):
+        value = "Flo\u0308te" + {"--only": "", "--reduction": "=6", "--spot": "=1"}[option]
+        assert cli.run([*words, option, value, "--method", "none"]) == 2
+        assert "got 'none'" in capsys.readouterr().err
+
+
 def test_lines_have_a_length(capsys):
     _terminal.fail("x" * 10**6)
     assert len(capsys.readouterr().err) < 2100

@@ -51,7 +51,7 @@ ARRAYS_ONLY = (
 )
 FILES_KNOW = ("audio", "draft", "folders", "markers", "output", "session", "manifest", "score", "check", "unfinished")
 LONGEST = 60
-SHORT_FUNCTIONS = ("cli", "separation", "session", "folders", "draft", "whose", "take", "manifest", "score")
+SHORT_FUNCTIONS = ("cli", "separation", "session", "folders", "draft", "markers", "whose", "take", "manifest", "score")
 
 PUBLIC = (
     "mnmf.audio",

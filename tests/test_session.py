@@ -1,7 +1,9 @@
 """Sessions: a stem under the wrong name is the worst error there is."""
 
 import re
+import struct
 import tomllib
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,67 @@ def test_labels_that_are_no_source_are_set_aside_and_remembered(room):
     assert session.sources == ("violin", "cello")
     assert session.ignored == ("viola",)
     assert {passage.source for passage in session.passages} == {"violin", "cello"}
+
+
+def test_points_and_labels_past_the_end_are_set_aside_and_remembered(room):
+    files = room()
+    with files["solos"].open("a") as file:
+        file.write("0.0\t0.0\ttake 3\n2.5\t4.0\tcello\n")
+    session = Session.open(**files)
+    assert session.sources == ("violin", "viola", "cello")
+    assert session.ignored == ("take 3 (a point at 0.000 s)", "cello (4.000 s, past the end of the take)")
+    with files["solos"].open("a") as file:
+        file.write("0.0\t3.0\teverybody\n0.0\t4.0\toboe\n")
+    asked = Session.open(**files, sources=["violin", "viola", "cello"])
+    assert asked.passages == session.passages
+    assert asked.ignored == ("take 3", "cello (4.000 s, past the end of the take)", "everybody", "oboe")
+    assert Session.outline(**files, sources=["violin"])[1:] == (1, True)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_are_the_same_composed_or_not(room, form):
+    def written(name):
+        return unicodedata.normalize(form, name)
+
+    flute, oboe = "Fl\u00f6te", "Ob\u00f6e"
+    files = room(names=(flute, oboe))
+    more = {
+        "sources": [written(oboe), written(flute)],
+        "spots": {written(flute): 1},
+        "queries": {written(oboe): "an oboe"},
+        "reduction": {written(flute): {written(oboe): 6.0}},
+    }
+    session = Session.open(**files, **more)
+    assert session.sources == (oboe, flute)
+    assert mics_of(session) == [(1,), (0,)]
+    assert session.without_solo() == session.ignored == ()
+    assert session.queries == ("an oboe", flute)
+    assert session.reduction == {flute: {oboe: 6.0}}
+    assert session.instruments == (oboe, flute)
+
+
+def test_mics_are_found_by_their_names_composed_or_not(tmp_path, rng):
+    for name in ("Flo\u0308te", "cello"):
+        sf.write(tmp_path / f"{name}.wav", noise(rng, 0.5), RATE, "FLOAT")
+    takes = [tmp_path / "Flo\u0308te.wav", tmp_path / "cello.wav"]
+    session = Session.open(takes, sources=["a", "b"], spots={"b": "Fl\u00f6te"})
+    assert mics_of(session) == [(1,), (0,)]
+    assert Session.open(takes).sources == ("Fl\u00f6te", "cello")
+    assert Session.open(takes, ambient=["Fl\u00f6te"]).sources == ("cello",)
+
+
+def test_the_solo_take_may_hold_the_markers_itself(room, tmp_path):
+    files = room()
+    given = Session.open(**files)
+    names = ("violin", "viola", "cello")
+    with files["solo_take"].open("ab") as file:
+        points = b"".join(struct.pack("<II4sIII", n, n * RATE, b"data", 0, 0, n * RATE) for n in range(3))
+        labels = b"".join(b"labl" + struct.pack("<II8s", 12, n, name.encode()) for n, name in enumerate(names))
+        file.write(b"cue " + struct.pack("<II", 4 + len(points), 3) + points)
+        file.write(b"LIST" + struct.pack("<I", 4 + len(labels)) + b"adtl" + labels)
+    session = Session.open(**{**files, "solos": files["solo_take"]})
+    assert session.passages == given.passages
+    assert session.spots == given.spots
 
 
 def test_a_given_spot_wins(room):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,7 +154,8 @@ def session_options(command: Callable[..., None]) -> Callable[..., None]:
             "--solos",
             metavar="MARKERS",
             shell_complete=complete_files,
-            help="Marker file naming each source's solo passage.",
+            help="Marker file naming each source's solo passage: Audacity, REAPER, Pro Tools, Audition, … markers, or "
+            "a WAV file with cue points.",
         ),
         click.argument("take", nargs=-1, required=True, metavar="TAKE...", shell_complete=complete_files),
     ):
@@ -302,7 +304,7 @@ def stretch_of(text: str | None) -> tuple[float, float] | None:
 
 def listed(text: str | None) -> list[str] | None:
     """Return the names in 'a,b,c'."""
-    return None if text is None else [name.strip() for name in text.split(",")]
+    return None if text is None else [name.strip() for name in unicodedata.normalize("NFC", text).split(",")]
 
 
 def spots_by_name(options: Sequence[str]) -> dict[str, list[str]]:
@@ -349,7 +351,7 @@ def _reduction_of(option: str) -> tuple[str | None, float]:
     """Return the source, or None for all, and the number of DB or NAME=DB."""
     from mnmf.separation import check_reduction
 
-    name, equals, text = (part.strip() for part in option.rpartition("="))
+    name, equals, text = (part.strip() for part in unicodedata.normalize("NFC", option).rpartition("="))
     try:
         return name if equals else None, check_reduction("--reduction", float(text))
     except ValueError as error:  # `ArgumentError` is one

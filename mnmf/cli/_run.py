@@ -36,6 +36,7 @@ __all__ = [
 
 CHOSEN = "segment", "window"  # by the memory that is free
 SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
+MOST_NAMED = 20  # ignored labels
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def introduce(session: Session) -> None:
         why = "; nobody's spot, as their names say; if one is, --spot NAME=MIC" if session.by_name else ""
         say("ambient: " + ", ".join(map(session.describe_mic, session.ambient)) + why)
     if session.ignored:
-        say(f"ignored labels: {', '.join(session.ignored)}")
+        more = len(session.ignored) - MOST_NAMED
+        say(f"ignored labels: {', '.join(session.ignored[:MOST_NAMED])}" + (f", and {more} more" if more > 0 else ""))
 
 
 def declared_files(

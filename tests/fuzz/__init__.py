@@ -12,6 +12,7 @@ import json
 import random
 import signal
 import string
+import struct
 import tempfile
 import time
 import tomllib
@@ -259,6 +260,22 @@ def dictionary() -> bytes:
     return saved(NoteDictionary("small", {"harp": orchestra._notes[orchestra.instruments[0]]}).save)
 
 
+@cache
+def cues() -> bytes:
+    """Return a WAV file with two regions and a point in it."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return name + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2)
+
+    marks = ((1, 0, b"violin", 800), (2, 800, b"viola", 800), (3, 1200, b"cough", 0))
+    points = b"".join(struct.pack("<II4sIII", n, at, b"data", 0, 0, at) for n, at, _, _ in marks)
+    texts = [chunk(b"labl", struct.pack("<I", n) + name + b"\0") for n, _, name, _ in marks]
+    lengths = [chunk(b"ltxt", struct.pack("<II4s8x", n, length, b"rgn ")) for n, _, _, length in marks if length]
+    more = chunk(b"cue ", struct.pack("<I", len(marks)) + points) + chunk(b"LIST", b"adtl" + b"".join(texts + lengths))
+    sound = audio("WAV", "PCM_16") + more
+    return sound[:4] + (len(sound) - 8).to_bytes(4, "little") + sound[8:]
+
+
 def saved(save: Callable[[Path], object]) -> bytes:
     """Return the bytes of the file that `save` writes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -269,6 +286,44 @@ def saved(save: Callable[[Path], object]) -> bytes:
 
 LABELS = b"0.000000\t0.100000\tviolin\n0.1\t0.2\tviola\n\\\t100.0\t2000.0\n"
 MARKS = b"0:00:00:0\tVIOLIN\n0:00:00:100\tVIOLA\n00:00:00:200\tSILENCE\n"
+REGIONS = b"""\
+#,Name,Start,End,Length
+R1,violin,0:00.000,0:00.100,0:00.100
+R2,viola,0:00.100,0:00.200,0:00.100
+M1,end,0:00.200,,
+"""
+PROJECT = b"""\
+<REAPER_PROJECT 0.1 "7.0/linux64" 1700000000
+  <NOTES 0 2
+    |MARKER 9 0 "a note" 1
+  >
+  MARKER 1 0 "violin" 1 0 1 R {C8D5E1E8} 0
+  MARKER 1 0.1 "" 1
+  MARKER 2 0.1 'viola' 1 0 1 R
+  MARKER 2 0.2 "" 1
+  MARKER 3 0.15 cough 0
+>
+"""
+PRO_TOOLS = b"""\
+SESSION NAME:\tQuartet
+SAMPLE RATE:\t8000.000000
+SESSION START TIMECODE:\t01:00:00:00
+
+
+M A R K E R S  L I S T I N G
+#   \tLOCATION     \tTIME REFERENCE    \tUNITS    \tNAME      \tCOMMENTS
+1   \t01:00:00:00  \t0                 \tSamples  \tviolin    \t
+3   \t01:00:00:05  \t1600              \tSamples  \tSILENCE   \t
+2   \t01:00:00:02  \t800               \tSamples  \tviola     \t
+"""
+CUES = b"""\
+Name\tStart\tDuration\tTime Format\tType\tDescription
+violin\t0:00.000\t0:00.100\tdecimal\tCue\t
+viola\t0:00.100\t0:00.100\tdecimal\tCue\tsecond desk
+"""
+ANNOTATION = b'0.000000000,0.100000000,"violin"\n0.100000000,0.100000000,"viola"\n'
+SEGMENTS = b'0,0.1,violin\n0.1,0.2,"viola, low"\n'
+RX = b"Marker file version: 1\nTime format: Time\nviolin\t00:00:00.000\t00:00:00.100\nviola\t00:00:00.1\t00:00:00.2\n"
 TABLE = b"file,instrument,pitch,start,stop,dynamics,style\na.wav,violin,A4,0,0.1,mf,NO\na.wav,violin,70,0.1,,f,NO\n"
 META = b'{"title": "a piece", "parts": [{"stem": "stems/1_violin.flac", "solo": "solos/1_violin.flac"}]}'
 MANIFEST = json.dumps(
@@ -355,6 +410,14 @@ KINDS = {
     "FLAC": Kind("a.flac", lambda: audio("FLAC", "PCM_16"), changed_bytes, SOUND),
     "Audacity labels": Kind("labels.txt", lambda: LABELS, changed_text, LABEL),
     "marks": Kind("marks.txt", lambda: MARKS, changed_text, LABEL),
+    "REAPER CSV": Kind("regions.csv", lambda: REGIONS, changed_text, LABEL),
+    "REAPER project": Kind("take.rpp", lambda: PROJECT, changed_text, LABEL),
+    "Pro Tools text": Kind("session.txt", lambda: PRO_TOOLS, changed_text, LABEL),
+    "Audition CSV": Kind("cues.csv", lambda: CUES, changed_text, LABEL),
+    "Sonic Visualiser": Kind("layer.csv", lambda: ANNOTATION, changed_text, LABEL),
+    "LosslessCut CSV": Kind("segments.csv", lambda: SEGMENTS, changed_text, LABEL),
+    "iZotope RX": Kind("markers.txt", lambda: RX, changed_text, LABEL),
+    "WAV, cue points": Kind("cues.wav", cues, changed_bytes, LABEL),
     "session": Kind("session.toml", lambda: SESSION, changed_toml, (session,)),
     "manifest": Kind("manifest.json", lambda: MANIFEST, changed_json, (lambda path: read_stems(path.parent),)),
     "piece": Kind("meta.json", lambda: META, changed_json, (meta,)),
