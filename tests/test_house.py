@@ -30,7 +30,7 @@ FLOORS = (
     ("separation",),
     ("session",),
     ("manifest",),
-    ("score", "check", "unfinished"),
+    ("score", "check", "unfinished", "daw"),
     ("cli",),
     ("__main__",),
 )
@@ -49,14 +49,15 @@ ARRAYS_ONLY = (
     "separation",
     "whose",
 )
-FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score", "check", "unfinished")
+FILES_KNOW = ("audio", "markers", "output", "session", "manifest", "score", "check", "unfinished", "daw")
 LONGEST = 60
-SHORT_FUNCTIONS = ("cli", "separation", "session", "whose", "take", "manifest", "score")
+SHORT_FUNCTIONS = ("cli", "separation", "session", "whose", "take", "manifest", "score", "daw")
 
 PUBLIC = (
     "mnmf.audio",
     "mnmf.data",
     "mnmf.datasets",
+    "mnmf.daw",
     "mnmf.directivity",
     "mnmf.estimators",
     "mnmf.markers",

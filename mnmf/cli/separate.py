@@ -154,6 +154,8 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
             "--all-mics writes parts that sum to the take; leave --reduction out, and from session.toml"
         )
     introduce(session)
+    if dial:
+        say("bleed is turned down by the gains of the project; the stems have none of it")
     chosen = {name: asked[name] for name in ("residual", "only", "all_mics", "projects")}
     declared = declared_files(session, **chosen)
     for name in projects:

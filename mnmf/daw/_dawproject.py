@@ -19,7 +19,6 @@ from mnmf.files import regular
 
 CHANNELS = 1024  # of a file: whole files are played, whatever they have
 LOUDEST = 2.0  # where the fader of a track ends, as a factor
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same project gives the same bytes
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -44,14 +43,21 @@ def write(target: Path, project: Project, embed: bool) -> None:
 
 def _add_xml(archive: zipfile.ZipFile, name: str, root: ET.Element) -> None:
     ET.indent(root)
-    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry = _entry(name)
     entry.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(entry, ET.tostring(root, encoding="UTF-8", xml_declaration=True))
 
 
 def _add_file(archive: zipfile.ZipFile, name: str, file: BinaryIO) -> None:
-    with archive.open(zipfile.ZipInfo(name, _EPOCH), "w", force_zip64=True) as entry:
+    with archive.open(_entry(name), "w", force_zip64=True) as entry:
         shutil.copyfileobj(file, entry, 1 << 20)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return an entry without a time, so that the same project gives the same bytes."""
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = 0o644 << 16  # else it could not be read once it is unpacked
+    return entry
 
 
 def _metadata(project: Project) -> ET.Element:
