@@ -123,8 +123,6 @@ def command(take: tuple[str, ...], quiet: bool, events: bool, **options: Any) ->
 
 
 def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
-    from mnmf.daw import FORMATS, check_project
-
     if not out:
         raise ArgumentError("--out is empty; name the folder the stems go to")
     session = opened(take, options)
@@ -156,6 +154,8 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     introduce(session)
     if dial:
         say("bleed is turned down by the gains of the project; the stems have none of it")
+    from mnmf.daw import FORMATS, check_project  # only now, so that mistakes are quick
+
     chosen = {name: asked[name] for name in ("residual", "only", "all_mics", "projects")}
     declared = declared_files(session, **chosen)
     for name in projects:
