@@ -695,7 +695,7 @@ def test_separate_writes_the_projects_that_export_does(recorded, tmp_path, capsy
     assert cli.run([*command, *options, "--reaper", "--dawproject"]) == 0
     said = capsys.readouterr().out
     assert f"stems in {out}, and stems.RPP and stems.dawproject" in said
-    assert "bleed is turned down by the gains of the project" in said
+    assert "reductions are gains of the project; in the stems bleed is removed" in said
     assert {path.name: path.read_bytes() for path in out.glob("*.wav")} == whole  # the stems know nothing of the dial
     sources = json.loads((out / "manifest.json").read_text())["sources"]
     assert [(source["reduction_db"], source["dial_db"]) for source in sources] == [(None, 10)] * 2

@@ -153,7 +153,7 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
         )
     introduce(session)
     if dial:
-        say("bleed is turned down by the gains of the project; the stems have none of it")
+        say("reductions are gains of the project; in the stems bleed is removed")
     from mnmf.daw import FORMATS, check_project  # only now, so that mistakes are quick
 
     chosen = {name: asked[name] for name in ("residual", "only", "all_mics", "projects")}
