@@ -28,7 +28,7 @@ from mnmf.folders import name_mics, tracked
 from mnmf.output import same_file
 from mnmf.rows import Rows, blocks
 
-__all__ = ["Mic", "Recording", "write", "write_stem"]
+__all__ = ["Mic", "Recording", "time_reference", "write", "write_stem"]
 
 AnyPath = str | os.PathLike[str]
 
@@ -40,6 +40,7 @@ _ByteOrder = Literal["little", "big"]
 _BLOCK = 1 << 20  # samples handled at a time: small enough that Ctrl-C is honoured at once
 _MAX_BEXT = 1 << 20  # bytes; a real one has a few kilobytes, more means a damaged header
 _TIME = slice(338, 346)  # in the Broadcast Wave chunk: the first sample since midnight
+_DAY = 86400  # seconds
 _MOST_CHUNKS = 10_000
 _MOST_MICS = 1024  # of a take
 _NO_NUMBER = "a NaN or infinite sample"
@@ -725,6 +726,37 @@ def _read_bext(path: Path) -> bytes:
                 content = file.read(size)
                 return content if len(content) == size else b""
     return b""
+
+
+def time_reference(path: AnyPath, sample_rate: int) -> int | None:
+    """Return at which sample since midnight a file begins, by its Broadcast Wave chunk.
+
+    Parameters
+    ----------
+    path : path
+        An audio file.
+    sample_rate : int
+        Of the file, in hertz.
+
+    Returns
+    -------
+    int or None
+        None if the file does not say, or says more than a day has.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mnmf import audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = audio.write(f"{folder}/viola.wav", [0.0, 0.5], 8000)
+    ...     print(audio.time_reference(f"{folder}/viola.wav", 8000))
+    None
+    """
+    bext = _read_bext(check_path(path))
+    if len(bext) < _TIME.stop:
+        return None
+    reference = int.from_bytes(bext[_TIME], "little")
+    return reference if reference < _DAY * sample_rate else None
 
 
 def _later(bext: bytes, n_samples: int) -> bytes:

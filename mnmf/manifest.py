@@ -76,6 +76,8 @@ class Stem:
     """One entry of a manifest: a source, the file of its stem, its microphones counted from 1, and its residual's file.
 
     With the digests of the two files, if the manifest has them, and the files of how further microphones heard it.
+    `reduction` is by how many dB bleed is turned down in the stem, None where it is removed; `dial` by how many dB a
+    project of a workstation turns it down.
     """
 
     name: str
@@ -85,6 +87,8 @@ class Stem:
     sha256: str | None = None
     residual_sha256: str | None = None
     bleed: tuple[Bleed, ...] = ()
+    reduction: Reduction | None = None
+    dial: float | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -111,6 +115,8 @@ class Written:
         How many samples had to be clipped.
     sha256 : dict of file name to str
         What was written.
+    dial : mapping of source to dB
+        By how much a project of a workstation turns bleed down; the stems know nothing of it.
     """
 
     reduction: Mapping[str, Reduction] = field(default_factory=dict)
@@ -119,6 +125,7 @@ class Written:
     all_mics: bool = False
     clipped: dict[str, int] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
+    dial: Mapping[str, float] = field(default_factory=dict)
 
 
 def stem_files(session: Session) -> dict[str, str]:
@@ -363,7 +370,11 @@ def _stem(source: Any) -> Stem:
     if not all(text is None or isinstance(text, str) for text in (residual, sha256, residual_sha256)):
         raise TypeError("a residual is named, and digests are text")
     bleed = read_bleed(source.get("bleed", []))
-    return Stem(name, file, tuple(mics), residual, sha256, residual_sha256, bleed)
+    reduction, dial = source.get("reduction_db"), source.get("dial_db")
+    for value in (dial, *(reduction.values() if isinstance(reduction, dict) else (reduction,))):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+            raise ValueError(f"the reductions of {name[:80]!r} are not numbers of at least 0")
+    return Stem(name, file, tuple(mics), residual, sha256, residual_sha256, bleed, reduction, dial)
 
 
 def read_bleed(entries: Any) -> tuple[Bleed, ...]:
@@ -420,6 +431,7 @@ def _sources(session: Session, written: Written) -> list[dict[str, Any]]:
                 "residual_sha256": None if rest is None else written.sha256[rest],
                 "bleed": _bleed(session, written).get(source, []),
                 "reduction_db": None if reduction == np.inf else reduction,
+                "dial_db": written.dial.get(source),
                 "mics": [m + 1 for m in mics],
                 "mic_names": [session.mic_names[m] for m in mics],
                 "margin_db": None if margin_db is None or np.isinf(margin_db) else round(margin_db, 2),

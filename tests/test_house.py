@@ -30,7 +30,7 @@ FLOORS = (
     ("separation",),
     ("session",),
     ("manifest", "draft"),
-    ("score", "check", "unfinished"),
+    ("score", "check", "unfinished", "daw"),
     ("cli",),
     ("__main__",),
 )
@@ -49,14 +49,39 @@ ARRAYS_ONLY = (
     "separation",
     "whose",
 )
-FILES_KNOW = ("audio", "draft", "folders", "markers", "output", "session", "manifest", "score", "check", "unfinished")
+FILES_KNOW = (
+    "audio",
+    "check",
+    "daw",
+    "draft",
+    "folders",
+    "manifest",
+    "markers",
+    "output",
+    "score",
+    "session",
+    "unfinished",
+)
 LONGEST = 60
-SHORT_FUNCTIONS = ("cli", "separation", "session", "folders", "draft", "markers", "whose", "take", "manifest", "score")
+SHORT_FUNCTIONS = (
+    "cli",
+    "daw",
+    "draft",
+    "folders",
+    "manifest",
+    "markers",
+    "score",
+    "separation",
+    "session",
+    "take",
+    "whose",
+)
 
 PUBLIC = (
     "mnmf.audio",
     "mnmf.data",
     "mnmf.datasets",
+    "mnmf.daw",
     "mnmf.directivity",
     "mnmf.estimators",
     "mnmf.folders",

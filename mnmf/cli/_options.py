@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +34,8 @@ __all__ = [
     "named_dictionary",
     "only_these",
     "opened",
+    "projects_of",
+    "projects_option",
     "reductions_of",
     "session_keys",
     "session_options",
@@ -56,7 +57,18 @@ GROUPS = {
         "resume",
     ),
     "Estimates": ("estimates", "estimate_command", "estimate_timeout", "trust"),
-    "Output": ("out", "overwrite", "only", "reduction", "residual", "all_mics", "quiet", "events"),
+    "Output": (
+        "out",
+        "overwrite",
+        "only",
+        "reduction",
+        "residual",
+        "all_mics",
+        "reaper",
+        "dawproject",
+        "quiet",
+        "events",
+    ),
 }
 
 
@@ -247,8 +259,8 @@ def memory_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--memory",
         metavar="SIZE",
-        help="Need no more than this, such as 4G, if need be by shorter segments, or refuse; half of what is free if "
-        "not given.",
+        help="Need no more than this, such as 4G, if need be by shorter windows and segments, or refuse; half of what is "
+        "free if not given.",
     )(command)
 
 
@@ -327,12 +339,13 @@ def only_these(text: str | None, sources: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def reductions_of(options: Sequence[str], session: Session) -> dict[str, Reduction]:
-    """Return by how many dB bleed is turned down, by source, from repeated DB or NAME=DB, or as the session says.
+def reductions_of(
+    options: Sequence[str], sources: Sequence[str], before: Mapping[str, Reduction] | None = None
+) -> dict[str, Reduction]:
+    """Return by how many dB bleed is turned down, by source, from repeated DB or NAME=DB, else as it was said `before`.
 
-    Where it is removed nothing is said.
+    Infinity removes it.
     """
-    sources = session.sources
     everyone: dict[str, Reduction] = {}
     single: dict[str, float] = {}
     for option in options:
@@ -343,8 +356,28 @@ def reductions_of(options: Sequence[str], session: Session) -> dict[str, Reducti
             single[name] = decibels
         else:
             everyone = dict.fromkeys(sources, decibels)
-    said = {**session.reduction, **everyone, **single}
-    return {name: value for name, value in said.items() if value != math.inf}
+    return {**(before or {}), **everyone, **single}
+
+
+def projects_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that ask for projects of workstations."""
+    for option in (
+        click.option(
+            "--dawproject", is_flag=True, help="The same for Bitwig, Studio One, Cubase and others: stems.dawproject."
+        ),
+        click.option(
+            "--reaper",
+            is_flag=True,
+            help="Write stems.RPP, a project of REAPER with each stem muted under its original, in place.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def projects_of(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the formats of the projects that are asked for."""
+    return tuple(name for name in ("reaper", "dawproject") if options[name])
 
 
 def _reduction_of(option: str) -> tuple[str | None, float]:

@@ -64,16 +64,23 @@ def introduce(session: Session) -> None:
 
 
 def declared_files(
-    session: Session, inside: str = "", *, residual: bool = False, only: Sequence[str] = (), all_mics: bool = False
+    session: Session,
+    inside: str = "",
+    *,
+    residual: bool = False,
+    only: Sequence[str] = (),
+    all_mics: bool = False,
+    projects: Sequence[str] = (),
 ) -> list[str]:
     """Return the files of a separation; the manifest last, because it vouches for the others."""
+    from mnmf.daw import FORMATS
     from mnmf.manifest import MANIFEST, bleed_files, residual_files, stem_files
 
     stems, rests = stem_files(session), residual_files(session) if residual else {}
     files = [each[name] for each in (stems, rests) for name in only or session.sources if name in each]
     if all_mics:
         files += [file for mics in bleed_files(session, only).values() for file in mics.values()]
-    return [inside + name for name in (*files, MANIFEST)]
+    return [inside + name for name in (*files, *(FORMATS[name] for name in projects), MANIFEST)]
 
 
 def input_files(session: Session, helpers: Helpers) -> list[Path]:
@@ -84,11 +91,13 @@ def input_files(session: Session, helpers: Helpers) -> list[Path]:
 
 def stale_stems(out: Path, declared: Sequence[str]) -> list[str]:
     """Return the files of an earlier run in `out` that this one, which writes `declared`, will not replace."""
+    from mnmf.daw import FORMATS
     from mnmf.manifest import read_nobody, read_stems
 
     with suppress(MnmfError):
         files = [file for stem in read_stems(out) for file in stem.files]
         files += [each.file for each in read_nobody(out)]
+        files += FORMATS.values()
         return [file for file in files if file not in declared and (out / file).is_file()]
     return []
 
@@ -107,10 +116,13 @@ def separate_into(
     all_mics: bool = False,
     stretch: tuple[float, float] | None = None,
     unfinished: Unfinished | None = None,
+    dial: Mapping[str, float] | None = None,
+    projects: Sequence[str] = (),
 ) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`.
 
-    A long take keeps in `unfinished` what is done.  Of a `stretch` in seconds nothing is kept.
+    A long take keeps in `unfinished` what is done.  Of a `stretch` in seconds nothing is kept.  `projects` of
+    workstations turn bleed down by `dial`.
     """
     from mnmf import manifest
     from mnmf.files import unchanged
@@ -123,11 +135,12 @@ def separate_into(
         warn(advice)
     options: Any = {name: tuning[name] for name in ("seed", "window", "segment", "iterations", "components")}
     options["room"] = helpers.room
-    written = manifest.Written(reduction or {}, residual, only, all_mics)
+    written = manifest.Written(reduction or {}, residual, only, all_mics, dial=dial or {})
     bleed = manifest.wanted_bleed(session, written)
     size = replace(size_of(session), estimated=helpers.estimator is not None, learned=helpers.room is not None)
     size = replace(size, n_bleed=len(bleed))
     limit = _limited(size, recipe, tuning, options)
+    remarks: list[str] = []
 
     with progress("read", _note()) as tell:
 
@@ -160,13 +173,32 @@ def separate_into(
                 more = {} if helpers.described is None else {"estimates": helpers.described}
                 record = manifest.manifest(heard, stems, written, near, digests, more)
             manifest.write(folder.path(inside + manifest.MANIFEST), record)
+            remarks.extend(_write_projects(folder, projects, session, near, inside))
             return stems
 
         stems = interruptible(work)
+    for remark in remarks:
+        warn(remark)
     _remark(session, stems, written.clipped)
     if limit is not None and (manifest.peak_memory_mb() or 0.0) * 1e6 > limit:
         warn(f"this took {manifest.peak_memory_mb()} MB at its peak, more than was foreseen; please report it")
     say(f"{len(only or session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
+
+
+def _write_projects(
+    folder: OutputFolder, formats: Sequence[str], session: Session, near: Path, inside: str
+) -> list[str]:
+    """Write projects of workstations from the manifest and the stems that are ready; return what there is to say."""
+    from mnmf.daw import FORMATS, read_project, write_project
+    from mnmf.manifest import MANIFEST
+
+    remarks: list[str] = []
+    for name in formats:
+        stems = folder.path(inside + MANIFEST).parent
+        project = read_project(stems, channels=name != "dawproject", near=near, take=session.recording)
+        write_project(folder.path(inside + FORMATS[name]), project, name)
+        remarks += project.remarks
+    return remarks
 
 
 def _limited(size: Size, recipe: Method, tuning: Mapping[str, Any], options: dict[str, Any]) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from mnmf.cli._options import (
     memory_option,
     only_these,
     opened,
+    projects_of,
+    projects_option,
     reductions_of,
     session_options,
     stretch_of,
@@ -30,7 +34,7 @@ from mnmf.output import OutputFolder
 from mnmf.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from mnmf.session import Session
+    from mnmf.session import Reduction, Session
 
 
 @click.command(
@@ -88,7 +92,8 @@ if TYPE_CHECKING:
     "--reduction",
     multiple=True,
     metavar="[NAME=]DB",
-    help="Turn bleed down by so many dB instead of removing it, in every stem or in that of a source; repeatable.",
+    help="Turn bleed down by so many dB instead of removing it, in every stem or in that of a source; repeatable. With "
+    "--reaper or --dawproject by the gains of the project, and the stems are whole.",
 )
 @click.option(
     "--residual",
@@ -109,6 +114,7 @@ if TYPE_CHECKING:
     "to the take.",
 )
 @click.option("--only", metavar="A,B", help="Write the stems of these sources only.")
+@projects_option
 @click.option(
     "--resume",
     is_flag=True,
@@ -138,8 +144,12 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     session = opened(take, options)
     if stretch is not None:
         session.part(*stretch)  # refuses what is not there
+    projects = projects_of(options)
+    reduction, dial = _reductions(options["reduction"], session, by_gains=bool(projects))
     asked: Any = {
-        "reduction": reductions_of(options["reduction"], session),
+        "reduction": reduction,
+        "dial": dial,
+        "projects": projects,
         "all_mics": options["all_mics"],
         "residual": options["residual"],
         "only": only_these(options["only"], session.sources),
@@ -150,8 +160,14 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
             "--all-mics writes parts that sum to the take; leave --reduction out, and from session.toml"
         )
     introduce(session)
-    chosen = {name: asked[name] for name in ("residual", "only", "all_mics")}
+    if dial:
+        say("reductions are gains of the project; in the stems bleed is removed")
+    from mnmf.daw import FORMATS, check_project  # only now, so that mistakes are quick
+
+    chosen = {name: asked[name] for name in ("residual", "only", "all_mics", "projects")}
     declared = declared_files(session, **chosen)
+    for name in projects:
+        check_project(name, session.recording, declared, out)
     stale = stale_stems(Path(out), declared)
     helpers = _helpers(session, options)
     inputs = input_files(session, helpers)
@@ -169,7 +185,7 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
             elif kept and stretch is None:
                 warn(f"what was finished is kept in {out}: the same command with --resume goes on from there")
             raise
-    say(f"stems in {out}")
+    say(f"stems in {out}" + (f", and {' and '.join(FORMATS[name] for name in projects)}" if projects else ""))
     if stale:
         warn(f"still there from an earlier run: {', '.join(stale)}")
 
@@ -193,6 +209,19 @@ def _check_together(options: dict[str, Any]) -> None:
         check_number("--trust", options["trust"], 0.0, 1.0)
     if folder == "":
         raise ArgumentError("--estimates needs the folder that holds them")
+
+
+def _reductions(
+    options: Sequence[str], session: Session, by_gains: bool
+) -> tuple[dict[str, Reduction], dict[str, float]]:
+    """Return by how many dB bleed is turned down in the stems, and by the gains of a project.
+
+    A project can turn down all the bleed in a stem, but not some of it.
+    """
+    said = reductions_of(options, session.sources, session.reduction)
+    known = {name: value for name, value in said.items() if value != math.inf}
+    dial = {name: value for name, value in known.items() if by_gains and not isinstance(value, Mapping)}
+    return {name: value for name, value in known.items() if name not in dial}, dial
 
 
 def _helpers(session: Session, options: dict[str, Any]) -> Helpers:

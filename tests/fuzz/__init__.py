@@ -29,6 +29,7 @@ import soundfile as sf
 from mnmf import FastMNMF2, NoteDictionary, Session, markers
 from mnmf.audio import Recording
 from mnmf.datasets._readers import read_own
+from mnmf.daw import FORMATS, read_project, write_project
 from mnmf.errors import ArgumentError, MnmfError
 from mnmf.estimators._folder import read_at
 from mnmf.files import check_path, read_arrays, read_table
@@ -235,10 +236,10 @@ def changed_arrays(data: bytes, rng: random.Random) -> bytes:
 
 
 @cache
-def audio(container: str, subtype: str) -> bytes:
-    """Return a fifth of a second of two microphones."""
+def audio(container: str, subtype: str, n_mics: int = 2) -> bytes:
+    """Return a fifth of a second of some microphones."""
     file = io.BytesIO()
-    sf.write(file, np.random.default_rng(0).uniform(-0.5, 0.5, (RATE // 5, 2)), RATE, subtype, format=container)
+    sf.write(file, np.random.default_rng(0).uniform(-0.5, 0.5, (RATE // 5, n_mics)), RATE, subtype, format=container)
     return file.getvalue()
 
 
@@ -331,9 +332,13 @@ MANIFEST = json.dumps(
         "mnmf": "1",
         "sources": [
             {"name": name, "file": f"{name}.wav", "mics": [n + 1], "margin_db": 12.5, "solos": [[0.0, 1.5]]}
+            | {"residual": None, "reduction_db": (None, {"violin": 6})[n], "dial_db": (10.5, None)[n]}
             for n, name in enumerate(("violin", "viola"))
         ],
+        "take": ["take.wav"],
         "sample_rate": RATE,
+        "first_sample": 0,
+        "samples": RATE // 5,
         "seconds": {"fit": 1.25},
     }
 ).encode()
@@ -373,6 +378,15 @@ def session(path: Path) -> object:
     (path.parent / "take.wav").write_bytes(audio("WAV", "PCM_16"))
     (path.parent / "labels.txt").write_bytes(LABELS)
     return Session.from_toml(path)
+
+
+def project(path: Path) -> object:
+    """Lay out the stems of a manifest, and write projects of them."""
+    for name, n_mics in (("take", 2), ("violin", 1), ("viola", 1)):
+        (path.parent / f"{name}.wav").write_bytes(audio("WAV", "PCM_16", n_mics))
+    for kind in FORMATS:
+        write_project(path.parent / "project", read_project(path.parent, channels=kind == "reaper"), kind)
+    return path
 
 
 def table(path: Path) -> object:
@@ -419,7 +433,7 @@ KINDS = {
     "iZotope RX": Kind("markers.txt", lambda: RX, changed_text, LABEL),
     "WAV, cue points": Kind("cues.wav", cues, changed_bytes, LABEL),
     "session": Kind("session.toml", lambda: SESSION, changed_toml, (session,)),
-    "manifest": Kind("manifest.json", lambda: MANIFEST, changed_json, (lambda path: read_stems(path.parent),)),
+    "manifest": Kind("manifest.json", lambda: MANIFEST, changed_json, (lambda path: read_stems(path.parent), project)),
     "piece": Kind("meta.json", lambda: META, changed_json, (meta,)),
     "table of notes": Kind("index.csv", lambda: TABLE, changed_text, (table,)),
     "model": Kind("model.npz", model, changed_arrays, (FastMNMF2.load, arrays)),

@@ -1,0 +1,368 @@
+"""Tracks and items as values, and how they follow from a manifest: which file plays when, how loud, and if at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mnmf import audio, manifest
+from mnmf.audio import Mic, Recording
+from mnmf.errors import MOST, ArgumentError, SessionError
+from mnmf.files import check_path
+from mnmf.manifest import Stem
+
+__all__ = ["Item", "Project", "Track", "dial", "read_project"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A stretch of a file on the timeline.
+
+    Attributes
+    ----------
+    name : str
+        What is shown.
+    file : str
+        The file as the project names it: with forward slashes, relative to the folder of the project where it can be.
+    path : Path
+        Where the file lies now.
+    position : int
+        When it begins on the timeline, in samples.
+    offset : int
+        The sample of the file with which it begins.
+    n_samples : int
+        How many samples it plays.
+    n_in_file : int
+        How many the file has.
+    gain : float
+        1 leaves the level as it is; at least 0.
+    muted : bool
+    format : str
+        The container, as soundfile names it.
+    channel : int or None
+        The one channel of the file that it plays, from 0 on; None for all of them.
+    n_channels : int
+        Of the file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mnmf.daw import Item
+    >>> Item("violin", "violin.wav", Path("stems/violin.wav"), 0, 0, 48000, 48000).muted
+    False
+    """
+
+    name: str
+    file: str
+    path: Path
+    position: int
+    offset: int
+    n_samples: int
+    n_in_file: int
+    gain: float = 1.0
+    muted: bool = False
+    format: str = "WAV"
+    channel: int | None = None
+    n_channels: int = 1
+
+
+@dataclass(frozen=True)
+class Track:
+    """One item under a name.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mnmf.daw import Item, Track
+    >>> Track("violin", Item("violin", "violin.wav", Path("stems/violin.wav"), 0, 0, 48000, 48000)).name
+    'violin'
+    """
+
+    name: str
+    item: Item
+
+
+@dataclass(frozen=True)
+class Project:
+    """Tracks from top to bottom.
+
+    Attributes
+    ----------
+    title : str
+    sample_rate : int
+        In hertz, of all files; positions and lengths are in its samples.
+    tracks : tuple of Track
+    remarks : tuple of str
+        What could not be laid out as it was asked for, a line each.
+
+    Examples
+    --------
+    >>> from mnmf.daw import Project
+    >>> Project("stems", 48000, ()).remarks
+    ()
+    """
+
+    title: str
+    sample_rate: int
+    tracks: tuple[Track, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def dial(reduction: float, written: float | None = None) -> float:
+    """Return how much of what a stem lacks is added to it again, so that bleed is turned down by so much.
+
+    With x the spot, s the stem as its file is, and a the result, s + a (x − s) is the spot with its bleed `reduction`
+    decibels lower: the stem at 1 and the residual, which is x − s, at a; or the stem at 1 − a and the spot at a.  For a
+    stem without bleed a is 10^(−reduction/20).
+
+    Parameters
+    ----------
+    reduction : float
+        In dB, of at least 0; infinity for the stem as it is.
+    written : float, optional
+        By how many dB bleed is turned down in the stem's file; removed if not given.
+
+    Raises
+    ------
+    ArgumentError
+        `reduction` is more than the file has.
+
+    Examples
+    --------
+    >>> from mnmf.daw import dial
+    >>> round(dial(20.0), 6)
+    0.1
+    >>> dial(10.0, written=10.0), dial(0.0, written=10.0)
+    (0.0, 1.0)
+    """
+    left, held = (0.0 if value is None else 10.0 ** (-value / 20) for value in (reduction, written))
+    if reduction == float("inf") or left == held:
+        return 0.0
+    if left < held:
+        raise ArgumentError(
+            f"bleed is {written:g} dB down in the file of this stem, so that {reduction:g} dB cannot be set; "
+            "separate without --reduction for more"
+        )
+    return (left - held) / (1.0 - held)
+
+
+def read_project(
+    folder: str | os.PathLike[str],
+    reduction: Mapping[str, float] | None = None,
+    *,
+    channels: bool = True,
+    near: str | os.PathLike[str] | None = None,
+    take: Recording | None = None,
+) -> Project:
+    """Lay out what ``mnmf separate`` wrote: originals that play, and under each its stems, muted.
+
+    Where a reduction is known there is a third track, muted as well: the residual or, where that was not written, the
+    spot once more.  With the original muted and those two not, the bleed is that much lower.  Where none is known, a
+    residual stands at full level.
+
+    Parameters
+    ----------
+    folder : path
+        With the stems and their manifest.
+    reduction : mapping of source to dB, optional
+        By how much bleed is turned down, in place of what the manifest says; infinity for not to know.
+    channels : bool
+        Whether the workstation can play one channel of a file.  If not, a file of several is one track.
+    near : path, optional
+        Where the folder will be, if not there; paths of the take are relative to it.
+    take : Recording, optional
+        The whole take, if it is open; else it is found by the manifest.
+
+    Raises
+    ------
+    SessionError
+        There is no manifest, or it does not fit the take.
+    AudioFileError
+        A file is missing or is another one.
+    ArgumentError
+        A reduction cannot be set, or is of a source that is not there.
+
+    Examples
+    --------
+    >>> import json, tempfile
+    >>> from pathlib import Path
+    >>> from mnmf import audio
+    >>> from mnmf.daw import read_project
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("take.wav", "violin.wav"):
+    ...         _ = audio.write(Path(folder, name), [0.5, 0.25], 8000)
+    ...     sources = [{"name": "violin", "file": "violin.wav", "mics": [1]}]
+    ...     facts = {"sources": sources, "take": ["take.wav"], "sample_rate": 8000, "samples": 2}
+    ...     _ = Path(folder, "manifest.json").write_text(json.dumps(facts))
+    ...     project = read_project(folder, {"violin": 20.0})
+    >>> for track in project.tracks:
+    ...     print(track.name, track.item.file, round(track.item.gain, 3), "muted" if track.item.muted else "plays")
+    violin take.wav 1.0 plays
+    violin stem violin.wav 0.9 muted
+    violin spot take.wav 0.1 muted
+    """
+    folder = check_path(folder, "folder")
+    home = folder if near is None else check_path(near, "near")
+    facts, stems = _Facts.of(folder), manifest.read_stems(folder)
+    dials = _dials(stems, reduction or {})
+    if take is None:
+        take = Recording.open([home / name for name in facts.take])
+    end = facts.first + facts.n_samples
+    if take.sample_rate != facts.sample_rate or end > take.n_samples or _last_mic(stems) > take.n_mics:
+        raise SessionError(f"{take.paths[0]} is not the take that {folder / manifest.MANIFEST} is of; separate it anew")
+    layout = _Layout(take, _positions(take), home, facts, folder, channels)
+    remarks: list[str] = []
+    tracks = tuple(layout.tracks(stems, dials, remarks))
+    title = home.name or home.absolute().name or "stems"
+    return Project(title, take.sample_rate, tracks, tuple(remarks))
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a manifest says of the take, and of the part of it that the stems are of."""
+
+    take: list[str]
+    sample_rate: int
+    first: int
+    n_samples: int
+
+    @classmethod
+    def of(cls, folder: Path) -> _Facts:
+        record = manifest.read(folder)
+        take, first = record.get("take"), record.get("first_sample", 0)
+        numbers = [record.get("sample_rate"), first, record.get("samples")]
+        texts = isinstance(take, list) and take and all(isinstance(name, str) and name for name in take)
+        counts = all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST for n in numbers)
+        if not (texts and counts and numbers[0] and numbers[2]):
+            raise SessionError(
+                f"{folder / manifest.MANIFEST}: does not say where in which take its stems belong; "
+                "separate the take anew"
+            )
+        return cls(list(record["take"]), record["sample_rate"], first, record["samples"])
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What all tracks are made from."""
+
+    take: Recording
+    positions: dict[Path, int]
+    home: Path
+    facts: _Facts
+    folder: Path
+    channels: bool
+
+    def tracks(self, stems: list[Stem], dials: Mapping[str, float | None], remarks: list[str]) -> Iterator[Track]:
+        """Yield an original, its stems and what belongs to them, and so on; then the other microphones."""
+        groups: dict[Hashable, list[Stem]] = {}
+        mics: dict[Hashable, int] = {}
+        for m, its in [*((stem.mics[0] - 1, [stem]) for stem in stems), *((m, []) for m in range(self.take.n_mics))]:
+            mic = self.take.mics[m]
+            key: Hashable = m if self._single(mic) else mic.path
+            mics.setdefault(key, m)
+            groups.setdefault(key, []).extend(its)
+        for place, its in groups.items():
+            mic = self.take.mics[mics[place]]
+            names = ", ".join(stem.name for stem in its) or (f"mic {mic.name}" if mic.name.isdigit() else mic.name)
+            yield Track(names if self._single(mic) else mic.path.stem, self._original(mic))
+            for stem in its:
+                yield from self._under(stem, dials[stem.name], remarks)
+
+    def _under(self, stem: Stem, left: float | None, remarks: list[str]) -> Iterator[Track]:
+        mic = self.take.mics[stem.mics[0] - 1]
+        item = self._written(stem.file, mic)
+        if stem.residual is not None:
+            yield Track(f"{stem.name} stem", item)
+            gain = 1.0 if left is None else left
+            yield Track(f"{stem.name} residual", replace(self._written(stem.residual, mic), gain=gain))
+        elif not left:
+            yield Track(f"{stem.name} stem", item)
+        elif not self._single(mic):
+            yield Track(f"{stem.name} stem", item)
+            remarks.append(
+                f"{stem.name}: no single channel of {mic.path.name} can be played, so that bleed can be turned down "
+                "beside a residual only; separate with --residual"
+            )
+        else:
+            yield Track(f"{stem.name} stem", replace(item, gain=1.0 - left))
+            again = replace(self._original(mic), offset=self.facts.first, n_samples=self.facts.n_samples)
+            again = replace(again, position=item.position, gain=left, muted=True)
+            yield Track(f"{stem.name} spot", again)
+
+    def _single(self, mic: Mic) -> bool:
+        """Return whether the workstation can play this microphone by itself."""
+        return self.channels or self._n_channels(mic) == 1
+
+    def _n_channels(self, mic: Mic) -> int:
+        return sum(other.path == mic.path for other in self.take.mics)
+
+    def _original(self, mic: Mic) -> Item:
+        count, n_in_file = self._n_channels(mic), self.take.n_in_files or self.take.n_samples
+        return Item(
+            name=mic.path.name,
+            file=_shown(mic.path, self.home),
+            path=mic.path,
+            position=self.positions[mic.path],
+            offset=0,
+            n_samples=n_in_file,
+            n_in_file=n_in_file,
+            format=mic.format,
+            channel=mic.channel if count > 1 and self.channels else None,
+            n_channels=count,
+        )
+
+    def _written(self, file: str, mic: Mic) -> Item:
+        """Return the item of a stem or a residual, which begins where its part of the take does."""
+        path = self.folder / file
+        found, n_samples = Recording.open(path), self.facts.n_samples
+        if (found.n_mics, found.n_samples, found.sample_rate) != (1, n_samples, self.facts.sample_rate):
+            raise SessionError(f"{path} is not what its manifest is of; separate the take anew")
+        start = self.positions[mic.path] + self.facts.first
+        return Item(file, file, path, start, 0, n_samples, n_samples, muted=True, format=found.mics[0].format)
+
+
+def _last_mic(stems: list[Stem]) -> int:
+    return max(stem.mics[0] for stem in stems)
+
+
+def _positions(take: Recording) -> dict[Path, int]:
+    """Return when each file begins on the timeline, in samples: after the earliest, if it has a time stamp."""
+    stamps = {path: audio.time_reference(path, take.sample_rate) for path in take.paths}
+    first = min((stamp for stamp in stamps.values() if stamp is not None), default=0)
+    return {path: 0 if stamp is None else stamp - first for path, stamp in stamps.items()}
+
+
+def _dials(stems: list[Stem], asked: Mapping[str, float]) -> dict[str, float | None]:
+    """Return how much of what each stem lacks is added to it again, or None where nothing is said."""
+    found: dict[str, float | None] = {}
+    known = {stem.name for stem in stems}
+    if strangers := [name for name in asked if name not in known]:
+        raise ArgumentError(f"reduction of {strangers[0]!r}: there is no such stem, only {', '.join(sorted(known))}")
+    for stem in stems:
+        reduction: Any = asked.get(stem.name, stem.dial)
+        if reduction is None or reduction == float("inf"):
+            found[stem.name] = None
+        elif isinstance(stem.reduction, Mapping):
+            raise ArgumentError(
+                f"{stem.name}: bleed is turned down in its file by whose it is, so that one reduction cannot be set"
+            )
+        else:
+            try:
+                found[stem.name] = dial(reduction, stem.reduction)
+            except ArgumentError as error:
+                raise ArgumentError(f"{stem.name}: {error}") from error
+    return found
+
+
+def _shown(path: Path, home: Path) -> str:
+    """Return the path of a file as a project in `home` names it: relative if that leads to it, else absolute."""
+    try:
+        relative = Path(os.path.relpath(path, home)).as_posix()
+        if os.path.samefile(home / relative, path):
+            return relative
+    except (OSError, ValueError):  # another drive, or a folder that is not there
+        pass
+    return path.absolute().as_posix()
