@@ -259,8 +259,8 @@ def memory_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--memory",
         metavar="SIZE",
-        help="Need no more than this, such as 4G, if need be by shorter windows and segments, or refuse; half of what is "
-        "free if not given.",
+        help="Need no more than this, such as 4G, if need be by shorter windows and segments, or refuse; half of what "
+        "is free if not given.",
     )(command)
 
 
