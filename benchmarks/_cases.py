@@ -143,12 +143,12 @@ def _quartet_case(name: str) -> Case:
 
 def over_and_over(minutes: float, n_mics: int) -> tuple[np.ndarray, int]:
     """Return the embedded quartet in the chamber again and again, (L, M), and its rate; beyond four microphones it is
-    there twice, a second apart.
+    there several times, a second apart.
     """
     embedded = data.quartet()
     rate = embedded.sample_rate
     played_LM = simulate.render(simulate.chamber_scene(embedded.names), embedded.stems_LN, rate).sum(axis=2)
-    played_LM = np.hstack([np.roll(played_LM, shift * rate, axis=0) for shift in range(2)])[:, :n_mics]
+    played_LM = np.hstack([np.roll(played_LM, shift * rate, axis=0) for shift in range(-(-n_mics // 4))])[:, :n_mics]
     return np.resize(played_LM / np.abs(played_LM).max(), (round(60 * minutes * rate), n_mics)), rate
 
 
