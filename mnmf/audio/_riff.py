@@ -111,10 +111,13 @@ def framed(layout: Layout, kept: Sequence[Kept], n_samples: int, channels: int) 
 
 
 def framed_w64(layout: Layout, kept: Sequence[Kept], n_samples: int, channels: int) -> Framed:
-    """Return what goes before and after samples in a Wave64 file, among it the chunks that are kept."""
+    """Return what goes before and after samples in a Wave64 file, among it the chunks that are kept.
+
+    libsndfile, and what is built on it, takes bytes that pad the sound for samples.  So where it needs some, it is last.
+    """
     size = n_samples * layout.width * channels
-    before = b"".join(_WIDE.chunk(each.name, each.content) for each in kept if each.before)
-    after = b"".join(_WIDE.chunk(each.name, each.content) for each in kept if not each.before)
-    after = _WIDE.padding(size) + after
+    last = bool(_WIDE.padding(size))
+    before = b"".join(_WIDE.chunk(each.name, each.content) for each in kept if each.before or last)
+    after = b"".join(_WIDE.chunk(each.name, each.content) for each in kept if not (each.before or last))
     total = len(_W64_WAVE) + len(before) + _WIDE.head + size + len(after)
     return Framed(_WIDE.begun(_W64, total) + _W64_WAVE + before + _WIDE.begun(_WIDE.sound, size), after)

@@ -114,10 +114,11 @@ class Walk:
         grammar = self._grammar
         for number in range(MOST_CHUNKS):
             name, size = self._head(at)
-            if not self._is_name(name) or size < 0 or at + grammar.head > self._length:
-                break
             content = at + grammar.head
-            if name == grammar.sound and self.sound is None:
+            is_sound = name == grammar.sound and self.sound is None
+            if content > self._length or not self._is_name(name) or (size < 0 and not is_sound):
+                break
+            if is_sound:
                 self.sound = self._measured(content + grammar.lead, size - grammar.lead)
                 size = self.sound.there + grammar.lead
             elif content + size > self._length:
