@@ -278,6 +278,17 @@ def test_chunks_after_sound_or_chunks_that_are_not_padded_are_found(name, size):
     assert stem == whole
 
 
+def test_cues_turn_no_bytes_of_rifx_around():
+    """libsndfile takes the sound for little-endian once it has seen them."""
+    values = sound("PCM_16", 41)
+    cue = struct.pack(">I", 1) + struct.pack(">II4sIII", 1, 8, b"data", 0, 0, 8)
+    described = fmt("PCM_16", 1, 8000, order=">")
+    data = by_hand.riff(raw(values, "PCM_16", True), described, after=[(b"cue ", cue)], magic=b"RIFX")
+    stem, x_LM, _ = written_back(data)
+    np.testing.assert_array_equal(x_LM, scaled(values, "PCM_16"))
+    assert stem == data
+
+
 def test_an_empty_file_with_chunks_is_empty(tmp_path):
     path = tmp_path / "take.wav"
     path.write_bytes(by_hand.riff(b"", fmt("PCM_16", 1, 8000), after=AFTER))

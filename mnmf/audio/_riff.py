@@ -113,7 +113,7 @@ def framed(layout: Layout, kept: Sequence[Kept], n_samples: int, channels: int) 
 def framed_w64(layout: Layout, kept: Sequence[Kept], n_samples: int, channels: int) -> Framed:
     """Return what goes before and after samples in a Wave64 file, among it the chunks that are kept.
 
-    libsndfile, and what is built on it, takes bytes that pad the sound for samples.  So where it needs some, it is last.
+    libsndfile, and what is built on it, takes bytes that pad the sound for samples; where it needs some, it is last.
     """
     size = n_samples * layout.width * channels
     last = bool(_WIDE.padding(size))

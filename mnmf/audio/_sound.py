@@ -184,7 +184,7 @@ def _best(path: Path, file: BinaryIO, layout: Layout | None) -> Sound:
             found = replace(_plainly(path, opened), layout=layout)
     except ERRORS as error:
         refused = error
-    mended = None if layout is None else _mended(file, layout, path, found.frames)
+    mended = None if layout is None else _mended(file, layout, found)
     if mended is not None:
         return mended
     if refused is not None:
@@ -192,8 +192,9 @@ def _best(path: Path, file: BinaryIO, layout: Layout | None) -> Sound:
     return found
 
 
-def _mended(file: BinaryIO, layout: Layout, path: Path, n_found: int) -> Sound | None:
+def _mended(file: BinaryIO, layout: Layout, plainly: Sound) -> Sound | None:
     """Return the sound behind a header of ours; None if that is not needed, or of no use."""
+    path, n_found = plainly.path, plainly.frames
     if layout.kind == "FLAC":
         n_samples, end = _whole_frames(file, layout, path, n_found)
         head, size = _flac.mended(layout, n_samples), end - layout.sound_at
@@ -203,7 +204,8 @@ def _mended(file: BinaryIO, layout: Layout, path: Path, n_found: int) -> Sound |
             head = framed(layout, plain(layout, n_samples, layout.channels), n_samples, layout.channels).head
         except OutputError:  # no such file can be so long
             return None
-    if n_samples in (0, n_found):
+    swapped = layout.kind == "RIFX" and plainly.endian != "BIG"  # as libsndfile has it once it has seen cues
+    if n_samples == 0 or (n_samples == n_found and not swapped):
         return None
     found = Sound(path, "", "", "", 0, 0, 0, layout, (head, layout.sound_at, size))
     with suppress(*ERRORS), found.opened() as opened:
