@@ -77,7 +77,7 @@ def check_stems(folder: str | Path) -> list[Finding]:
         raise SessionError(f"{folder / manifest.MANIFEST}: does not say what was read; separate the take anew")
     found += [_compared(folder / name, name, digest) for name, digest in inputs.items()]
     sums = [*_spot_sums(stems), *_mic_sums(stems, nobody)]
-    return found + list(_checked_sums(folder, sums, [folder / name for name in take], _part(record)))
+    return found + list(_checked_sums(folder, sums, [folder / name for name in take], record))
 
 
 class _Sum(NamedTuple):
@@ -110,6 +110,14 @@ def _part(record: dict[str, Any]) -> tuple[int, int] | None:
     return None
 
 
+def _starts(record: dict[str, Any], count: int) -> list[int] | None:
+    """Return at which sample of a common clock each file of the take begins; None where that is not said."""
+    starts = record.get("starts")
+    if not isinstance(starts, list) or len(starts) != count:
+        return None
+    return starts if all(isinstance(start, int) and 0 <= start < 1 << 48 for start in starts) else None
+
+
 def _texts(values: list[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
@@ -129,13 +137,13 @@ def _compared(path: Path, name: str, digest: str | None) -> Finding:
     return Finding(name, actual == digest, "as it was" if actual == digest else "has changed since")
 
 
-def _checked_sums(folder: Path, sums: list[_Sum], take: list[Path], part: tuple[int, int] | None) -> Iterator[Finding]:
+def _checked_sums(folder: Path, sums: list[_Sum], take: list[Path], record: dict[str, Any]) -> Iterator[Finding]:
     """Yield whether files sum to the take, or to a part of it."""
     if not sums:
         return
     try:
-        recording = Recording.open(take)
-        if part is not None:
+        recording = Recording.open(take, starts=_starts(record, len(take)))
+        if (part := _part(record)) is not None:
             recording = recording.part(part[0], sum(part))
     except (AudioFileError, ArgumentError) as error:
         yield Finding("take", False, str(error))
@@ -148,13 +156,14 @@ def _sum(folder: Path, about: str, files: list[str], mic: int, what: str, take: 
     """Return whether some mono files sum to what a microphone heard."""
     try:
         parts = Recording.open([folder / file for file in files])
-        if mic >= take.n_mics or (parts.n_mics, parts.n_samples) != (len(files), take.n_samples):
+        covered = take.covered(mic) if mic < take.n_mics else None
+        if covered is None or (parts.n_mics, parts.n_samples) != (len(files), covered.n_samples):
             return Finding(about, False, f"{what} are not as long as the take, or have other channels")
         subtype, channel = take.mics[mic].subtype, take.mics[mic].channel
-        heard = Recording.open([take.mics[mic].path]).part(take.first, take.first + take.n_samples)
+        heard = Recording.open([take.mics[mic].path]).part(covered.start, sum(covered))
         step = max(1, BLOCK // max(heard.n_mics, parts.n_mics))
-        for start in range(0, take.n_samples, step):
-            stop = min(start + step, take.n_samples)
+        for start in range(0, covered.n_samples, step):
+            stop = min(start + step, covered.n_samples)
             x_L = heard.read(start, stop, np.float64)[:, channel]
             y_LI = parts.read(start, stop, np.float64)
             off_L = np.abs(y_LI.sum(axis=1) - x_L) > _bound(x_L, y_LI, subtype)

@@ -38,6 +38,7 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_number",
+    "check_numeric",
     "check_rng",
     "check_shape",
     "check_spectrogram",
@@ -96,6 +97,34 @@ class NotFittedError(MnmfError, ValueError, AttributeError):
     """A model was asked for results before `fit`."""
 
 
+def check_numeric(name: str, value: Any) -> NDArray[Any]:
+    """Return `value` as an array of numbers, without a copy if it is one.
+
+    Raises
+    ------
+    ArgumentError
+        It holds something else, or its rows are not equally long.
+
+    Examples
+    --------
+    >>> from mnmf.errors import check_numeric
+    >>> check_numeric("x_LM", [[0.0, 1.0], [0.5]])
+    Traceback (most recent call last):
+    mnmf.errors.ArgumentError: x_LM must be an array of numbers, its rows equally long, got [[0.0, 1.0], [0.5]]
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and all(each is not None for each in array.flat):
+            array = array.astype(np.complex128 if any(map(np.iscomplexobj, array.flat)) else np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ArgumentError(
+            f"{name} must be an array of numbers, its rows equally long, got {_shown(value)}"
+        ) from error
+    if array.dtype.kind not in "biufc":
+        raise ArgumentError(f"{name} must be an array of numbers, got {_described(array)}")
+    return array
+
+
 def check_spectrogram(X_FTM: Any, name: str = "X_FTM") -> NDArray[Any]:
     """Return `X_FTM` if it is a finite complex array of shape (F, T, M), none of them zero.
 
@@ -114,7 +143,7 @@ def check_spectrogram(X_FTM: Any, name: str = "X_FTM") -> NDArray[Any]:
     ...     print(str(error).split("; ")[1])
     if it is (mics, frequencies, frames), transpose it: np.transpose(X_FTM, (1, 2, 0))
     """
-    array = np.asarray(X_FTM)
+    array = check_numeric(name, X_FTM)
     if array.ndim != 3 or 0 in array.shape:
         raise ArgumentError(
             f"{name} must be a spectrogram of shape (frequencies, frames, mics), got {_described(array)}; "
@@ -150,7 +179,7 @@ def check_audio(x_LM: Any, name: str = "x_LM", loudest: float = LOUDEST) -> NDAr
     >>> check_audio(np.zeros((44100, 4), np.int16)).dtype
     dtype('float64')
     """
-    array = np.asarray(x_LM)
+    array = check_numeric(name, x_LM)
     if array.ndim != 2 or 0 in array.shape:
         raise ArgumentError(f"{name} must be audio of shape (samples, mics), got {_described(array)}")
     if _mics_come_first(*array.shape):
@@ -200,7 +229,7 @@ def check_shape(name: str, value: Any, shape: Sequence[int | None], axes: str) -
     ...     print(error)
     W must have shape (N, F, K) = (2, 7, any), got float64 of shape (7, 2, 4); transpose it: np.transpose(W, (1, 0, 2))
     """
-    array = np.asarray(value)
+    array = check_numeric(name, value)
     if not _fits(array.shape, shape):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         if len(shape) == 1:

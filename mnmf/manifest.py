@@ -182,7 +182,7 @@ def write_bleed(session: Session, separation: Stems, folder: OutputFolder, writt
         here = {name: folder.path(inside + mics[m]) for name, mics in files.items() if m in mics}
         rest = here.pop(NOBODY, None)
         for name, path in here.items():
-            clipped = audio.write_stem(path, separation.heard(name, m), recording, m)
+            clipped = audio.write_stem(path, separation.heard(name, m), recording, m, beyond="nothing")
             written.clipped[name] = written.clipped.get(name, 0) + clipped
         if rest is not None:
             spots = [folder.path(inside + stems[name]) for name in session.sources if own[name] == m]
@@ -282,6 +282,7 @@ def manifest(
         "solo_take": [shown(path) for path in session.solo_recording.paths] if session.passages else None,
         "sha256": {shown(path): digest for path, digest in sorted(digests.items())},
         "sample_rate": session.recording.sample_rate,
+        "starts": list(session.recording.starts),
         "first_sample": session.recording.first,
         "samples": session.recording.n_samples,
         "seconds": {stage: round(seconds, 3) for stage, seconds in separation.seconds.items()},

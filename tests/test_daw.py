@@ -52,7 +52,7 @@ def stems_folder(
         if stamp is not None:
             add_bext(file, bytes(338) + stamp.to_bytes(8, "little") + bytes(256), at_end=False)
     take = Recording.open(files)
-    part = take.part(first, LENGTH - first // 2) if first else take
+    part = take.part(first, take.n_samples - first // 2) if first else take
     out = place / "out"
     out.mkdir()
     heard_LM = part.read(dtype=np.float64)
@@ -249,9 +249,9 @@ def test_the_dial():
     [
         (None, [0, 0, 0]),
         ([5000, 5000, 5000], [0, 0, 0]),
-        ([90_000, 80_000, 80_400], [10_000, 0, 400]),
-        ([90_000, None, 80_000], [10_000, 0, 0]),
-        ([1 << 63, 80_000, 80_001], [0, 0, 1]),  # no time of a day
+        ([80_300, 80_000, 80_040], [300, 0, 40]),
+        ([80_300, None, 80_000], [0, 0, 0]),  # then the take is read as if all began at once
+        ([1 << 63, 80_000, 80_001], [0, 0, 0]),  # no time of a day
     ],
 )
 def test_items_lie_where_the_time_stamps_of_the_files_say(tmp_path, stamps, starts):
@@ -260,9 +260,18 @@ def test_items_lie_where_the_time_stamps_of_the_files_say(tmp_path, stamps, star
     for name, start in zip((*NAMES, "mic3"), starts):
         assert float(value(items[name], "POSITION")[0]) * RATE == pytest.approx(start)
         assert float(value(items[name], "LENGTH")[0]) * RATE == pytest.approx(LENGTH)
-    for name, start in zip(NAMES, starts):
-        assert float(value(items[f"{name} stem"], "POSITION")[0]) * RATE == pytest.approx(start + 100)
-        assert float(value(items[f"{name} stem"], "LENGTH")[0]) * RATE == pytest.approx(LENGTH - 150)
+    for name in NAMES:
+        assert float(value(items[f"{name} stem"], "POSITION")[0]) * RATE == pytest.approx(max(starts) + 100)
+        assert float(value(items[f"{name} stem"], "LENGTH")[0]) * RATE == pytest.approx(LENGTH - 150 - max(starts))
+
+
+def test_whole_stems_lie_where_their_own_files_do(tmp_path):
+    out = stems_folder(tmp_path, stamps=[80_300, 80_000, 80_040])
+    items = {name: item for name, item, _ in reaper_items(exported(out, "--reduction", "10"))}
+    for name, start in zip(NAMES, (300, 0)):
+        for kind in ("", " stem", " spot"):
+            assert float(value(items[name + kind], "POSITION")[0]) * RATE == pytest.approx(start)
+            assert float(value(items[name + kind], "LENGTH")[0]) * RATE == pytest.approx(LENGTH)
 
 
 def test_a_spot_of_two_sources_plays_once(tmp_path):

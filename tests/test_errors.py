@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mnmf.errors import ArgumentError, check_array, check_audio, check_shape, check_spectrogram
+from mnmf import STFT, TimeDomain
+from mnmf.errors import ArgumentError, check_array, check_audio, check_numeric, check_shape, check_spectrogram
 
 
 @pytest.mark.parametrize("shape", [(1, 65), (2, 48000), (60, 1000), (64, 1024)])
@@ -52,3 +53,42 @@ def test_where_no_order_helps_none_is_named(got, wanted):
     with pytest.raises(ArgumentError) as caught:
         check_shape("W", np.zeros(got), wanted, "axes")
     assert "transpose" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[0.0, 1.0], [0.5]],
+        [["a", "b"]],
+        [["0.5", "1"]],
+        np.array([["a", "b"]]),
+        np.array([[object(), 1.0]]),
+        [[None, 1.0]],
+        [np.zeros(3), np.zeros(4)],
+        np.zeros((2, 2), "M8[s]"),
+        "sound.wav",
+        None,
+        {"x": 1},
+        [[10**400, 1.0]],
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused_in_a_line(value):
+    for check in (
+        lambda: check_audio(value),
+        lambda: check_spectrogram(value),
+        lambda: check_array("G", value, (1, 2), "(N, M)"),
+        lambda: STFT(16, 4).analyse(value),
+        lambda: TimeDomain().fit(value),
+    ):
+        with pytest.raises(ArgumentError) as caught:
+            check()
+        assert "must be an array of numbers" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 200
+
+
+def test_objects_that_are_numbers_pass():
+    assert check_numeric("x", np.array([[1, 0.5]], object)).dtype == np.float64
+    assert check_numeric("x", np.array([[1j, 0.5]], object)).dtype == np.complex128
+    array = np.zeros((2, 2), ">f4")
+    assert check_numeric("x", array) is array

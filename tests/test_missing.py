@@ -103,6 +103,16 @@ def test_nothing_missing_is_no_change(X_FTM, start):
     assert full.images(X_FTM).tobytes() == same.images(X_FTM, missing_TM=none_TM).tobytes()
 
 
+def test_frames_in_which_nobody_is_heard_are_those_of_silence(X_FTM):
+    none_TM = np.zeros(X_FTM.shape[1:], bool)
+    none_TM[4:6] = True
+    prior = priors.spot(X_FTM, (0, 2), n_components=4)
+    model = FastMNMF2(4, 3).fit(X_FTM, prior, missing_TM=none_TM)  # numpy does not warn of a mean of nothing
+    left = [t for t in range(X_FTM.shape[1]) if t not in (4, 5)]
+    np.testing.assert_allclose(model.H_[:, :, 4], model.H_[:, :, left].mean(axis=2))
+    assert np.isfinite(model.images(X_FTM, missing_TM=none_TM)).all()
+
+
 def test_the_euclidean_model_refuses_gaps(X_FTM, start):
     missing_TM = np.zeros(X_FTM.shape[1:], bool)
     missing_TM[2, 1] = True

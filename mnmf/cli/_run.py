@@ -52,7 +52,9 @@ class Helpers:
 
 
 def introduce(session: Session) -> None:
-    """Say whose microphone is whose, before any work is done."""
+    """Say whose microphone is whose, and what there is to know about the files, before any work is done."""
+    for remark in dict.fromkeys((*session.recording.remarks, *session.solo_recording.remarks)):
+        warn(remark)
     for n, source in enumerate(session.sources):
         say(f"{source}: {session.describe_spot(n)}")
     if session.ambient:
@@ -289,6 +291,7 @@ def _facts(
         "method": method,
         **{name: value for name, value in options.items() if name != "room"},  # its file is among those below
         "take": [[path.name, digests[path]] for path in session.recording.paths],
+        "beginning of a file": session.recording.starts,
         "solo take": [[path.name, digests[path]] for path in session.solo_recording.paths],
         "file of estimates, notes or a room": [[path.name, digests[path]] for path in helpers.files],
         "choice of sources and spots": [session.sources, session.spots, session.ambient],

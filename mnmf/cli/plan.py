@@ -53,6 +53,8 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     size = Size(recording.n_samples, recording.sample_rate, recording.n_mics, n_sources, solos, double)
     if options["all_mics"]:
         size = replace(size, n_bleed=n_sources * (recording.n_mics - 1))
+    for remark in recording.remarks:
+        warn(remark)
     say(f"{recording.duration / 60:.1f} minutes of {recording.n_mics} mics at {recording.sample_rate} Hz")
     say(f"{n_sources} sources, {'with' if solos else 'without'} a solo of each")
     if options["memory"] is not None:

@@ -213,7 +213,7 @@ def read_project(
     end = facts.first + facts.n_samples
     if take.sample_rate != facts.sample_rate or end > take.n_samples or _last_mic(stems) > take.n_mics:
         raise SessionError(f"{take.paths[0]} is not the take that {folder / manifest.MANIFEST} is of; separate it anew")
-    layout = _Layout(take, _positions(take), home, facts, folder, channels)
+    layout = _Layout(take, dict(zip(take.paths, take.starts)), home, facts, folder, channels)
     remarks: list[str] = []
     tracks = tuple(layout.tracks(stems, dials, remarks))
     title = home.name or home.absolute().name or "stems"
@@ -288,7 +288,8 @@ class _Layout:
             )
         else:
             yield Track(f"{stem.name} stem", replace(item, gain=1.0 - left))
-            again = replace(self._original(mic), offset=self.facts.first, n_samples=self.facts.n_samples)
+            offset, n_samples = self._part(mic)
+            again = replace(self._original(mic), offset=offset, n_samples=n_samples)
             again = replace(again, position=item.position, gain=left, muted=True)
             yield Track(f"{stem.name} spot", again)
 
@@ -299,8 +300,13 @@ class _Layout:
     def _n_channels(self, mic: Mic) -> int:
         return sum(other.path == mic.path for other in self.take.mics)
 
+    def _part(self, mic: Mic) -> tuple[int, int]:
+        """Return the first sample of a microphone's file that its stem has, and how many it has."""
+        part = self.take.part(self.facts.first, self.facts.first + self.facts.n_samples)
+        return part.covered(self.take.mics.index(mic))
+
     def _original(self, mic: Mic) -> Item:
-        count, n_in_file = self._n_channels(mic), self.take.n_in_files or self.take.n_samples
+        count, n_in_file = self._n_channels(mic), self.take.sound(self.take.mics.index(mic)).frames
         return Item(
             name=mic.path.name,
             file=_shown(mic.path, self.home),
@@ -317,22 +323,15 @@ class _Layout:
     def _written(self, file: str, mic: Mic) -> Item:
         """Return the item of a stem or a residual, which begins where its part of the take does."""
         path = self.folder / file
-        found, n_samples = Recording.open(path), self.facts.n_samples
+        found, (first, n_samples) = Recording.open(path), self._part(mic)
         if (found.n_mics, found.n_samples, found.sample_rate) != (1, n_samples, self.facts.sample_rate):
             raise SessionError(f"{path} is not what its manifest is of; separate the take anew")
-        start = self.positions[mic.path] + self.facts.first
+        start = self.positions[mic.path] + first
         return Item(file, file, path, start, 0, n_samples, n_samples, muted=True, format=found.mics[0].format)
 
 
 def _last_mic(stems: list[Stem]) -> int:
     return max(stem.mics[0] for stem in stems)
-
-
-def _positions(take: Recording) -> dict[Path, int]:
-    """Return when each file begins on the timeline, in samples: after the earliest, if it has a time stamp."""
-    stamps = {path: audio.time_reference(path, take.sample_rate) for path in take.paths}
-    first = min((stamp for stamp in stamps.values() if stamp is not None), default=0)
-    return {path: 0 if stamp is None else stamp - first for path, stamp in stamps.items()}
 
 
 def _dials(stems: list[Stem], asked: Mapping[str, float]) -> dict[str, float | None]:

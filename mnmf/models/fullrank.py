@@ -398,7 +398,10 @@ class _LogDet(Updates):
         self.X = np.ascontiguousarray(X_FTM)  # each layout would be compiled for
         self.held, self.spots, self.missing_TM = prior.held, spots, missing_TM
         heard: Any = ... if missing_TM is None else ~missing_TM
-        power_F = np.array([np.mean(np.square(np.abs(X_TM[heard]), dtype=np.float64)) for X_TM in self.X])
+        if missing_TM is not None and missing_TM.all():
+            power_F = np.zeros(len(self.X))
+        else:
+            power_F = np.array([np.mean(np.square(np.abs(X_TM[heard]), dtype=np.float64)) for X_TM in self.X])
         power = float(power_F.mean()) or 1.0
         self.floor_F = log_det_floors(power_F)
         if prior.W is None or prior.H is None:

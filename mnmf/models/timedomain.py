@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_array, check_audio, check_number
+from mnmf.errors import ArgumentError, check_array, check_audio, check_number, check_numeric
 from mnmf.kernels import one_blas_thread
 from mnmf.kernels import timedomain as kernels
 from mnmf.models._model import Callback, Model, Updates
@@ -270,7 +270,7 @@ class TimeDomain(Model):
         return image_FTI
 
     def _check_data(self, X_FTM: Any) -> Array:
-        array = np.asarray(X_FTM)
+        array = check_numeric("X_FTM", X_FTM)
         if array.ndim != 3 or len(array) != 1:
             hint = "; x_LM[None] is that" if array.ndim == 2 else ""
             raise ArgumentError(

@@ -19,7 +19,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_array, check_audio, check_count, check_number, check_spectrogram
+from mnmf.errors import (
+    ArgumentError,
+    check_array,
+    check_audio,
+    check_count,
+    check_number,
+    check_numeric,
+    check_spectrogram,
+)
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import weighted_covariances
 from mnmf.priors._prior import Prior
@@ -461,8 +469,9 @@ def _from_mapping(
 
 
 def _waveform(given: Array, x_LM: Array, own: int, source: str) -> Array:
-    y = check_audio(given if np.ndim(given) == 2 else np.reshape(given, (-1, 1)), f"the estimate of {source!r}")
-    if np.ndim(given) > 2:
+    given = check_numeric(f"the estimate of {source!r}", given)
+    y = check_audio(given if given.ndim == 2 else given.reshape(-1, 1), f"the estimate of {source!r}")
+    if given.ndim > 2:
         raise ArgumentError(f"the estimate of {source!r} must have shape (L,) or (L, M), got {np.shape(given)}")
     # With one channel for each microphone, one of them is the spot; otherwise the channels are mostly stereo.
     y_L = y[:, own] if y.shape[1] == x_LM.shape[1] else y.mean(axis=1)

@@ -27,7 +27,7 @@ import numpy as np
 import soundfile as sf
 
 from mnmf import FastMNMF2, NoteDictionary, Session, markers
-from mnmf.audio import Recording
+from mnmf.audio import Recording, write_stem
 from mnmf.datasets._readers import read_own
 from mnmf.daw import FORMATS, read_project, write_project
 from mnmf.errors import ArgumentError, MnmfError
@@ -36,6 +36,7 @@ from mnmf.files import check_path, read_arrays, read_table
 from mnmf.manifest import read_stems
 from mnmf.notes._library import Note, find_notes, read_note
 from mnmf.spots import Spots
+from tests import containers
 
 SECONDS = 5.0
 BYTES = 1_000_000_000
@@ -244,6 +245,48 @@ def audio(container: str, subtype: str, n_mics: int = 2) -> bytes:
 
 
 @cache
+def with_chunks(container: str) -> bytes:
+    """Return a short file of two microphones with chunks of every kind that is looked into."""
+    values = containers.sound("PCM_16", 300, 2)
+    little, big = containers.raw(values, "PCM_16"), containers.raw(values, "PCM_16", True)
+    described = containers.fmt("PCM_16", 2, RATE)
+    xml = b"<BWFXML><TRACK><CHANNEL_INDEX>1</CHANNEL_INDEX><NAME>vl</NAME></TRACK>" + b"".join(
+        b"<TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_%b>77</TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_%b>" % (half, half)
+        for half in (b"HI", b"LO")
+    )
+    cue = struct.pack("<I", 2) + struct.pack("<II4sIIIII4sIII", 1, 9, b"data", 0, 0, 9, 2, 150, b"data", 0, 0, 150)
+    label = containers.chunk(b"ltxt", struct.pack("<II", 2, 90) + bytes(12)) + containers.chunk(b"labl", b"\1\0\0\0a\0")
+    smpl = struct.pack("<9I6I", *range(7), 1, 0, 0, 0, 120, 160, 0, 0)
+    before = [(b"bext", bytes(338) + struct.pack("<Q", 99) + bytes(262)), (b"iXML", xml)]
+    after = [(b"LIST", b"adtl" + label), (b"cue ", cue), (b"smpl", smpl), (b"plst", struct.pack("<4I", 1, 2, 9, 1))]
+    if container == "W64":
+        return containers.w64(little, described, [*before, *after])
+    if container == "AIFF":
+        mark = struct.pack(">HhIB", 2, 1, 9, 1) + b"a" + struct.pack(">hIB", 2, 150, 1) + b"b"
+        chunks = [(b"MARK", mark), (b"COMT", struct.pack(">HIhH", 1, 0, 1, 2) + b"hm"), (b"INST", bytes(20))]
+        return containers.aiff(big, "PCM_16", 2, RATE, [(b"NAME", b"x")], chunks, b"NONE")
+    if container == "CAF":
+        mark = struct.pack(">Id", 0, 150.0) + bytes(16)
+        chunks = [(b"mark", struct.pack(">II", 0, 1) + mark), (b"regn", struct.pack(">5I", 0, 1, 1, 0, 1) + mark)]
+        return containers.caf(big, "PCM_16", 2, RATE, [(b"info", bytes(4))], chunks)
+    if container == "AU":
+        return containers.au(big, "PCM_16", 2, RATE, b"a note, 12 b")
+    if container == "FLAC":
+        parts = [b"RIFF\0\0\0\0WAVE", *(containers.chunk(*each) for each in before)]
+        parts += [containers.chunk(b"fmt ", described), b"data\0\0\0\0", *(containers.chunk(*each) for each in after)]
+        return containers.flac(values, "PCM_16", RATE, [(4, bytes(8)), *((2, b"riff" + part) for part in parts)])
+    return containers.riff(little, described, before, after, container.encode())
+
+
+CONTAINERS = ("RIFF", "RIFF", "RF64", "BW64", "W64", "AIFF", "CAF", "AU", "FLAC")
+
+
+def changed_container(data: bytes, rng: random.Random) -> bytes:
+    """Change some bytes of a file with chunks, of any container."""
+    return changed_bytes(with_chunks(rng.choice(CONTAINERS)), rng)
+
+
+@cache
 def model() -> bytes:
     """Return a saved model of 3 frequencies, 4 frames and 2 microphones."""
     rng = np.random.default_rng(0)
@@ -406,6 +449,20 @@ def meta(path: Path) -> object:
     return parts
 
 
+def stems(path: Path) -> object:
+    """Read a file, and write stems of all of it and of a part, which are read again and must be the same sound."""
+    whole = Recording.open(path)
+    stem = path.parent / "stem"
+    for recording in (whole, whole.part(whole.n_samples // 3, whole.n_samples // 3 * 2 + 1)):
+        for m in {0, recording.n_mics - 1}:
+            x_L = recording.read(dtype=np.float64, mics=[m])[:, 0]
+            write_stem(stem, x_L, recording, m)
+            again = Recording.open(stem)
+            assert (again.sample_rate, again.mics[0].subtype) == (recording.sample_rate, recording.mics[0].subtype)
+            np.testing.assert_array_equal(again.read(dtype=np.float64)[:, 0], x_L)
+    return [mic.track for mic in whole.mics]
+
+
 def header(path: Path) -> object:
     """Read a file without stems of it."""
     return Recording.open(path, lossless=False).read()
@@ -422,6 +479,7 @@ KINDS = {
     "WAV, 16 bits": Kind("a.wav", lambda: audio("WAV", "PCM_16"), changed_bytes, SOUND),
     "WAV, float": Kind("a.wav", lambda: audio("WAV", "FLOAT"), changed_bytes, SOUND),
     "FLAC": Kind("a.flac", lambda: audio("FLAC", "PCM_16"), changed_bytes, SOUND),
+    "chunks": Kind("a.x", lambda: with_chunks("RIFF"), changed_container, (stems,)),
     "Audacity labels": Kind("labels.txt", lambda: LABELS, changed_text, LABEL),
     "marks": Kind("marks.txt", lambda: MARKS, changed_text, LABEL),
     "REAPER CSV": Kind("regions.csv", lambda: REGIONS, changed_text, LABEL),
