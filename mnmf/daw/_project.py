@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mnmf import audio, manifest
+from mnmf import manifest
 from mnmf.audio import Mic, Recording
 from mnmf.errors import MOST, ArgumentError, SessionError
 from mnmf.files import check_path
