@@ -125,12 +125,20 @@ def folder_of(take: PathLike | Sequence[PathLike]) -> Path:
     return first if os.path.isdir(first) else first.parent
 
 
-def marker_files(folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder that can be read as markers."""
+def marker_files(folder: Path) -> Iterator[tuple[Path, list[folders.TakeFiles]]]:
+    """Yield the files in a folder that can be read as markers, each with the takes there that it is called after."""
+    beside: list[folders.TakeFiles] | None = None
     for path in folders.texts_in(folder):
-        with suppress(MnmfError):
+        try:
             markers.read(path)
-            yield path
+        except MnmfError:
+            continue
+        if beside is None:
+            beside = []
+            with suppress(SessionError, AudioFileError):  # of files that are perhaps not asked for
+                beside = folders.takes([measured(path) for path in folders.audio_in(folder)])
+        called = [other for other in beside if path.stem.casefold().startswith(other.name.casefold())]
+        yield path, called if len(beside) > 1 else []
 
 
 def _found(
@@ -139,13 +147,8 @@ def _found(
     """Open the take and what its markers refer to, and return these and the marker file if there is one."""
     if solos is not None or solo_take:
         return *recordings(take, solo_take), None if solos is None else Path(solos)
-    folder = folder_of(take)
-    beside: list[folders.TakeFiles] = []
-    with suppress(SessionError, AudioFileError):  # of files that are perhaps not asked for
-        beside = folders.takes([measured(path) for path in folders.audio_in(folder)])
-    for marked in marker_files(folder):
-        named = [other for other in beside if marked.stem.casefold().startswith(other.name.casefold())]
-        for solo_files in [*(other.paths for other in named if len(beside) > 1), []]:
+    for marked, others in marker_files(folder_of(take)):
+        for solo_files in [*(other.paths for other in others), []]:
             try:
                 recording, solo = recordings(take, solo_files)
                 markers.read(marked, duration=solo.duration)

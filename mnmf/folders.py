@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ __all__ = [
     "matches",
     "name_mics",
     "natural",
+    "quoted",
     "takes",
     "texts_in",
     "tracked",
@@ -52,6 +54,7 @@ MOST_ENTRIES = 100_000  # of folders, that are looked at for one pattern
 MOST_FILES = 4096
 MOST_TAKES = 64  # in a folder, that are told apart by more than one of their files
 MOST_TEXTS, TEXT_BYTES = 20, 1_000_000  # that are worth a look, for a line that is only a hint
+MOST_LOOKED = 100  # of what is in a folder without audio, that are looked into
 SHOWN = 8  # takes that a message spells out
 LONGEST_TRACK = 100  # characters of a track's name
 
@@ -167,7 +170,8 @@ def natural(name: str) -> list[Any]:
 def distinct(names: Sequence[str]) -> list[str]:
     """Return of names what tells them apart: without fields that all have in common at an end, and track numbers.
 
-    Nothing is taken off where a number or a side (L, R) would be left of a name, or two names would be the same.
+    Nothing is taken off where a number or a side (L, R) would be left of a name, or of all of them what a recorder
+    calls tracks without a name (Tr1, Tr2), or where two names would be the same.
 
     Parameters
     ----------
@@ -236,10 +240,10 @@ def _bare(name: str, front: bool, back: bool) -> str:
 
 
 def _tell(names: Sequence[str]) -> bool:
-    """Return whether names tell microphones apart, and none of them is only a number or a side."""
+    """Return whether names tell microphones apart: none is only a number or a side, nor all only tracks."""
     folded = [name.casefold() for name in names]
-    plain = any(_PLAIN.fullmatch(name) or name in _SIDES or not re.search(r"[^\W\d_]", name) for name in folded)
-    return len(set(folded)) == len(folded) and not plain
+    bare = any(name in _SIDES or not re.search(r"[^\W\d_]", name) for name in folded)
+    return len(set(folded)) == len(folded) and not bare and not all(map(_PLAIN.fullmatch, folded))
 
 
 def name_mics(paths: Sequence[Path], channels: Sequence[int]) -> list[str]:
@@ -256,7 +260,8 @@ def name_mics(paths: Sequence[Path], channels: Sequence[int]) -> list[str]:
     -------
     list of str
         '1', '2', … for a single polyphonic file.  Else what differs in the names of the files (`distinct`), with ':1',
-        ':2', … for the channels of a polyphonic one; where those are the same, extensions and then folders are kept.
+        ':2', … for the channels of a polyphonic one; where those are the same, with extensions, or with the folder
+        that each file is in.
 
     Examples
     --------
@@ -268,7 +273,13 @@ def name_mics(paths: Sequence[Path], channels: Sequence[int]) -> list[str]:
     numbers = [str(number) for number in range(1, sum(channels) + 1)]
     if len(paths) == 1 and channels[0] > 1:
         return numbers
-    for labels in (distinct([path.stem for path in paths]), [path.name for path in paths], [str(p) for p in paths]):
+    inside = [f"{path.absolute().parent.name} {path.stem}".strip() for path in paths]
+    for labels in (
+        distinct([path.stem for path in paths]),
+        [path.name for path in paths],
+        inside,
+        list(map(str, paths)),
+    ):
         names = []
         for label, count in zip(labels, channels):
             names += [label] if count == 1 else [f"{label}:{channel}" for channel in range(1, count + 1)]
@@ -456,11 +467,28 @@ def choice(found: Sequence[TakeFiles], place: Path, proposed: str = SEPARATE) ->
     longest = max(found, key=lambda take: take.seconds)
     if not longest.pattern:
         return SeveralTakes(f"{place}: takes here: {told}{more}; give the files of one of them only")
-    example = (Path(escape(str(place))) if _MAGIC.search(str(place)) else place) / longest.pattern
-    shown = f'"{example}"' if re.search(r"[\s\"'&();$]", str(example)) else str(example)
+    shown = quoted(place, longest.pattern, always=proposed.startswith("-"))
     alike = len({take.seconds for take in found}) == 1
     all_of_them = f", or {place / '*'} if all are one take" if alike and place != Path() else ""
     return SeveralTakes(f"{place}: takes here: {told}{more}; say which: {proposed.format(shown)}{all_of_them}")
+
+
+def quoted(place: Path, pattern: str, always: bool = False) -> str:
+    """Return a pattern within a folder as it is typed in a shell, `always` so that the shell does not expand it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mnmf.folders import quoted
+    >>> print(quoted(Path("live"), "T03_*"), quoted(Path("live"), "T03_*", always=True))
+    live/T03_* 'live/T03_*'
+    >>> print(quoted(Path("our gig"), "T03_*"))
+    "our gig/T03_*"
+    """
+    text = str((Path(escape(str(place))) if _MAGIC.search(str(place)) else place) / pattern)
+    if re.search(r"[\s'&();]", text) and not re.search(r'["$`]', text):
+        return f'"{text}"'  # which all shells understand
+    return shlex.quote(text) if always or re.search(r"[\s\"'&();$`]", text) else text
 
 
 def clock(seconds: float) -> str:
@@ -534,14 +562,28 @@ def _only_take(folder: Path, measure: Callable[[Path], Sound], leaving: Collecti
     others = {path.absolute() for path in leaving}
     mine = [path for path in listed if path.absolute() not in others]
     if not mine:
-        kept = "only the solo take" if listed else "no audio that can be separated"
-        raise SessionError(f"{folder}: holds {kept}; give a folder with WAV, FLAC, AIFF, CAF, W64 or RF64 files")
+        stems, inner = _stems_in(folder) & names_in(folder), _with_audio(folder)
+        kept = "only the solo take" if listed else "only stems of an earlier run" if stems else "no audio"
+        within = f", but its folders do: {', '.join(inner)}" if inner else ""
+        raise SessionError(
+            f"{folder}: holds {kept}{within}; give a folder with WAV, FLAC, AIFF, CAF, W64 or RF64 files"
+        )
     if len(mine) == 1:
         return mine
     found = takes([measure(path) for path in mine], names_in(folder) - {path.name for path in mine})
     if len(found) > 1:
         raise choice(found, folder, proposed)
     return found[0].paths
+
+
+def _with_audio(folder: Path) -> list[str]:
+    """Return the first folders in a folder that hold audio."""
+    found = []
+    with suppress(SessionError):
+        for name in sorted(names_in(folder), key=natural)[:MOST_LOOKED]:
+            if os.path.isdir(folder / name) and audio_in(folder / name):
+                found.append(name)
+    return found[:SHOWN]
 
 
 def _audible(pattern: Path, paths: Sequence[Path]) -> list[Path]:

@@ -46,7 +46,7 @@ _FORMER = "old"  # in a staging folder, the files that are being replaced
 _ABANDONED = 7 * 86400.0  # seconds after which a staging folder that is not locked has no owner
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # errors that name no file
 LONGEST_NAME = 200  # bytes
-_FORBIDDEN = frozenset('/\\:*?"<>|')
+FORBIDDEN = frozenset('/\\:*?"<>|')  # in names of files, on some systems
 _RESERVED = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
 }
@@ -412,7 +412,7 @@ def check_file_name(name: str, longest: int = LONGEST_NAME) -> str:
         problem = "is empty"
     elif name.startswith("."):
         problem = "begins with a dot"
-    elif bad := next((letter for letter in name if letter in _FORBIDDEN), ""):
+    elif bad := next((letter for letter in name if letter in FORBIDDEN), ""):
         problem = f"contains {bad}"
     elif any(unicodedata.category(letter).startswith("C") for letter in name):
         problem = "contains a control character or one that is invisible or undefined"
@@ -424,7 +424,8 @@ def check_file_name(name: str, longest: int = LONGEST_NAME) -> str:
         problem = f"is too long ({len(name.encode())} bytes, at most {longest})"
     if problem:
         raise SessionError(
-            f"source name {name!a} cannot be a file name: it {problem}; rename it in the markers or in --sources"
+            f"source name {name!a} cannot be a file name: it {problem}; rename it in the markers, in --sources, "
+            "or by --spot NAME=MIC"
         )
     return name
 
@@ -447,7 +448,8 @@ def check_file_names(names: Iterable[str], longest: int = LONGEST_NAME) -> tuple
     checked = tuple(check_file_name(name, longest) for name in names)
     if clash := _first_alike(checked):
         raise SessionError(
-            f"source names {clash[0]!r} and {clash[1]!r} would be one file; rename one in the markers or in --sources"
+            f"source names {clash[0]!r} and {clash[1]!r} would be one file; rename one in the markers, in "
+            "--sources, or by --spot NAME=MIC"
         )
     return checked
 

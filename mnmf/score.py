@@ -47,9 +47,9 @@ def score_stems(stems_dir: PathLike, reference: Sequence[PathLike], mixture: Seq
     -------
     dict
         'sources', a list of dicts with 'name', 'output' and, given the mixture, 'input' and 'delta', each a dict of
-        'sdr', 'sir', 'sar' and 'snr' in dB; 'mean', the same over the sources that have a finite score, each of the
-        four by itself, NaN if there is none; 'scored', how many sources have an SDR; 'silent', the names of stems that
-        are silent although their references are not; 'above_hz', the frequency above which they were compared, 0 for
+        'sdr', 'sir', 'sar' and 'snr' in dB; 'mean', the same over the sources that have an SDR, of finite scores, NaN
+        if there is none; 'scored', how many sources have an SDR; 'silent', the names of stems that are silent although
+        their references are not; 'above_hz', the frequency above which they were compared, 0 for
         all; and 'mistaken', pairs of a stem and the source whose reference it is more like.
 
     Raises
@@ -79,12 +79,13 @@ def score_stems(stems_dir: PathLike, reference: Sequence[PathLike], mixture: Seq
         for row, before in zip(rows, _scores(reference_LN, spots_LN, stems.sample_rate)):
             row["input"] = before
             row["delta"] = {name: row["output"][name] - before[name] for name in before}
+    # A silent stem has an SNR of 0 dB, which is more than that of many a spot: it must not better the mean.
     scored = [
         row for row in rows if not any(math.isnan(row[part]["sdr"]) for part in ("output", "input") if part in row)
     ]
     return {
         "sources": rows,
-        "mean": _mean(rows),
+        "mean": _mean(rows, scored),
         "scored": len(scored),
         "silent": silent,
         "above_hz": lowest,
@@ -109,12 +110,12 @@ def _scores(reference_LN: Array, x_LN: Array, sample_rate: int) -> list[dict[str
     return [{name: float(values[n]) for name, values in columns.items()} for n in range(reference_LN.shape[1])]
 
 
-def _mean(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def _mean(rows: Sequence[dict[str, Any]], scored: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     parts = [part for part in ("input", "output", "delta") if part in rows[0]]
     mean: dict[str, dict[str, float]] = {part: {} for part in parts}
     for name in rows[0]["output"]:
         # A source without this score counts nowhere, so that before, after and gain speak of the same sources.
-        counted = [row for row in rows if all(math.isfinite(row[part][name]) for part in parts)]
+        counted = [row for row in scored if all(math.isfinite(row[part][name]) for part in parts)]
         for part in parts:
             values = [row[part][name] for row in counted]
             mean[part][name] = sum(values) / len(values) if values else math.nan

@@ -23,7 +23,7 @@ from mnmf.audio import Recording
 from mnmf.errors import AudioFileError, SessionError, nearest
 from mnmf.files import check_path, read_toml
 from mnmf.markers import Passage
-from mnmf.output import check_file_names
+from mnmf.output import FORBIDDEN, check_file_names
 from mnmf.spots import Spots
 from mnmf.take import Take, faintness
 
@@ -190,7 +190,7 @@ class Session:
         and `reduction`, with the meaning they have in `open`; `overrides` go before them.
         """
         path = check_path(path)
-        table = read_toml(path, SessionError, "give an existing session file")
+        table = read_toml(path, SessionError, "correct it, or give another session file")
         return cls.open(**{**session_keys(path, table), **overrides})
 
     @classmethod
@@ -220,7 +220,7 @@ class Session:
         if isinstance(take, str | os.PathLike) and str(take).lower().endswith(".toml"):
             path = check_path(take)
             said = {"solos": solos, "solo_take": solo_take, "sources": sources, "spots": spots, "ambient": ambient}
-            keys = session_keys(path, read_toml(path, SessionError, "give an existing session file"))
+            keys = session_keys(path, read_toml(path, SessionError, "correct it, or give another session file"))
             return cls.outline(**{**keys, **{name: value for name, value in said.items() if value}})
         recording, solo_recording = recordings(take, solo_take)
         seats = Seats.of(recording)
@@ -463,7 +463,9 @@ class Seats:
         first, last = (self.mic_names[m] for m in (mics[0], mics[-1]))
         length = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
         name = first[:length].rstrip(" _-.:") if len(mics) > 1 else ""
-        return first.replace(":", ".") if not name or name in others else name
+        name = first.replace(":", ".") if not name or name in others else name
+        fit = "".join("-" if letter in FORBIDDEN else letter for letter in name)
+        return name if fit in others else fit
 
 
 def recordings(
@@ -486,7 +488,7 @@ def recordings(
     AudioFileError, SessionError
         A file cannot be read, files are not of one take, or the two have other microphones.
     """
-    solo_files = _files_of(solo_take, (), "--solo-take '{}'") if solo_take else []
+    solo_files = _files_of(solo_take, (), "--solo-take {}") if solo_take else []
     recording = _one_take(_files_of(take, solo_files), bool(solo_files))
     if not solo_files:
         return recording, recording
@@ -497,6 +499,8 @@ def _files_of(
     given: PathLike | Sequence[PathLike], leaving: Sequence[Path], proposed: str = folders.SEPARATE
 ) -> list[Path]:
     paths = [given] if isinstance(given, str | os.PathLike) else list(given)
+    if session := next((str(path) for path in paths if str(path).lower().endswith(".toml")), ""):
+        raise SessionError(f"{session}: a session file names the take itself, so nothing can be given beside it")
     return folders.chosen(paths, measured, leaving, proposed)
 
 

@@ -32,6 +32,7 @@ FLOOR_PERCENTILE = 1
 
 _SPAN = re.compile(r"#?([0-9]{1,9})\s*[-–]\s*#?([0-9]{1,9})")
 _MAGIC = re.compile(r"[*?\[]")
+_WORDS = re.compile(r"(?<![^\W_])[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -263,11 +264,12 @@ def _from_to(first: int, last: int, text: str, n_mics: int) -> Mics:
 def _matching(text: str, known: Mapping[str, Mics], fold: Callable[[str], str]) -> Mics:
     """Return the microphones whose names a pattern matches, or whose name ends as a text says.
 
-    An ending begins where a word does; there may be none.
+    An ending begins where a word does; there may be none.  A pattern that no whole name matches is held against them.
     """
     wanted = fold(text)
     if _MAGIC.search(wanted):
-        return tuple(sorted({m for name, mics in known.items() if fnmatchcase(fold(name), wanted) for m in mics}))
+        whole = {m for name, mics in known.items() if fnmatchcase(fold(name), wanted) for m in mics}
+        return tuple(sorted(whole or {m for name, mics in known.items() if _ends(fold(name), wanted) for m in mics}))
     ends: dict[Mics, str] = {}
     for name, mics in known.items():
         before, ending, rest = fold(name).rpartition(wanted)
@@ -276,6 +278,11 @@ def _matching(text: str, known: Mapping[str, Mics], fold: Callable[[str], str]) 
     if len(ends) > 1:
         raise SessionError(f"mic {text!r} could be {' or '.join(sorted(ends.values()))}; give more of the name")
     return next(iter(ends), ())
+
+
+def _ends(name: str, pattern: str) -> bool:
+    """Return whether a pattern matches a name from one of its words on."""
+    return any(fnmatchcase(name[word.start() :], pattern) for word in _WORDS.finditer(name, 1))
 
 
 def units(mics: Sequence[int], pairs: Sequence[Mics]) -> list[Mics]:

@@ -145,7 +145,11 @@ def test_several_takes_are_asked_about_in_one_line(folder, capsys):
 
 def test_what_lies_beside_a_take_is_pointed_out(folder, capsys):
     assert ran("mnmf separate live/T03_*", "--method", "time-domain", "--iterations", "1") == 0
-    assert "markers lie there: --solos live/T02.txt would make use of them\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "markers lie there: --solos live/T02.txt --solo-take 'live/T02_*' would make use of them\n" in said
+    (folder / "T02.txt").rename(folder / "labels.txt")  # of what nobody knows
+    assert ran("mnmf separate live/T03_*", "--method", "time-domain", "--iterations", "1", "--overwrite") == 0
+    assert "markers lie there: --solos live/labels.txt would make use of them\n" in capsys.readouterr().out
     (folder / "session.toml").write_text("take = 3")
     assert ran("mnmf separate live/T03_*", "--method", "time-domain", "--iterations", "1", "--overwrite") == 0
     said = capsys.readouterr().out
@@ -295,3 +299,46 @@ def test_patterns_in_a_session_file(folder):
     (folder / "session.toml").write_text('take = "T04_*.WAV"\n')
     with pytest.raises(SessionError, match="T04_.*: matches nothing"):
         Session.from_toml(folder / "session.toml")
+
+
+def test_mics_of_the_same_names_are_told_by_their_folders(tmp_path, monkeypatch, rng):
+    monkeypatch.chdir(tmp_path)
+    for card in ("card A", "card B"):
+        (tmp_path / card).mkdir()
+        for m in (1, 2):
+            sf.write(tmp_path / card / f"TRACK{m}.WAV", rng.uniform(-0.5, 0.5, 800), RATE)
+    names = ("card A TRACK1", "card A TRACK2", "card B TRACK1", "card B TRACK2")
+    assert Session.open("card*/*").sources == names
+    assert cli.run(["init", "card*/*", "--out", "card A/all.toml"]) == 0
+    assert Session.from_toml("card A/all.toml").sources == names
+
+
+def test_sources_called_as_their_mics_can_be_files(tmp_path, rng):
+    for name in ('Anna "close"', "Bob?", "Bob|"):
+        sf.write(tmp_path / f"{name}.wav", rng.uniform(-0.5, 0.5, 800), RATE)
+    (tmp_path / "Bob|.wav").rename(tmp_path / "Cem.wav")
+    assert Session.open(tmp_path).sources == ("Anna -close-", "Bob-", "Cem")
+    (tmp_path / "Cem.wav").rename(tmp_path / "Bob|.wav")
+    with pytest.raises(SessionError, match="rename it in the markers, in --sources, or by --spot"):
+        Session.open(tmp_path)  # two would be Bob-
+
+
+def test_patterns_match_from_a_word_on(folder):
+    session = Session.open(folder / "T03_*", ambient=["Main*", "[HS]*"])
+    assert session.ambient == (6, 7, 8, 9, 10, 11)
+    for path in folder.glob("T03_*"):  # the names of microphones begin with numbers now
+        path.rename(path.with_name(path.name.replace("Spare2", "").replace("_Spare1", "")))
+    session = Session.open(folder / "T03_*", ambient=["Main*", "Hall ?", 11, 12])
+    assert session.mic_names[6] == "T03_07_Main L"
+    assert session.ambient == (6, 7, 8, 9, 10, 11)
+    with pytest.raises(SessionError, match="no mic 'ain"):
+        Session.open(folder / "T03_*", ambient=["ain*"])
+
+
+def test_a_session_file_stands_alone(folder, capsys):
+    assert ran("mnmf init live/T03_*") == 0
+    assert ran("mnmf separate live/session.toml live/T03_01_Vln1.WAV", *QUICK) == 2
+    assert "live/session.toml: a session file names the take itself" in capsys.readouterr().err
+    (folder / "session.toml").write_text("take = [")
+    assert ran("mnmf separate live/session.toml", *QUICK) == 2
+    assert "correct it, or give another session file" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """Names and lengths: which files make a take, and what their names say."""
 
 import json
-from fnmatch import fnmatch
+import shlex
+from fnmatch import fnmatch, fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def sounds(*names, length=100, channels=1, folder="live"):
         (["Vln 1_03", "Vln 2_03", "Vla_03"], ["Vln 1", "Vln 2", "Vla"]),
         (["ZOOM0001_Tr1", "ZOOM0001_Tr2"], ["ZOOM0001_Tr1", "ZOOM0001_Tr2"]),  # tracks alone name nobody
         (["T03_Tr1_Vc", "T03_Tr2_Cb"], ["Vc", "Cb"]),
+        (["T03_05_Vln1", "T03_11_Main L", "T03_12_Tr12"], ["Vln1", "Main L", "Tr12"]),  # one that nobody has named
         (["T03_Main L", "T03_Main R"], ["Main L", "Main R"]),
         (["Main_L", "Main_R"], ["Main_L", "Main_R"]),
         (["spot0", "spot1"], ["spot0", "spot1"]),
@@ -48,6 +50,8 @@ def test_mics_are_named_by_files_channels_and_tracks():
     assert name_mics(paths, [1, 2]) == ["Vln1", "Main:1", "Main:2"]
     assert name_mics(paths[:1], [3]) == ["1", "2", "3"]
     same = [Path("a", "Vln.wav"), Path("b", "Vln.wav")]
+    assert name_mics(same, [1, 1]) == ["a Vln", "b Vln"]
+    same = [Path("a", "1", "Vln.wav"), Path("b", "1", "Vln.wav")]
     assert name_mics(same, [1, 1]) == [str(path) for path in same]
     assert tracked(["1", "2"], [" Vln 1 ", "Vc"]) == ["Vln 1", "Vc"]
     for nothing in (None, "", "Tr2", "Track 12", "7", "a/b", "a\x1b[2J", "x" * 101):
@@ -220,5 +224,37 @@ def test_what_is_chosen(tmp_path):
     with pytest.raises(SessionError, match="only the solo take"):
         names("", leaving=[path.name for path in tmp_path.iterdir()])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SessionError, match="no audio that can be separated"):
+    with pytest.raises(SessionError, match="empty: holds no audio; give"):
         names("empty")
+
+
+def test_a_folder_without_a_take_says_what_is_there(tmp_path):
+    def said(folder):
+        with pytest.raises(SessionError) as refusal:
+            chosen([folder], lambda path: Sound(path, 10, 1))
+        return str(refusal.value)
+
+    (tmp_path / "day 1").mkdir()
+    (tmp_path / "day 2").mkdir()
+    assert "holds no audio; give" in said(tmp_path)
+    (tmp_path / "day 1" / "Vln.wav").touch()
+    assert "holds no audio, but its folders do: day 1; give" in said(tmp_path)
+    (tmp_path / "day 2" / "Vln.wav").touch()
+    (tmp_path / "day 2" / "manifest.json").write_text('{"sources": [{"file": "Vln.wav"}]}')
+    assert "day 2: holds only stems of an earlier run; give" in said(tmp_path / "day 2")
+
+
+def test_what_is_proposed_can_be_pasted_into_a_shell():
+    for folder in ("live", "our gig", "Bob's", 'a "b" $HOME', "takes [1]"):
+        for always in (False, True):
+            (word,) = shlex.split(folders.quoted(Path(folder), "T03_*", always))
+            assert matches_text(word, Path(folder, "T03_Vln.WAV"))
+    assert folders.quoted(Path("live"), "T03_*") == "live/T03_*"
+    two = [*sounds("T01_a.WAV", "T01_b.WAV", length=9), *sounds("T03_a.WAV", "T03_b.WAV", length=90)]
+    asked = str(choice(takes(two), Path("our gig"), "--solo-take {}"))
+    assert asked.endswith('say which: --solo-take "our gig/T03_*"')
+
+
+def matches_text(pattern, path):
+    """Return whether a pattern means a path."""
+    return fnmatchcase(str(path), pattern)

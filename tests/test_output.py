@@ -302,7 +302,9 @@ def test_ordinary_names_are_accepted(name):
     ],
 )
 def test_names_that_some_system_cannot_store_are_refused(name):
-    refused(SessionError, lambda: output.check_file_name(name), ascii(name), "rename it in the markers or in --sources")
+    refused(
+        SessionError, lambda: output.check_file_name(name), ascii(name), "rename it in the markers, in --sources, or by"
+    )
 
 
 def test_long_names_count_in_bytes():

@@ -212,9 +212,14 @@ def _beside(session: Session) -> Iterator[str]:
     folder = parents.pop()
     if (folder / folders.SESSION).is_file():
         yield f"{folder / folders.SESSION} is not used; give it in place of the files if it should be"
-    elif session.markers is None and (found := [str(path) for path in marker_files(folder)]):
+    elif session.markers is None and (found := list(marker_files(folder))):
         rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        yield f"markers lie there: --solos {found[0]}{rest} would make use of them"
+        markers, others = found[0]
+        own = set(session.recording.paths)
+        # Markers that are called after another take are of that.
+        other = next((take for take in others if not own & set(take.paths)), None) if len(others) == 1 else None
+        solo = f" --solo-take {folders.quoted(folder, other.pattern, always=True)}" if other and other.pattern else ""
+        yield f"markers lie there: --solos {markers}{rest}{solo} would make use of them"
 
 
 def check_tuning(options: Mapping[str, Any]) -> None:

@@ -249,7 +249,8 @@ def _past_the_end(passage: Passage, duration: float) -> str:
         return ""
     return (
         f"{_quoted(passage.source)} at {_late(passage):.3f} s lies past the end of the take, "
-        f"which is {duration:.3f} s long; move it, or give the take these markers belong to"
+        f"which is {duration:.3f} s long; move it, or give the take these markers belong to; if it is no player, name "
+        "those who are with --sources"
     )
 
 
