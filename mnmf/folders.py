@@ -301,15 +301,19 @@ def tracked(names: Sequence[str], tracks: Sequence[str | None]) -> list[str]:
     Returns
     -------
     list of str
-        `names` as they are if two would be the same.
+        No two are the same: where a track's name is another's too, its microphone is called as it is otherwise.
 
     Examples
     --------
     >>> from mnmf.folders import tracked
     >>> tracked(["1", "2", "3"], ["Vln 1", "Tr2", None])
     ['Vln 1', '2', '3']
+    >>> tracked(["1", "2", "3"], ["Anna", "Anna", "Ben"])
+    ['1', '2', 'Ben']
     """
-    found = [name if _says_nothing(track) else str(track).strip() for name, track in zip(names, tracks)]
+    said = [name if _says_nothing(track) else str(track).strip() for name, track in zip(names, tracks)]
+    taken = Counter(name.casefold() for name in (*said, *names))
+    found = [own if taken[name.casefold()] > (name == own) + 1 else name for name, own in zip(said, names)]
     return found if len({name.casefold() for name in found}) == len(found) else list(names)
 
 

@@ -57,6 +57,7 @@ def test_mics_are_named_by_files_channels_and_tracks():
     for nothing in (None, "", "Tr2", "Track 12", "7", "a/b", "a\x1b[2J", "x" * 101):
         assert tracked(["1", "2"], ["Vln", nothing]) == ["Vln", "2"]
     assert tracked(["1", "2"], ["Vln", "vln"]) == ["1", "2"]
+    assert tracked(["1", "2", "3", "4"], ["Anna", "anna", "Ben", "1"]) == ["1", "2", "Ben", "4"]
 
 
 @pytest.mark.parametrize(
