@@ -27,7 +27,6 @@ from mnmf.unfinished import UNFINISHED
 KILLS, QUICK_KILLS = 10, 1
 MINUTES, QUICK_MINUTES = 0.5, 0.1
 OPTIONS = "--residual", "--window", "0.1", "--segment", "4", "--components", "6", "--iterations", "4"
-_FOLDER = tempfile.TemporaryDirectory()
 
 
 def grid(quick: bool) -> list[Cell]:
@@ -35,9 +34,8 @@ def grid(quick: bool) -> list[Cell]:
 
 
 @lru_cache(1)
-def uninterrupted(quick: bool) -> tuple[Path, float, dict[str, str]]:
+def uninterrupted(folder: Path, quick: bool) -> tuple[Path, float, dict[str, str]]:
     """Return the take, the seconds that it takes to separate, and the hashes of what is written."""
-    folder = Path(_FOLDER.name)
     take_LM, rate = over_and_over(QUICK_MINUTES if quick else MINUTES, 4)
     audio.write(folder / "take.wav", 0.5 * take_LM, rate)
     for name in ("compiled", "whole"):
@@ -55,11 +53,11 @@ def hashes(out: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.glob("*.wav"))}
 
 
-def measure(cell: Cell, quick: bool = False) -> Result:
+def measure(cell: Cell, folder: Path, quick: bool = False) -> Result:
     """Return when the run was killed, what it had kept, and whether the one after it wrote the same bytes."""
-    take, seconds, wanted = uninterrupted(quick)
+    take, seconds, wanted = uninterrupted(folder, quick)
     part = float(np.random.default_rng(cell["seed"]).uniform(0.0, 1.0))
-    out = Path(_FOLDER.name) / f"killed {cell['kill']}"
+    out = folder / f"killed {cell['kill']}"
     process = subprocess.Popen(command(take, out), stdout=subprocess.DEVNULL)
     try:
         process.wait(part * seconds)
@@ -97,7 +95,14 @@ def sentence(document: dict[str, Any]) -> str:
 
 def main() -> None:
     options = arguments(__doc__, data="not used")
-    document = run("kills", grid(options.quick), partial(measure, quick=options.quick), jobs=1, quick=options.quick)
+    with tempfile.TemporaryDirectory() as folder:
+        document = run(
+            "kills",
+            grid(options.quick),
+            partial(measure, folder=Path(folder), quick=options.quick),
+            jobs=1,
+            quick=options.quick,
+        )
     print(sentence(document))
 
 

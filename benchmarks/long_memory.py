@@ -61,7 +61,9 @@ def table(document: dict[str, Any]) -> str:
     for each in document["cells"]:
         cell, found = each["cell"], each["result"]
         shown = [f"{found[name]:.0f}" for name in ("peak_memory_mb", "planned_mb", "take_mb")]
-        lines.append(f"| `{cell['method']}` | {cell['minutes']} | {cell['mics']} | " + " | ".join(shown) + " |")
+        lines.append(
+            f"| `{cell.get('method', 'mnmf')}` | {cell['minutes']} | {cell['mics']} | " + " | ".join(shown) + " |"
+        )
     return "\n".join(lines)
 
 
