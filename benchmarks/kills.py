@@ -84,12 +84,13 @@ def measure(cell: Cell, folder: Path, quick: bool = False) -> Result:
 def sentence(document: dict[str, Any]) -> str:
     """How many runs were killed, and how many then ended in the same bytes."""
     found = [each["result"] for each in document["cells"]]
-    kept = sum(bool(each["arrays_kept"]) for each in found)
-    same = sum(each["same_bytes"] and not each["left_behind"] for each in found)
+    caught = [each for each in found if each["killed"]]  # others were done before their moment came
+    kept = sum(bool(each["arrays_kept"]) for each in caught)
+    same = sum(each["same_bytes"] and not each["left_behind"] for each in caught)
     return (
-        f"Of {len(found)} runs that `benchmarks/kills.py` killed at random moments, {kept} had kept something to go on "
-        f"from; given again, {same} of {len(found)} ended in the bytes of a run that nobody stopped and left nothing "
-        "else behind."
+        f"`benchmarks/kills.py` killed {len(caught)} runs at random moments, of which {kept} had kept something to go "
+        f"on from; given again, {same} of {len(caught)} ended in the bytes of a run that nobody stopped and left "
+        "nothing else behind."
     )
 
 
