@@ -110,14 +110,6 @@ def _part(record: dict[str, Any]) -> tuple[int, int] | None:
     return None
 
 
-def _starts(record: dict[str, Any], count: int) -> list[int] | None:
-    """Return at which sample of a common clock each file of the take begins; None where that is not said."""
-    starts = record.get("starts")
-    if not isinstance(starts, list) or len(starts) != count:
-        return None
-    return starts if all(isinstance(start, int) and 0 <= start < 1 << 48 for start in starts) else None
-
-
 def _texts(values: list[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
@@ -142,7 +134,7 @@ def _checked_sums(folder: Path, sums: list[_Sum], take: list[Path], record: dict
     if not sums:
         return
     try:
-        recording = Recording.open(take, starts=_starts(record, len(take)))
+        recording = Recording.open(take, starts=manifest.read_starts(record, len(take)))
         if (part := _part(record)) is not None:
             recording = recording.part(part[0], sum(part))
     except (AudioFileError, ArgumentError) as error:

@@ -44,6 +44,7 @@ __all__ = [
     "read_bleed",
     "read_lowest",
     "read_nobody",
+    "read_starts",
     "read_stems",
     "residual_files",
     "stem_files",
@@ -396,6 +397,14 @@ def read_bleed(entries: Any) -> tuple[Bleed, ...]:
             raise ValueError(f"the mic of {each.file[:80]!r} is not from 1 to {MOST_MICS}")
     check_file_names((each.file for each in found), LONGEST_NAME + len(LONGEST_ENDING))
     return tuple(found)
+
+
+def read_starts(record: dict[str, Any], count: int) -> list[int] | None:
+    """Return at which sample of a common clock each file of the take begins; None where that is not said."""
+    starts = record.get("starts")
+    if not isinstance(starts, list) or len(starts) != count:
+        return None
+    return starts if all(isinstance(start, int) and 0 <= start < 1 << 48 for start in starts) else None
 
 
 def peak_memory_mb() -> float | None:

@@ -200,6 +200,7 @@ def damaged():
     yield "RIFX without sizes", *rifx_without_sizes(), [lost]
     yield "a tag before it", b"ID3\3\0\0\0\0\1\0" + bytes(128) + whole, whole, []
     yield "a tag after it", whole + b"TAG" + bytes(125), whole, []
+    yield "a tag with a title after it", whole + b"TAG" + b"Title".ljust(125), whole, []
     yield "zeros after it", whole + bytes(9999), whole, []
     yield "zeros for a second after it", whole + bytes(24000), whole, ["1.000 s more is left out"]
     yield "not whole samples", by_hand.riff(data + b"\1\2", described), whole, []
@@ -370,3 +371,4 @@ def test_a_multitude_of_chunks_takes_no_more_time_than_it_may(tmp_path):
     take = Recording.open(path)
     audio.write_stem(tmp_path / "stem.wav", take.read()[:, 0], take, 0)
     assert 9000 < len(chunks_of((tmp_path / "stem.wav").read_bytes())) <= 10_001
+    assert "more than 10000 chunks" in take.remarks[0]

@@ -400,6 +400,9 @@ def test_headers_with_more_samples_than_bytes_can_hold_are_refused(tmp_path):
     data[21] |= 0x0F  # the highest bits of the number of samples: 36 bits at the end of byte 21
     data[22:26] = b"\xff\xff\xff\xff"
     path.write_bytes(data)
+    assert Recording.open(path).n_samples == 100  # its frames know better
+    data[-1] ^= 1  # of the checksum of its only frame
+    path.write_bytes(data)
     refused(lambda: Recording.open(path), str(path), "samples")
 
 

@@ -14,7 +14,7 @@ import soundfile as sf
 
 from mnmf.audio import _flac
 from mnmf.audio._kept import framed, layout_of, left_out, plain
-from mnmf.audio._layout import Layout
+from mnmf.audio._layout import MOST_CHUNKS, Layout
 from mnmf.audio._riff import plain_name
 from mnmf.audio._stamps import Stamp, stamp_of
 from mnmf.errors import AudioFileError, MnmfError, OutputError
@@ -166,6 +166,8 @@ class Sound:
         for chunk in left_out(layout):
             name = plain_name(chunk.name).decode("latin-1").strip()
             said.append(f"{self.path}: its chunk {name!r} of {chunk.size / 1e6:.0f} MB is too large for the stems")
+        if len(layout.chunks) >= MOST_CHUNKS - 1:
+            said.append(f"{self.path} has more than {MOST_CHUNKS} chunks; the stems have the first of them")
         if layout.cut:
             said.append(f"{self.path}: its last chunk, {layout.cut.decode('latin-1')!r}, is cut off, and is left out")
         return said

@@ -82,8 +82,8 @@ def _tracks(xml: str, channels: int) -> tuple[str | None, ...]:
     """Return the name of the track of each channel."""
     tracks = [each.partition("</TRACK>")[0] for each in xml.split("<TRACK>")[1 : MOST_TRACKS + 1]]
     names = [" ".join(html.unescape(_inside(track, "NAME") or "").split())[:LONGEST_NAME] or None for track in tracks]
-    if channels == 1 and len(tracks) == 1:
-        return (names[0],)
+    if channels == 1 and tracks:  # of several the others were in a file that this one was taken from
+        return (names[0] if len(tracks) == 1 else None,)
     places = [_number(track, "INTERLEAVE_INDEX") for track in tracks]
     if not any(place is not None for place in places):
         places = [_number(track, "CHANNEL_INDEX") for track in tracks]

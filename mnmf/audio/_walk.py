@@ -15,6 +15,7 @@ __all__ = ["Extent", "Grammar", "Walk"]
 
 WRAP = 1 << 32  # by which too large a size is too small
 _AHEAD = 4  # chunks that tell whether there is padding
+_ID3 = 128  # bytes of a tag that is put after files of any kind
 _ENDLESS = 1 << 62  # a size of 64 bits beyond which it is none
 
 
@@ -111,6 +112,7 @@ class Walk:
         self.beyond = 0 if self.cut else max(0, length - end)
 
     def _walk(self, at: int) -> int:
+        """Find what there is, and return where it ends."""
         grammar = self._grammar
         for number in range(MOST_CHUNKS):
             name, size = self._head(at)
@@ -122,7 +124,8 @@ class Walk:
                 self.sound = self._measured(content + grammar.lead, size - grammar.lead)
                 size = self.sound.there + grammar.lead
             elif content + size > self._length:
-                self.cut = name
+                is_tag = name[:3] == b"TAG" and self._length - at == _ID3
+                self.cut = b"" if is_tag else name
                 break
             elif self._long and name == self._long and number == 0:
                 self._long_size = int.from_bytes(self._read(content + 8, 8), grammar.order)
@@ -131,6 +134,8 @@ class Walk:
                 if name == grammar.described and not self.described:
                     self.described = self._read(content, min(size, 4096))
             at = self._next(content, size)
+        else:
+            return self._length
         return at
 
     def _read(self, at: int, size: int) -> bytes:

@@ -209,7 +209,7 @@ def read_project(
     facts, stems = _Facts.of(folder), manifest.read_stems(folder)
     dials = _dials(stems, reduction or {})
     if take is None:
-        take = Recording.open([home / name for name in facts.take])
+        take = Recording.open([home / name for name in facts.take], starts=facts.starts)
     end = facts.first + facts.n_samples
     if take.sample_rate != facts.sample_rate or end > take.n_samples or _last_mic(stems) > take.n_mics:
         raise SessionError(f"{take.paths[0]} is not the take that {folder / manifest.MANIFEST} is of; separate it anew")
@@ -228,6 +228,7 @@ class _Facts:
     sample_rate: int
     first: int
     n_samples: int
+    starts: list[int] | None
 
     @classmethod
     def of(cls, folder: Path) -> _Facts:
@@ -241,7 +242,8 @@ class _Facts:
                 f"{folder / manifest.MANIFEST}: does not say where in which take its stems belong; "
                 "separate the take anew"
             )
-        return cls(list(record["take"]), record["sample_rate"], first, record["samples"])
+        starts = manifest.read_starts(record, len(record["take"]))
+        return cls(list(record["take"]), record["sample_rate"], first, record["samples"], starts)
 
 
 @dataclass(frozen=True)
