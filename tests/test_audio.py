@@ -92,7 +92,7 @@ def test_mics_are_named_after_their_files(tmp_path):
     assert Recording.open(violin).mic_names == ("violin",)
     assert Recording.open([violin, pair]).mic_names == ("violin", "pair:1", "pair:2")
     assert Recording.open([violin, flac]).mic_names == ("violin.wav", "violin.flac")
-    assert Recording.open([violin, other]).mic_names == (str(violin), str(other))
+    assert Recording.open([violin, other]).mic_names == (f"{tmp_path.name} violin", "b violin")
     take = Recording.open([pair, violin])
     assert [(mic.path, mic.channel) for mic in take.mics] == [(pair, 0), (pair, 1), (violin, 0)]
     assert [mic.subtype for mic in Recording.open([pair, flac]).mics] == ["PCM_24", "PCM_24", "PCM_16"]

@@ -766,7 +766,7 @@ def test_estimates_that_are_refused(session, capsys):
         (["--estimate-timeout", "5"], "--estimate-timeout"),
         (["--estimates", folder, "--trust", "2"], "--trust must be"),
         (["--estimates", ""], "needs the folder"),
-        (["--estimates", folder, "--method", "kamir"], "kamir has no use for estimates"),
+        (["--estimates", folder, "--method", "fastmnmf2-blind"], "fastmnmf2-blind has no use for estimates"),
         (["--estimates", str(session / "nowhere")], "no such folder"),
     ):
         status, said = separate(session, *options, capsys=capsys)
