@@ -30,8 +30,8 @@ def separate(case: Case, recipe: Method, kind: str | None, seed: int = 0, **opti
 
 def run_separate(folder: Path, take_LM: np.ndarray, rate: int, *options: str) -> tuple[float, dict[str, Any]]:
     """Run `mnmf separate` on a take, in that folder; return its seconds and its manifest."""
-    audio.write(folder / "take.flac", take_LM, rate)
-    words = [sys.executable, "-m", "mnmf", "separate", str(folder / "take.flac"), "--out", str(folder / "stems")]
+    audio.write(folder / "take.wav", take_LM, rate)
+    words = [sys.executable, "-m", "mnmf", "separate", str(folder / "take.wav"), "--out", str(folder / "stems")]
     start = time.perf_counter()
     subprocess.run([*words, "--overwrite", *options], check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - start

@@ -472,6 +472,13 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path, container, subtype
 # Plain files
 
 
+def test_flac_has_at_most_eight_channels(tmp_path):
+    x_LM = np.zeros((10, 9))
+    assert audio.write(tmp_path / "take.flac", x_LM[:, :8], 8000) == 0
+    refused(ArgumentError, lambda: audio.write(tmp_path / "more.flac", x_LM, 8000), "more.flac", "8 channels, not 9")
+    assert not (tmp_path / "more.flac").exists()
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".WAV", ".flac", ".aiff", ".aif", ".caf", ".w64", ".rf64"])
 def test_plain_files_are_written_in_the_container_of_their_extension(tmp_path, suffix):
     data = samples("PCM_24", n_channels=3)

@@ -36,6 +36,7 @@ __all__ = ["write", "write_like"]
 
 AnyPath = str | os.PathLike[str]
 
+MOST_OF_FLAC = 8  # channels
 _SUFFIXES = {"WAV": ".wav", "FLAC": ".flac", "AIFF": ".aiff .aif .aifc", "CAF": ".caf", "W64": ".w64", "RF64": ".rf64"}
 _HEADER = 4096  # bytes, more than libsndfile puts before and after samples
 _LARGEST_BLOCK = (1 << 24) - 1  # bytes of a block of FLAC
@@ -89,6 +90,8 @@ def write(path: AnyPath, x_LM: ArrayLike, sample_rate: int, subtype: str = "PCM_
         container = "RF64"
     _check_floats(x)
     channels = 1 if x.ndim == 1 else x.shape[1]
+    if container == "FLAC" and channels > MOST_OF_FLAC:
+        raise ArgumentError(f"{target}: FLAC holds at most {MOST_OF_FLAC} channels, not {channels}; write a WAV file")
     with _finished(target, x.size * _bytes_of(subtype)) as partial:
         clipped = _by_libsndfile(partial, x, sample_rate, channels, subtype, container, "FILE")
         _check_arrived(partial, len(x))
