@@ -14,6 +14,7 @@ from mnmf.segments import add_faded, chosen, segments_of
 from mnmf.separation import _separate, _story
 from mnmf.spots import Spots
 from mnmf.stft import window_samples
+from mnmf.survey import survey
 from mnmf.take import Levels
 from tests.test_survey import heard, responses
 
@@ -171,6 +172,19 @@ def test_long_takes_have_longer_windows_but_in_turns(take, monkeypatch, together
     assert done.analysis.window_length == window_samples(wanted, RATE)
     own = separate(take, method=recipe, segment=segment, window=0.3)
     assert own.analysis.window_length == window_samples(0.3, RATE)
+
+
+def test_windows_are_no_longer_than_solos_allow_in_a_long_take(take):
+    start, stop = 3 * RATE, 3 * RATE + round(0.55 * RATE)  # less than two of the longer windows
+    solos_LN = resample_poly(data.quartet().solos_LN, 1, 16, axis=0)
+    alone_LMN = heard(responses(0), solos_LN)[start:stop]
+    known = take.with_solos([[alone_LMN[:, :, n].astype(np.float32)] for n in range(4)])
+    recipe = replace(METHODS["mnmf"], window=0.2, longer_window=0.28, components=2, iterations=1)
+    assert any(survey(known, Levels.of(known, recipe.lowest)).take.solos)
+    done = separate(known, method=recipe, segment=SEGMENT)
+    assert done.analysis.window_length == window_samples(recipe.window, RATE)
+    alone = separate(take, method=recipe, segment=SEGMENT)
+    assert alone.analysis.window_length == window_samples(recipe.longer_window, RATE)
 
 
 def test_solos_that_hold_are_the_room(take, monkeypatch):

@@ -332,12 +332,12 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
 
 
 def _lengthened(recipe: Method, found: Survey, levels: Levels, heard: Take, segment: float | None) -> Analysis:
-    """Return the analysis by the longest window that solos allow, or a long take in which not everybody takes turns."""
+    """Return the analysis by the longest window that solos allow or, where none is left, a long take without turns."""
     segment = SEGMENT if segment is None else segment
     shortest = min(found.shortest, heard.duration, segment)
     window = recipe.fitting_window(found.long_windows, shortest)
-    one_piece = not recipe.segments or heard.spots.shared
-    seconds = 0.0 if one_piece else teaching(heard.duration, segment)
+    learns = recipe.segments and not heard.spots.shared and not any(found.take.solos)
+    seconds = teaching(heard.duration, segment) if learns else 0.0
     learning = recipe.learning_window(seconds, len(heard.mic_names))
     if learning > window:
         together = play_together(found.take, levels) if np.isnan(found.together) else found.together
