@@ -23,6 +23,7 @@ PAGES = (
     "docs/results.md",
     "docs/experiments.md",
     "docs/neural.md",
+    "docs/inspect.md",
     *(f"docs/methods/{path.name}" for path in ROOT.glob("docs/methods/*.md")),
 )
 BLOCK = re.compile(r"(<!-- figures: ([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -279,6 +279,8 @@ def manifest(
         "nobody": _bleed(session, written).get(NOBODY, []),
         "ambient_mics": [m + 1 for m in session.ambient],
         "silent_mics": [m + 1 for m in separation.levels.silent_mics],
+        "mics_set_aside": [m + 1 for m in separation.take.aside],
+        "alignment": None if (alignment := session.alignment()) is None else asdict(alignment),
         "take": [shown(path) for path in session.recording.paths],
         "solo_take": [shown(path) for path in session.solo_recording.paths] if session.passages else None,
         "sha256": {shown(path): digest for path, digest in sorted(digests.items())},

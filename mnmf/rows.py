@@ -79,6 +79,14 @@ class Rows:
         """Return one column, shape (L,), not in memory either."""
         return Rows(self.shape[:1], self.dtype, lambda start, stop: self[start:stop, m])
 
+    def of_columns(self, columns: list[int]) -> Rows:
+        """Return some columns, not in memory either."""
+
+        def some(start: int, stop: int, wanted: list[int]) -> Array:
+            return self[start:stop, [columns[i] for i in wanted]]
+
+        return Rows((self.shape[0], len(columns)), self.dtype, some)
+
 
 def blocks(x: Array | Rows, length: int = BLOCK) -> Iterator[tuple[int, Array]]:
     """Yield the rows of an array a block at a time, each with the number of its first row.

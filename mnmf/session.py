@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf import folders, markers, whose
+from mnmf.align import Alignment
 from mnmf.audio import Recording
 from mnmf.errors import AudioFileError, SessionError, nearest
 from mnmf.files import check_path, read_toml
+from mnmf.inspected import Inspected
 from mnmf.markers import Passage
 from mnmf.output import FORBIDDEN, check_file_names
+from mnmf.rows import Rows
 from mnmf.spots import Spots
 from mnmf.take import Take, faintness
 
@@ -69,6 +72,12 @@ class Session:
     reduction : mapping of source to dB, or to a mapping of source to dB
         By how much bleed is turned down in the stem of a source when ``mnmf separate`` writes it: all of it, or that of
         some of the others, each by its own; bleed of whom it does not name is removed.
+    inspected : Inspected or None
+        What was found to be wrong with the files, if that was looked for.
+    aside : tuple of int
+        Microphones that no model is to see, for what was found: dead ones, copies and mixes.
+    aligned : bool
+        Whether microphones that are late, drift or are flipped are corrected in what `take` and `solos` return.
 
     Examples
     --------
@@ -96,6 +105,9 @@ class Session:
     queries: tuple[str, ...] = ()
     reduction: Mapping[str, Reduction] = field(default_factory=dict)
     by_name: tuple[int, ...] = ()
+    inspected: Inspected | None = None
+    aside: tuple[int, ...] = ()
+    aligned: bool = False
 
     @classmethod
     def open(
@@ -110,6 +122,9 @@ class Session:
         instruments: Sequence[str] | Mapping[str, str] = (),
         queries: Mapping[str, str] | None = None,
         reduction: Mapping[str, Reduction] | None = None,
+        inspect: bool = False,
+        align: bool = False,
+        progress: Callable[[float], Any] | None = None,
     ) -> Session:
         """Open the files of a session and find out whose spot is whose.
 
@@ -138,6 +153,13 @@ class Session:
             What to ask for of a network that takes words; what the source plays if not given.
         reduction : mapping of source to dB, or to a mapping of source to dB, optional
             By how much bleed is turned down, as in the attribute of that name; it is removed if not given.
+        inspect : bool
+            Look for what is wrong with the files first (`mnmf.faults`): who hears nothing, or the same as others, is
+            nobody's spot unless `spots` says so, and is set aside.
+        align : bool
+            Also correct who is late, drifts or is flipped.
+        progress : callable, optional
+            Called with the part of the inspection that is done, 0 to 1.
 
         Raises
         ------
@@ -145,6 +167,7 @@ class Session:
             One line naming the file, microphone or source, and what to do.
         """
         recording, solo_recording = recordings(take, solo_take)
+        inspected = Inspected.of(recording, solo_recording, progress) if inspect or align else None
         seats = Seats.of(recording)
         sources = None if sources is None else _composed(list(sources))
         spots, ambient, instruments, queries, reduction = map(
@@ -157,14 +180,15 @@ class Session:
         names = list(sources) if sources is not None else labels
         ambient_mics, by_name = seats.aside(ambient, spots or {}, names)
         given = {name: seats.mics(mics, ambient_mics) for name, mics in (spots or {}).items()}
+        faulty = ((), ()) if inspected is None else inspected.faulty([m for own in given.values() for m in own])
         if not names:
-            given = seats.by_name(ambient_mics, given)
+            given = seats.by_name((*ambient_mics, *faulty[0]), given)
             names = list(given)
         if not names:
             raise SessionError("there are no sources; take a mic off --ambient, or name some with --sources")
         check_file_names(names)
         _refuse_strangers("--spot names", given, names)
-        found = _find_spots(recording, solo_recording, names, marked.passages, given, ambient_mics, seats.pairs)
+        found = _find_spots(recording, solo_recording, names, marked.passages, given, ambient_mics, seats.pairs, faulty)
         played = _instruments(names, instruments)
         return cls(
             recording=recording,
@@ -180,6 +204,9 @@ class Session:
             queries=_each("queries", names, played, queries or {}),
             reduction=_reductions(names, reduction or {}),
             by_name=by_name,
+            inspected=inspected,
+            aside=tuple(m for m in faulty[0] if not any(m in own for own in found.spots)),
+            aligned=align,
         )
 
     @classmethod
@@ -250,7 +277,12 @@ class Session:
         AudioFileError
             A file cannot be read, holds NaN, or nothing but samples too faint to be sound.
         """
-        x_LM = self.recording.read(dtype=self.recording.exact_dtype) if whole else self.recording.rows()
+        alignment = self.alignment()
+        if alignment is not None:
+            rows = alignment.applied(self.recording.rows())
+            x_LM: Any = rows[:] if whole else rows
+        else:
+            x_LM = self.recording.read(dtype=self.recording.exact_dtype) if whole else self.recording.rows()
         if loudest := faintness(x_LM):
             raise AudioFileError(
                 f"{self.recording.paths[0]}: no mic of the take exceeds {loudest:.1g} of full scale, no sound; "
@@ -264,6 +296,7 @@ class Session:
             self.mic_names,
             [list(self.solos(source)) for source in self.sources],
             self.instruments,
+            self.aside,
         )
 
     def part(self, start: float, stop: float) -> Session:
@@ -274,6 +307,8 @@ class Session:
         SessionError
             It is not within the take.
         """
+        if self.alignment() is not None:
+            raise SessionError("microphones are aligned over the whole take, so a part of it is not separated alone")
         rate, n_samples = self.sample_rate, self.recording.n_samples
         inside = 0 <= start < stop and stop * rate <= n_samples + 0.5
         first, last = (round(start * rate), min(round(stop * rate), n_samples)) if inside else (0, 0)
@@ -283,7 +318,15 @@ class Session:
 
     def solos(self, source: str) -> Iterator[Array]:
         """Yield the audio (samples, mics) of each passage in which `source` plays alone."""
-        return _alone(self.solo_recording, self.passages, source)
+        alignment = self.alignment(of_solos=True)
+        rows = None if alignment is None else alignment.applied(self.solo_recording.rows())
+        return _alone(self.solo_recording, self.passages, source, rows)
+
+    def alignment(self, of_solos: bool = False) -> Alignment | None:
+        """Return what is corrected in the take, or in the recording of the solos; None if nothing is."""
+        if not self.aligned or self.inspected is None:
+            return None
+        return self.inspected.alignment(of_solos) or None
 
     @property
     def sample_rate(self) -> int:
@@ -299,6 +342,11 @@ class Session:
     def mic_names(self) -> tuple[str, ...]:
         """Names of the microphones."""
         return self.recording.mic_names
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """The microphones that a model sees: all that are not set aside."""
+        return tuple(m for m in range(self.recording.n_mics) if m not in self.aside)
 
     def without_solo(self) -> tuple[str, ...]:
         """Return the sources that have no solo passage."""
@@ -336,18 +384,30 @@ def _find_spots(
     given: Mapping[str, Mics],
     ambient: Sequence[int],
     pairs: Sequence[Mics],
+    faulty: tuple[Sequence[int], Sequence[int]],
 ) -> whose.Found:
     heard = dict.fromkeys(passage.source for passage in passages)
-    return whose.find_spots(
-        names,
-        recording.mic_names,
-        solos={name: _alone(solo_recording, passages, name) for name in heard},
-        sample_rate=solo_recording.sample_rate,
-        take=recording.read,
-        given=given,
-        ambient=ambient,
-        pairs=pairs,
-    )
+    aside, dead = faulty
+    free = [m for m in range(recording.n_mics) if m not in (*ambient, *(m for own in given.values() for m in own))]
+    if not heard and len(names) - len(given) > len([m for m in free if m not in aside]):
+        aside = ()  # each microphone that is there was given a source, by order
+    try:
+        return whose.find_spots(
+            names,
+            recording.mic_names,
+            solos={name: _alone(solo_recording, passages, name) for name in heard},
+            sample_rate=solo_recording.sample_rate,
+            take=recording.read,
+            given=given,
+            ambient=[*ambient, *(m for m in aside if m not in dead)],
+            pairs=pairs,
+            dead=dead,
+        )
+    except SessionError as error:
+        if not aside:
+            raise
+        mics = ", ".join(whose.describe(m, recording.mic_names) for m in aside)
+        raise SessionError(f"{error} ({mics} set aside, as `mnmf inspect` says why)") from error
 
 
 def _reductions(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, Reduction]:
@@ -559,13 +619,13 @@ def _like(solo: Recording, take: Recording) -> Recording:
     return solo
 
 
-def _alone(recording: Recording, passages: Sequence[Passage], source: str) -> Iterator[Array]:
-    """Yield the audio of each passage of a source."""
+def _alone(recording: Recording, passages: Sequence[Passage], source: str, rows: Rows | None = None) -> Iterator[Array]:
+    """Yield the audio of each passage of a source, from `rows` if they are another version of the recording."""
     for passage in passages:
         if passage.source == source:
             start = round(passage.start * recording.sample_rate)
             stop = min(round(passage.stop * recording.sample_rate), recording.n_samples)
-            yield recording.read(start, stop)
+            yield recording.read(start, stop) if rows is None else np.asarray(rows[start:stop], np.float32)
 
 
 KEYS = ("ambient", "instruments", "queries", "reduction", "solo-take", "solos", "sources", "spots", "take")

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from mnmf import priors
 from mnmf.kernels import one_blas_thread
 from mnmf.models import FastMNMF2, held_out_misfit, presence
+from mnmf.pairs import Edge, agreement, per_mic, waves
 from mnmf.rows import blocks
 from mnmf.stft import STFT, window_samples
 from mnmf.take import Levels, Take
@@ -51,7 +51,6 @@ RINGS_ON = 4  # frames after which a note or a clap that rings on is left out, a
 AS_WELL = 0.5  # nats a frame and 4 microphones: a solo with what rings on may predict so much worse than without
 LATEST = 0.1  # seconds by which a microphone may be late
 EARLIEST = 0.002  # seconds: less may be a player who moved
-CLEAR = 0.3  # height of a peak between 0 and 1 from which on it is believed
 LOUDER = 3.5  # dB of a change of gain that is worth a remark
 FOREIGN = 9.0  # dB by which the levels of a solo may differ from those in the take before it is ignored
 IGNORED = 3.5  # nats a frame and 4 microphones, below 1.4 kHz: a solo that predicts so much worse only misleads
@@ -490,7 +489,7 @@ def _undone(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View:
     loud_NF = _loudness(view, blind)
     edges = _edges(taken_NFMM, learned.R, loud_NF, frames, take.spots.references, view.frequencies, rate)
     M = len(take.mic_names)
-    delay_M, sign_M, level_M = _per_mic(edges, M, EARLIEST * rate)
+    delay_M, sign_M, level_M = per_mic(edges, M, EARLIEST * rate)
     for m in range(M):
         said = []
         if sign_M[m] < 0:
@@ -539,9 +538,6 @@ def _middle(values: Array, weights: Array) -> float:
     return float(values[order][np.searchsorted(total, total[-1] / 2)]) if total[-1] > 0 else float(np.median(values))
 
 
-_Edge = tuple[int, int, float, int, int, float]  # from mic, to mic, clarity, samples later, sign, dB louder
-
-
 def _edges(
     taken_NFMM: Array,
     alone_NFMM: Array,
@@ -550,72 +546,22 @@ def _edges(
     own: Sequence[int],
     f: Array,
     rate: float,
-) -> list[_Edge]:
-    """Compare how each source reaches each microphone, relative to its own spot, in the take and in its solo.
-
-    The phase of the ratio is that of the delay of the microphone against the spot; the delay at which all frequencies
-    agree is the peak of its Fourier transform, negative where the polarity is flipped.
-    """
+) -> list[Edge]:
+    """Compare how each source reaches each microphone, relative to its own spot, in the take and in its solo."""
     lags = np.arange(-round(LATEST * rate), round(LATEST * rate) + 1)
-    waves_LF = np.exp(2j * np.pi * np.outer(lags / rate, f)).astype(np.complex64)
-    edges: list[_Edge] = []
+    waves_LF = waves(f, lags / rate)
+    edges: list[Edge] = []
     for n, s in enumerate(own):
         for m in range(taken_NFMM.shape[-1]) if frames[n] else ():
             if m == s:
                 continue
-            ratio_F = taken_NFMM[n, :, m, s] * alone_NFMM[n, :, m, s].conj()
-            size_F = np.abs(ratio_F)
-            weight_F = np.minimum(np.sqrt(size_F), np.quantile(np.sqrt(size_F), 0.8))
-            unit_F = ratio_F / np.maximum(size_F, 1e-300) * weight_F / max(weight_F.sum(), 1e-300)
-            agreed_L = (waves_LF @ unit_F.astype(np.complex64)).real
+            agreed_L = agreement(taken_NFMM[n, :, m, s] * alone_NFMM[n, :, m, s].conj(), waves_LF)
             peak = int(np.abs(agreed_L).argmax())
             levels = [np.log(np.maximum(R[n, :, m, m].real, 1e-12)) for R in (taken_NFMM, alone_NFMM)]
             louder = 10 / np.log(10) * _middle(levels[0] - levels[1], loud_NF[n])
             height = float(agreed_L[peak])
-            edges.append((s, m, abs(height), int(lags[peak]), 1 if height > 0 else -1, louder))
+            edges.append(Edge(s, m, abs(height), int(lags[peak]), 1 if height > 0 else -1, louder))
     return edges
-
-
-def _per_mic(edges: Sequence[_Edge], n_mics: int, least: float) -> tuple[Array, Array, Array]:
-    """Return delay in samples, sign and level in dB of each microphone, from those of pairs.
-
-    Delays and signs spread over the clearest pairs that connect all microphones; levels, which are biased alike in both
-    directions, by least squares.  What all microphones have in common does not count, so most of them have not changed.
-    """
-    cost_MM = np.zeros((n_mics, n_mics))
-    between = {}
-    for a, b, clarity, later, sign, _ in edges:
-        if clarity >= CLEAR and (cost_MM[a, b] == 0 or 1.01 - clarity < cost_MM[a, b]):
-            cost_MM[a, b] = cost_MM[b, a] = 1.01 - clarity
-            between[a, b], between[b, a] = (later, sign), (-later, sign)
-    delay_M, sign_M = np.zeros(n_mics, int), np.ones(n_mics, int)
-    tree = minimum_spanning_tree(np.triu(cost_MM))
-    tree = tree + tree.T
-    seen: set[int] = set()
-    for root in range(n_mics):
-        if root in seen:
-            continue
-        order, before = breadth_first_order(tree, root)
-        for m in order[1:]:
-            later, sign = between[int(before[m]), int(m)]
-            delay_M[m] = delay_M[before[m]] + (later if abs(later) >= least else 0)
-            sign_M[m] = sign_M[before[m]] * sign
-        group = [int(m) for m in order]
-        delay_M[group] -= int(np.sort(delay_M[group])[(len(group) - 1) // 2])
-        if sign_M[group].sum() < 0:
-            sign_M[group] *= -1
-        seen |= set(group)
-    level_M = np.zeros(n_mics)
-    if edges:
-        rows = np.zeros((len(edges), n_mics))
-        for i, (a, b, *_) in enumerate(edges):
-            rows[i, b], rows[i, a] = 1.0, -1.0
-        weight = np.array([max(edge[2], 0.05) for edge in edges])
-        louder = np.array([edge[5] for edge in edges])
-        bias = float(np.median(louder))
-        level_M = np.linalg.lstsq(rows * weight[:, None], (louder - bias) * weight, rcond=None)[0]
-        level_M -= np.median(level_M)
-    return delay_M, sign_M, level_M
 
 
 def _without_foreign(view: _View, blind: FastMNMF2, remarks: list[str]) -> _View:

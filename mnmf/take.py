@@ -32,7 +32,7 @@ from mnmf.rows import Rows, blocks
 from mnmf.spots import Spots
 from mnmf.stft import Analysis
 
-__all__ = ["Levels", "Take", "TakeOptions", "faintness"]
+__all__ = ["Levels", "Still", "Take", "TakeOptions", "faintness", "loudness", "muted", "shortest_mute"]
 
 Array = NDArray[Any]
 Span = tuple[float, float]
@@ -49,6 +49,7 @@ class TakeOptions(TypedDict, total=False):
     ambient: Sequence[int | str]
     mic_names: Sequence[str]
     instruments: Sequence[str]
+    aside: Sequence[int | str]
 
 
 SILENT = 1e-3  # of the median microphone's RMS
@@ -81,6 +82,9 @@ class Take:
         For each source the sound of every passage in which it plays alone, at all microphones.
     instruments : sequence of str, optional
         What each source plays, for a dictionary of notes; the names of the sources if not given.
+    aside : sequence of int, optional
+        Microphones that no model is to see, counted from 0: those that hear nothing, copies, and mixes of others.  They
+        are nobody's spot, and nobody is heard there.
 
     Raises
     ------
@@ -107,6 +111,7 @@ class Take:
     mic_names: Sequence[str] = ()
     solos: Sequence[Sequence[Array]] = ()
     instruments: Sequence[str] = ()
+    aside: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         x_LM = self.x_LM if isinstance(self.x_LM, Rows) else check_audio(self.x_LM)
@@ -124,8 +129,12 @@ class Take:
             _check_length("instruments", self.instruments, len(spots), "sources")
         if len(set(sources)) < len(sources):
             raise ArgumentError(f"sources: two have the same name; got {', '.join(sources)}")
+        for m in self.aside:
+            if any(m in own for own in spots):
+                raise ArgumentError(f"aside: microphone {m} is somebody's spot; leave it out of one of them")
         checked: dict[str, Any] = {"x_LM": x_LM, "spots": spots, "sources": sources, "mic_names": mics, "solos": solos}
         checked["instruments"] = tuple(self.instruments) or sources
+        checked["aside"] = tuple(dict.fromkeys(_numbered(m, mics) for m in self.aside))
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -142,6 +151,7 @@ class Take:
         ambient: Sequence[int | str] = (),
         mic_names: Sequence[str] = (),
         instruments: Sequence[str] = (),
+        aside: Sequence[int | str] = (),
     ) -> Take:
         """Make a take from arrays, and find out whose microphone is whose.
 
@@ -157,6 +167,8 @@ class Take:
             Microphones by number from 0, or by name.  The others are found: by the solos, else by order.
         ambient : microphones, optional
             Those that are nobody's spot, by number from 0 or by name as well.
+        aside : microphones, optional
+            Those that no model is to see, such as `mnmf.faults.Inspection.aside` finds them, likewise.
 
         Raises
         ------
@@ -181,8 +193,9 @@ class Take:
         x_LM = check_audio(x_LM)
         check_number("sample_rate", sample_rate, 1.0, MOST_RATE, " Hz")
         mics = tuple(map(str, mic_names)) or tuple(str(m + 1) for m in range(x_LM.shape[1]))
-        aside = tuple(dict.fromkeys(_numbered(mic, mics) for mic in ambient))
-        free = [m for m in range(len(mics)) if m not in aside]
+        left_out = tuple(dict.fromkeys(_numbered(mic, mics) for mic in aside))
+        nobodys = tuple(dict.fromkeys((*(_numbered(mic, mics) for mic in ambient), *left_out)))
+        free = [m for m in range(len(mics)) if m not in nobodys]
         names = list(sources or solos or [mics[m] for m in free])
         given = _given(spots, names, mics)
         alone = _cut(solos, names, _solo_recording(solo_LM, x_LM, solos), sample_rate)
@@ -193,9 +206,10 @@ class Take:
             sample_rate=sample_rate,
             take=lambda: x_LM,
             given=given,
-            ambient=aside,
+            ambient=nobodys,
         )
-        return cls(x_LM, sample_rate, found.spots, names, mics, [alone[name] for name in names], instruments)
+        solo_pieces = [alone[name] for name in names]
+        return cls(x_LM, sample_rate, found.spots, names, mics, solo_pieces, instruments, left_out)
 
     @property
     def n_samples(self) -> int:
@@ -264,6 +278,26 @@ class Take:
         for name, value in parts.items():
             object.__setattr__(other, name, value)
         return other
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """The microphones that a model sees: all that are not set aside."""
+        return tuple(m for m in range(len(self.mic_names)) if m not in self.aside)
+
+    def of_seen(self) -> Take:
+        """Return the take of those microphones only; itself if none is set aside."""
+        if not self.aside:
+            return self
+        seen = list(self.seen)
+        part = self._but(
+            x_LM=self.x_LM.of_columns(seen) if isinstance(self.x_LM, Rows) else self.x_LM[:, seen],
+            spots=Spots([[seen.index(m) for m in own] for own in self.spots]),
+            mic_names=tuple(self.mic_names[m] for m in seen),
+            solos=tuple(tuple(x_LM[:, seen] for x_LM in passages) for passages in self.solos),
+            aside=(),
+        )
+        part.__dict__.pop("muted", None)  # of all of them
+        return part
 
     def without_solo(self) -> tuple[str, ...]:
         """Return the sources that have no solo passage."""
@@ -346,7 +380,7 @@ class Levels:
     def of(cls, take: Take, lowest: float = 0.0) -> Levels:
         """Measure a take; `lowest`, in hertz, is where a method begins to separate."""
         offset_M, rms_M = _moments(take.x_LM, take.muted)
-        gains_M, silent_mics = _loudness(rms_M)
+        gains_M, silent_mics = loudness(rms_M)
         owner_M = np.full(len(gains_M), -1)
         for n in reversed(range(len(take.spots))):
             owner_M[list(take.spots[n])] = n
@@ -543,34 +577,93 @@ def _total(x_LM: Array | Rows, muted: Stretches, of: Callable[[Array], Array]) -
 
 def _muted(x_LM: Array | Rows, sample_rate: float) -> Stretches:
     """Return the stretches of `Take.muted`."""
-    L, M = x_LM.shape
-    still = _still(x_LM, max(round(MUTED * sample_rate), 2))
-    live = [m for m in range(M) if still[m] != [(0, L)]]
+    still = Still(x_LM.shape[1], shortest_mute(sample_rate))
+    for _, block in blocks(x_LM):
+        still.see(block.T)
+    return muted(still.stretches(), len(x_LM))
+
+
+class Still:
+    """Finds stretches of exactly equal samples in a take that is shown to it a block at a time.
+
+    Parameters
+    ----------
+    n_mics : int
+    shortest : int
+        Samples of a stretch, at least 2.
+
+    Examples
+    --------
+    >>> still = Still(1, 3)
+    >>> for block in ([0.0, 1.0, 1.0], [1.0, 1.0, 2.0]):
+    ...     still.see(np.array([block]))
+    >>> still.stretches()
+    [[(1, 5)]]
+    """
+
+    def __init__(self, n_mics: int, shortest: int) -> None:
+        self._shortest = shortest
+        self._seen = 0
+        self._began = [0] * n_mics
+        self._found: list[list[tuple[int, int]]] = [[] for _ in range(n_mics)]
+        self._last_M1: Array | None = None
+
+    def see(self, block_MB: Array) -> None:
+        """Look at the next samples of all microphones, (M, B)."""
+        last_M1 = block_MB[:, :1] if self._last_M1 is None else self._last_M1
+        for m, x_B in enumerate(block_MB):
+            changes_B = np.empty(len(x_B), bool)
+            changes_B[0] = x_B[0] != last_M1[m, 0]
+            np.not_equal(x_B[1:], x_B[:-1], out=changes_B[1:])
+            if not changes_B.any():
+                continue
+            edges = [int(changes_B.argmax()), len(x_B) - 1 - int(changes_B[::-1].argmax())]
+            self._keep(m, self._began[m], self._seen + edges[0])
+            if len(x_B) - np.count_nonzero(changes_B) >= self._shortest - 1:  # else no stretch fits between
+                inner = self._seen + np.flatnonzero(changes_B)
+                for i in np.flatnonzero(np.diff(inner) >= self._shortest):
+                    self._keep(m, int(inner[i]), int(inner[i + 1]))
+            self._began[m] = self._seen + edges[1]
+        self._last_M1 = np.array(block_MB[:, -1:])
+        self._seen += block_MB.shape[1]
+
+    def _keep(self, mic: int, start: int, stop: int) -> None:
+        if stop - start >= self._shortest:
+            self._found[mic].append((start, stop))
+
+    def stretches(self) -> list[list[tuple[int, int]]]:
+        """Return those of each microphone in what was seen, from start to stop (exclusive)."""
+        ends = [[(began, self._seen)] if self._seen - began >= self._shortest else [] for began in self._began]
+        return [found + end for found, end in zip(self._found, ends)]
+
+
+def shortest_mute(sample_rate: float) -> int:
+    """Return how many equal samples are no sound.
+
+    Examples
+    --------
+    >>> shortest_mute(44100)
+    2205
+    """
+    return max(round(MUTED * sample_rate), 2)
+
+
+def muted(still: Sequence[Sequence[tuple[int, int]]], n_samples: int) -> Stretches:
+    """Return the stretches of `Take.muted`, of those in which each microphone is still (`Still.stretches`).
+
+    Examples
+    --------
+    >>> muted([[(0, 100)], [(50, 300)], [(0, 400)]], 400)  # the last one is silent throughout
+    (((0, 50),), ((100, 300),), ())
+    """
+    M = len(still)
+    live = [m for m in range(M) if list(still[m]) != [(0, n_samples)]]
     if not any(still[m] for m in live):
         return ((),) * M
-    resting = still[live[0]]  # where all of them rest, nothing is missing
+    resting = list(still[live[0]])  # where all of them rest, nothing is missing
     for m in live[1:]:
         resting = _in_both(resting, still[m])
     return tuple(tuple(_without(still[m], resting)) if m in live else () for m in range(M))
-
-
-def _still(x_LM: Array | Rows, shortest: int) -> list[list[tuple[int, int]]]:
-    """Return for each microphone the stretches of at least `shortest` samples that are exactly equal."""
-    M = x_LM.shape[1]
-    found: list[list[tuple[int, int]]] = [[] for _ in range(M)]
-    began, last_1M = [0] * M, np.asarray(x_LM[:1])
-    for first, block in blocks(x_LM):
-        changes_BM = np.diff(block, axis=0, prepend=last_1M) != 0
-        last_1M = block[-1:]
-        for m in range(M):
-            edges = np.concatenate([[began[m]], first + np.flatnonzero(changes_BM[:, m])])
-            for i in np.flatnonzero(np.diff(edges) >= shortest):
-                found[m].append((int(edges[i]), int(edges[i + 1])))
-            began[m] = int(edges[-1])
-    for m in range(M):
-        if len(x_LM) - began[m] >= shortest:
-            found[m].append((began[m], len(x_LM)))
-    return found
 
 
 def _in_both(some: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -599,8 +692,15 @@ def _without(spans: Sequence[tuple[int, int]], holes: Sequence[tuple[int, int]])
             yield start, stop
 
 
-def _loudness(rms_M: Array) -> tuple[Array, tuple[int, ...]]:
-    """Return the gains, float32 (M,), that bring microphones of this RMS to one loudness, and the silent ones."""
+def loudness(rms_M: Array) -> tuple[Array, tuple[int, ...]]:
+    """Return the gains, float32 (M,), that bring microphones of this RMS to one loudness, and the silent ones.
+
+    Examples
+    --------
+    >>> gains_M, silent = loudness(np.array([0.1, 0.2, 1e-6]))
+    >>> silent
+    (2,)
+    """
     loud_M = rms_M > SILENT * np.median(rms_M)
     if not loud_M.any():
         loud_M = rms_M > 0

@@ -71,6 +71,7 @@ def find_spots(
     given: Mapping[str, Mics],
     ambient: Sequence[int] = (),
     pairs: Sequence[Mics] = (),
+    dead: Sequence[int] = (),
 ) -> Found:
     """Find the spot of every source.
 
@@ -93,6 +94,8 @@ def find_spots(
         Microphones that are nobody's spot.
     pairs : sequence of microphones
         Two each that may be one source's stereo spot: where both hear its solo alike, or one would be left over.
+    dead : sequence of int
+        Microphones that hear nothing in the take: nobody's spot, unless a solo is loudest there.
 
     Raises
     ------
@@ -107,11 +110,12 @@ def find_spots(
         energies = _solo_energies(names, solos, frame)
         _refuse_unfit(names, mic_names, energies, given, free)
         waiting = sum(name not in given for name in energies.names)
-        if waiting < len(units(_unclaimed(free, given), pairs)):
-            _refuse_missing(mic_names, energies, _frame_energies(take(), frame).mean(axis=0), given, free, pairs)
+        needed = [m for m in free if m not in dead]
+        if waiting < len(units(_unclaimed(needed, given), pairs)):
+            _refuse_missing(mic_names, energies, _frame_energies(take(), frame).mean(axis=0), given, needed, pairs)
         found = _by_solos(names, mic_names, energies, given, free, pairs)
     found = _completed(found, free, pairs)
-    left_over = _unclaimed(free, dict(enumerate(found.spots)))
+    left_over = [m for m in _unclaimed(free, dict(enumerate(found.spots))) if m not in dead]
     if left_over:
         raise _left_over(mic_names, left_over)
     return found

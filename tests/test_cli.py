@@ -389,6 +389,8 @@ def test_two_identical_spots_work_when_told(tmp_path, capsys):
         x[:, 1] = x[:, 0]
         sf.write(tmp_path / f"{name}.wav", x, RATE, "PCM_24")
     assert cli.run(["separate", *arguments]) == 2
+    assert "(mic 2 set aside, as `mnmf inspect` says why)" in capsys.readouterr().err
+    assert cli.run(["separate", *arguments, "--unchecked"]) == 2
     assert "as loud at mic 1 and mic 2" in capsys.readouterr().err
     for method in ONE_OF_EACH:
         told = ["--spot", "violin=1", "--spot", "viola=2", "--overwrite"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from mnmf import METHODS, Session, Take, priors, separate
+from mnmf import METHODS, Session, Take, learn, priors, separate
 from mnmf.errors import ArgumentError, MnmfError
 from mnmf.methods import Evidence
 from mnmf.take import Levels
@@ -214,3 +214,35 @@ def test_words_that_separate_does_not_know(rng, five):
     for known in ({"sample_rate": RATE}, {"sources": "abc"}):
         with pytest.raises(ArgumentError, match="is for arrays"):
             separate(five, **known)
+
+
+def test_mics_that_hear_nothing_are_set_aside(five):
+    """Everything is as if they were not there; only who is nobody's spot is left out."""
+    dead = 1e-7 * np.random.default_rng(0).standard_normal((five.n_samples, 2))
+    more_LM = np.column_stack([five.x_LM, dead]).astype(five.x_LM.dtype)
+    solos = [[np.column_stack([x, 0 * x[:, :2]]) for x in passages] for passages in five.solos]
+    names = (*five.mic_names, "6", "7")
+    take = replace(five, x_LM=more_LM, solos=solos, mic_names=names)
+    plain = separate(five, method=METHOD, **SIZES)
+    result = separate(take, method=METHOD, **SIZES)
+    assert np.array_equal(result.stems_LN, plain.stems_LN)
+    assert not np.any(result.image(0)[:, -2:])
+    assert np.array_equal(result.residual_LM[:, -2:], more_LM[:, -2:])
+    assert result.take.aside == (5, 6)
+    said = [f"mic {m} is practically silent in the take; set aside" for m in (6, 7)]
+    assert list(result.remarks[:2]) == said
+    assert result.remarks[2:] == plain.remarks
+    spots = replace(take, spots=[*list(take.spots)[:-1], 6])
+    assert separate(spots, method=METHOD, **SIZES).take.aside == (5,)
+
+
+def test_a_room_learned_beside_a_dead_mic_knows_the_others(five):
+    more_LM = np.column_stack([five.x_LM, 0 * five.x_LM[:, 0]])
+    beside = Take(more_LM, five.sample_rate, five.spots, five.sources)
+    room = learn(beside, method=METHOD, **SIZES)
+    plain = Take(five.x_LM, five.sample_rate, five.spots, five.sources)
+    assert np.array_equal(room.Q, learn(plain, method=METHOD, **SIZES).Q)
+    loud = replace(beside, x_LM=np.column_stack([five.x_LM, five.x_LM[:, 0]]))  # its cable was found
+    known = [separate(take, method=METHOD, room=room, **SIZES).stems_LN for take in (plain, beside, loud)]
+    assert np.array_equal(known[0], known[1])
+    assert np.array_equal(known[0], known[2])

@@ -8,7 +8,8 @@ from scipy.signal import fftconvolve, resample_poly
 
 from mnmf import METHODS, Take, data, separate
 from mnmf.methods import Evidence
-from mnmf.survey import BANDS, EARLIEST, RINGS_ON, Survey, _middle, _per_mic, _ringing_on, _View, play_together, survey
+from mnmf.pairs import Edge, per_mic
+from mnmf.survey import BANDS, EARLIEST, RINGS_ON, Survey, _middle, _ringing_on, _View, play_together, survey
 from mnmf.take import Levels
 
 RATE = 11025
@@ -253,8 +254,9 @@ def test_fragments_shorter_than_a_window_are_left_out_where_there_are_longer_one
 
 def test_delays_of_pairs_give_those_of_microphones():
     """Pairs of microphones that agree but for one that is late and flipped, and a pair that is not clear."""
-    edges = [(0, 1, 0.9, 0, 1, 0.0), (0, 2, 0.8, 220, -1, 0.0), (2, 1, 0.7, -220, -1, 0.0), (1, 2, 0.1, 17, 1, 0.0)]
-    delay_M, sign_M, level_M = _per_mic(edges, 3, EARLIEST * RATE)
+    said = [(0, 1, 0.9, 0, 1), (0, 2, 0.8, 220, -1), (2, 1, 0.7, -220, -1), (1, 2, 0.1, 17, 1)]
+    edges = [Edge(*each) for each in said]
+    delay_M, sign_M, level_M = per_mic(edges, 3, EARLIEST * RATE)
     assert delay_M.tolist() == [0, 0, 220]
     assert sign_M.tolist() == [1, 1, -1]
     assert np.allclose(level_M, 0)

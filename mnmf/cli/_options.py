@@ -50,7 +50,7 @@ EMBEDDED = "orchestra"  # the dictionary of notes that comes with mnmf
 
 # What the help shows under which heading, in this order.
 GROUPS = {
-    "The take": ("solos", "solo_take", "preview"),
+    "The take": ("solos", "solo_take", "preview", "align", "unchecked"),
     "Who is where": ("sources", "spot", "ambient", "instruments"),
     "Method": (
         *("method", "seed", "window", "segment", "iterations", "components", "dictionary", "model", "memory"),
@@ -188,11 +188,11 @@ def session_keys(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
-def opened(take: Sequence[str], options: Mapping[str, Any]) -> Session:
-    """Return the session that TAKE and the options of `session_options` give."""
+def opened(take: Sequence[str], options: Mapping[str, Any], **more: Any) -> Session:
+    """Return the session that TAKE and the options of `session_options` give, and `more` for `Session.open`."""
     from mnmf.session import Session
 
-    given = session_keys(options)
+    given = session_keys(options) | more
     if len(take) == 1 and take[0].lower().endswith(".toml"):
         return Session.from_toml(take[0], **given)
     session = Session.open(take, **given)
@@ -427,11 +427,11 @@ def named_dictionary(option: str, bare_files: bool = False) -> tuple[NoteDiction
     return notes, [Path(path)]
 
 
-def file_target(out: str, suffixes: Sequence[str]) -> Path:
-    """Return the file that --out names, if its name ends as it must."""
+def file_target(out: str, suffixes: Sequence[str], option: str = "--out") -> Path:
+    """Return the file that an option names, if its name ends as it must."""
     target = Path(out)
     if not out or not target.name or out.endswith(("/", "\\")):
-        raise ArgumentError(f"--out {out!r} names no file")
+        raise ArgumentError(f"{option} {out!r} names no file")
     if target.suffix.lower() not in suffixes:
-        raise ArgumentError(f"--out {out!r} must end in {' or '.join(suffixes)}")
+        raise ArgumentError(f"{option} {out!r} must end in {' or '.join(suffixes)}")
     return target

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnmf.cli._terminal import interruptible, learning, progress, say, separating, warn
-from mnmf.errors import ArgumentError, MnmfError
+from mnmf.errors import ArgumentError, MnmfError, SessionError
 from mnmf.output import OutputFolder
 from mnmf.segments import SEGMENT
 
@@ -27,7 +27,9 @@ __all__ = [
     "Helpers",
     "declared_files",
     "input_files",
+    "inspected",
     "introduce",
+    "report_faults",
     "separate_into",
     "size_of",
     "stale_stems",
@@ -63,6 +65,54 @@ def introduce(session: Session) -> None:
     if session.ignored:
         more = len(session.ignored) - MOST_NAMED
         say(f"ignored labels: {', '.join(session.ignored[:MOST_NAMED])}" + (f", and {more} more" if more > 0 else ""))
+
+
+def inspected(take: Sequence[str], options: Mapping[str, Any]) -> Session:
+    """Return the session that was asked for, its files looked at unless that is not wanted."""
+    from mnmf.cli._options import opened
+
+    if options["unchecked"] and options["align"]:
+        raise ArgumentError("--align corrects what is found, so leave --unchecked out")
+    if options["unchecked"]:
+        return opened(take, options)
+    with progress("inspect", events=False) as tell:
+
+        def work() -> Session:
+            return opened(
+                take,
+                options,
+                inspect=True,
+                align=options["align"],
+                progress=lambda part: tell("inspect", part),
+            )
+
+        session = interruptible(work)
+    # A room is of all microphones.
+    return session if options["model"] is None else replace(session, aside=())
+
+
+def report_faults(session: Session) -> None:
+    """Say what is wrong with the files of a session, and refuse what would ruin the result."""
+    if session.inspected is None:
+        return
+    corrected = ("late", "drift", "polarity") if session.aligned else ()
+    for found in session.inspected.take.findings:
+        if found.kind in corrected:
+            warn(f"{found.text}; corrected, and undone in the stems")
+        elif found.grade == "ruin":
+            raise SessionError(f"{found.text}; {found.remedy}, or say --unchecked to separate it as it is")
+        elif found.grade == "handled" and found.kind != "muted" and found.mic not in session.aside:
+            warn(f"{found.text}; {_kept_as(session, found.mic)}")
+        elif found.grade != "note":
+            warn(str(found))
+
+
+def _kept_as(session: Session, mic: int) -> str:
+    """Return as what a microphone is used that might have been set aside."""
+    for name, mics in zip(session.sources, session.spots):
+        if mic in mics:
+            return f"it is the spot of {name} all the same"
+    return "it is used all the same"
 
 
 def declared_files(
@@ -170,6 +220,7 @@ def separate_into(
                     progress=told,
                     **options,
                 )
+                stems = _brought_back(heard, stems)
                 tell("write", 0.0)
                 manifest.write_stems(heard, stems, folder, written, inside)
                 more = {} if helpers.described is None else {"estimates": helpers.described}
@@ -201,6 +252,16 @@ def _write_projects(
         write_project(folder.path(inside + FORMATS[name]), project, name)
         remarks += project.remarks
     return remarks
+
+
+def _brought_back(session: Session, stems: Stems) -> Stems:
+    """Return stems that lie under what was recorded."""
+    from mnmf.separation import as_recorded
+
+    alignment = session.alignment()
+    if alignment is None:
+        return stems
+    return as_recorded(stems, replace(session, aligned=False).take(whole=False), alignment)
 
 
 def _limited(size: Size, recipe: Method, tuning: Mapping[str, Any], options: dict[str, Any]) -> float | None:
@@ -298,6 +359,7 @@ def _facts(
         "choice of instruments or queries": [session.instruments, session.queries],
         "solo": [[solo.source, solo.start, solo.stop] for solo in session.passages],
         "estimate": [helpers.described, helpers.trust],
+        "choice of --align or of mics set aside": [str(session.alignment()), session.aside],
     }
 
 
@@ -315,23 +377,6 @@ def _remark(session: Session, separation: Stems, clipped: Mapping[str, int]) -> 
     if separation.not_estimated:
         names = ", ".join(separation.not_estimated)
         warn(f"no estimate of {names}: what the spot hears stands in for it")
-    for m, spans in enumerate(separation.take.muted):
-        if spans:
-            warn(_muted(session, separation, m))
-    for m in separation.levels.silent_mics:
-        warn(f"mic {m + 1} is practically silent in the take")
     for source, count in clipped.items():
         if count:
             warn(f"{source}: {count} samples clipped at full scale")
-
-
-def _muted(session: Session, separation: Stems, mic: int) -> str:
-    """Return where a microphone is muted, in one line."""
-    take, owner = separation.take, int(separation.levels.owner_M[mic])
-    spans = take.muted[mic]
-    whose = f"{session.sources[owner]}: " if owner >= 0 else ""
-    if len(spans) == 1:
-        start, stop = (sample / take.sample_rate for sample in spans[0])
-        return f"{whose}mic {mic + 1} is silent from {start:.1f} to {stop:.1f} s; taken as missing there"
-    part = sum(stop - start for start, stop in spans) / take.n_samples
-    return f"{whose}mic {mic + 1} is silent in {len(spans)} stretches, {part:.0%} of the take; taken as missing there"

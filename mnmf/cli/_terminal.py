@@ -163,6 +163,7 @@ IN_SEGMENTS = {"read": 2, "survey": 3, "estimate": 0, "learn": 45, "fit": 46, "w
 LEARNING = {"read": 4, "survey": 6, "learn": 90}
 IN_ONE_PIECE = {"read": 2, "survey": 5, "estimate": 0, "prepare": 45, "fit": 38, "reconstruct": 6, "write": 4}
 WORDS = {
+    "inspect": "looking for faults",
     "read": "reading",
     "survey": "looking at the take",
     "estimate": "waiting for estimates",
@@ -206,10 +207,11 @@ class Whole:
 
 
 @contextmanager
-def progress(first: str, note: str = "") -> Iterator[Callable[[str, float], None]]:
+def progress(first: str, note: str = "", events: bool = True) -> Iterator[Callable[[str, float], None]]:
     """Show one bar for all stages of the work, beginning with `first`, and a `note` beside it.
 
-    Where there is no terminal it is a line on stderr now and then, for work that takes its time.
+    Where there is no terminal it is a line on stderr now and then, for work that takes its time.  Without `events`
+    other programs are not told: they count the stages of a run, and not what comes before.
     """
     console = Console(stderr=True)
     silent = _MANNER.quiet or _MANNER.events
@@ -224,7 +226,7 @@ def progress(first: str, note: str = "") -> Iterator[Callable[[str, float], None
             done, now = whole.done(stage, part), time.monotonic()
             words = WORDS.get(stage, stage)
             bar.update(task, description=words + note, completed=done)
-            if _MANNER.events and (stage != last_stage or now - last >= SOON):
+            if events and _MANNER.events and (stage != last_stage or now - last >= SOON):
                 last, last_stage = now, stage
                 _event(
                     "progress", stage=stage, part=round(part, 4), whole=round(done, 4), seconds=round(now - begun, 1)

@@ -19,7 +19,6 @@ from mnmf.cli._options import (
     joined_dictionary,
     memory_option,
     only_these,
-    opened,
     projects_of,
     projects_option,
     reductions_of,
@@ -27,7 +26,16 @@ from mnmf.cli._options import (
     stretch_of,
     tuning_options,
 )
-from mnmf.cli._run import Helpers, declared_files, input_files, introduce, separate_into, stale_stems
+from mnmf.cli._run import (
+    Helpers,
+    declared_files,
+    input_files,
+    inspected,
+    introduce,
+    report_faults,
+    separate_into,
+    stale_stems,
+)
 from mnmf.cli._terminal import say, talking, warn
 from mnmf.errors import ArgumentError, check_number
 from mnmf.output import OutputFolder
@@ -120,6 +128,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Go on with a run of a long take that was stopped, by the same command, where it left off.",
 )
+@click.option(
+    "--align",
+    is_flag=True,
+    help="Correct mics that are late, drift or are flipped; the stems lie under their originals all the same.",
+)
+@click.option("--unchecked", is_flag=True, help="Do not look for faults first, as `mnmf inspect` does.")
 @memory_option
 @tuning_options
 @dictionary_option
@@ -141,7 +155,7 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
         options["dictionary"] = (EMBEDDED,)
     check_tuning(options)
     _check_together(options)
-    session = opened(take, options)
+    session = inspected(take, options)
     if stretch is not None:
         session.part(*stretch)  # refuses what is not there
     projects = projects_of(options)
@@ -160,6 +174,7 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
             "--all-mics writes parts that sum to the take; leave --reduction out, and from session.toml"
         )
     introduce(session)
+    report_faults(session)
     if dial:
         say("reductions are gains of the project; in the stems bleed is removed")
     from mnmf.daw import FORMATS, check_project  # only now, so that mistakes are quick
@@ -194,7 +209,7 @@ def _check_together(options: dict[str, Any]) -> None:
     """Refuse options that need or exclude one another."""
     folder, program = options["estimates"], options["estimate_command"]
     if options["preview"] is not None:
-        for name in ("resume", "estimates", "estimate_command"):
+        for name in ("resume", "align", "estimates", "estimate_command"):
             if options[name]:
                 raise ArgumentError(f"--{name.replace('_', '-')} is for a whole take; leave --preview out")
     if options["resume"] and program:

@@ -3,5 +3,17 @@
 from mnmf.separation._result import Part, Separation, Stems, check_reduction
 from mnmf.separation._separate import Holder, Options, learn, separate, separate_to
 from mnmf.separation._separate import check_asked as check_asked
+from mnmf.separation._whole import as_recorded
 
-__all__ = ["Holder", "Options", "Part", "Separation", "Stems", "check_reduction", "learn", "separate", "separate_to"]
+__all__ = [
+    "Holder",
+    "Options",
+    "Part",
+    "Separation",
+    "Stems",
+    "as_recorded",
+    "check_reduction",
+    "learn",
+    "separate",
+    "separate_to",
+]

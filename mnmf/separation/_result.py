@@ -188,6 +188,8 @@ class Separation(Stems):
         The analysis it was fitted to.
     parts : tuple of Part
         Of a take that was fitted in segments, these; of any other, none.
+    within : (Separation, sequence of int), or None
+        Where microphones were set aside, the result of the others, and which those are; model and parts are of them.
 
     Examples
     --------
@@ -206,6 +208,7 @@ class Separation(Stems):
     model: Model
     analysis: Analysis
     parts: tuple[Part, ...] = ()
+    within: tuple[Separation, tuple[int, ...]] | None = None
 
     def heard(self, source: int | str, mic: int | str) -> Array:
         """Return one source as one microphone heard it, as `image` does."""
@@ -245,12 +248,19 @@ class Separation(Stems):
         Offset and rumble of microphones that are nobody's spot, and what the model does not explain.
         """
         mics = range(len(self.take.mic_names))
-        residual_LM: Array = self.take.x_LM.astype(np.float64)
+        residual_LM: Array = np.array(self.take.x_LM, np.float64)
         for n in range(len(self.take.sources)):  # one at a time, for memory
             residual_LM -= self._images(n, mics)
         return np.asarray(residual_LM, self.take.x_LM.dtype)
 
     def _images(self, source: int, mics: Sequence[int]) -> Array:
+        if self.within is not None:
+            inner, seen = self.within
+            image_LI = np.zeros((self.take.n_samples, len(mics)), self.take.x_LM.dtype)
+            places = [i for i, m in enumerate(mics) if m in seen]
+            if places:
+                image_LI[:, places] = inner._images(source, [seen.index(mics[i]) for i in places])
+            return image_LI
         if not self.parts:
             return self._part_images(Part(0, self.take.n_samples, self.model, self.levels), source, mics)
         image_LI = np.zeros((self.take.n_samples, len(mics)), self.take.x_LM.dtype)

@@ -20,9 +20,11 @@ from mnmf.room import Fit, Room, compare
 from mnmf.segments import SEGMENT, is_long, teaching
 from mnmf.separation._result import Separation, Stems
 from mnmf.separation._story import Clock, Progress, Span, Story, never_playing, spans_of
+from mnmf.separation._whole import of_all_mics, seeing_all_mics
 from mnmf.stft import STFT, Analysis
 from mnmf.survey import TURNS, Survey, play_together, survey
 from mnmf.take import Levels, Take, TakeOptions
+from mnmf.whose import describe
 
 __all__ = ["Holder", "Options", "learn", "separate", "separate_to"]
 
@@ -169,9 +171,10 @@ def separate(
         "room": room,
         "progress": progress,
     }
-    story, spans = _prepared(_given(take, sample_rate, known), True, options)
+    story, spans, whole = _prepared(_given(take, sample_rate, known), True, options)
     with one_blas_thread():  # or the last bits would depend on the number of threads, with some versions of OpenBLAS
-        return story.run(seed, spans)
+        separation: Separation = of_all_mics(story.run(seed, spans), whole)
+    return separation
 
 
 def separate_to(
@@ -218,12 +221,15 @@ def separate_to(
     >>> bool(np.all(stems.stems_LN[:] == separate(take, **how).stems_LN))
     True
     """
-    story, spans = _prepared(take, False, options)
-    story.bleed = tuple((story.take.source(n), story.take.mic(m)) for n, m in bleed)
+    story, spans, whole = _prepared(take, False, options)
+    wanted = [(whole.source(n), whole.mic(m)) for n, m in bleed]
+    story.bleed = tuple((n, whole.seen.index(m)) for n, m in wanted if m not in whole.aside)
     with one_blas_thread():
         seed = options.get("seed", 0)
-        in_memory = len(spans) == 1 and not bleed
-        return story.run(seed, spans) if in_memory else story.run_to(store, seed, spans)
+        in_memory = len(spans) == 1 and not story.bleed
+        done = story.run(seed, spans) if in_memory else story.run_to(store, seed, spans)
+    stems: Stems = of_all_mics(done, whole, wanted)
+    return stems
 
 
 def learn(
@@ -278,7 +284,7 @@ def learn(
         "segment": segment,
         "progress": progress,
     }
-    story, spans = _prepared(given, False, options)
+    story, spans, _ = _prepared(given, False, options)
     if not story.recipe.segments:
         raise ArgumentError(f"{recipe.name}: with this model nothing is learned of a room; leave the model as it is")
     with one_blas_thread():
@@ -288,8 +294,11 @@ def learn(
     return Room.of(learned, story.playing, story.levels, story.analysis, recipe.name)
 
 
-def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Span]]:
-    """Check everything, look at the take, and return what is to be done, and the segments it is done in."""
+def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Span], Take]:
+    """Check everything, look at the take, and return what is to be done, the segments it is done in, and the take.
+
+    What is done is done with the microphones that are not set aside.
+    """
     if strange := sorted(options.keys() - DEFAULTS.keys()):
         raise TypeError(f"separate_to() got an unexpected keyword argument {strange[0]!r}")
     asked: Any = DEFAULTS | options
@@ -298,6 +307,7 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
     recipe = find_method(asked["method"], dictionary=dictionary is not None)
     recipe, sizes = _checked(recipe, given, asked)
     instruments = [] if dictionary is None else [dictionary.find(name) for name in given.instruments]
+    given = given if room is None else _with_mics_of(room, given)
     analysis = recipe.analysis(given.sample_rate, window) if room is None else _fitting(room, recipe, given, window)
     clock = Clock(asked["progress"])
     clock.start("read")
@@ -305,6 +315,8 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
     if not isinstance(given, Take):
         in_segments = recipe.segments and is_long(given.duration, SEGMENT if segment is None else segment)
         heard = given.take(whole or given.spots.shared or not in_segments)
+    taken, remarks = (heard, ()) if room is not None else _without_dead(heard)
+    heard = taken.of_seen()
     levels = Levels.of(heard, recipe.lowest)
     silent, found, fit = [], None, None
     if recipe.longer_window or recipe.floor or room is not None:
@@ -324,11 +336,35 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
     notes = None if dictionary is None else (dictionary, instruments)
     in_room = iterations or recipe.iterations_in_room or sizes[1]
     story = Story(heard, recipe, levels, analysis, sizes, in_room, notes, clock, silent, found, asked["trust"])
+    story.remarks = remarks
     if fit is not None:
         story = replace(story, room=fit.prior, room_frames=fit.frames, remarks=fit.remarks)
     if estimator is not None:
-        story.estimate(estimator)
-    return story, spans
+        story.estimate(seeing_all_mics(estimator, taken))
+    return story, spans, taken
+
+
+def _without_dead(take: Take) -> tuple[Take, tuple[str, ...]]:
+    """Return a take with those mics set aside that hear nothing and are nobody's spot, and a line about each.
+
+    Their levels say nothing, but whoever compares levels between a take and solos would take them at their word.
+    """
+    own = {m for mics in take.spots for m in mics}
+    levels = Levels.of(take)
+    dead = [m for m in levels.silent_mics if m not in own and m not in take.aside]
+    if not dead:
+        return take, ()
+    remarks = tuple(f"{describe(m, take.mic_names)} is practically silent in the take; set aside" for m in dead)
+    return replace(take, aside=(*take.aside, *dead)), remarks
+
+
+def _with_mics_of(room: Room, given: Any) -> Any:
+    """Return a take with those mics set aside, too, that are nobody's spot and were not there or dead in the room."""
+    if not isinstance(room, Room) or not set(room.mic_names) < set(given.mic_names):
+        return given
+    own = {m for mics in given.spots for m in mics}
+    unknown = [m for m, name in enumerate(given.mic_names) if name not in room.mic_names and m not in own]
+    return replace(given, aside=tuple(dict.fromkeys((*given.aside, *unknown)))) if unknown else given
 
 
 def _lengthened(recipe: Method, found: Survey, levels: Levels, heard: Take, segment: float | None) -> Analysis:
@@ -355,7 +391,7 @@ def _fitting(room: Room, recipe: Method, given: Any, window: float | None) -> ST
         raise SessionError("two sources share a mic, where a room cannot tell them apart; give each its own")
     if window is not None:
         raise ArgumentError("a room has its own window; leave window out")
-    room.check(recipe.name, given.sample_rate, tuple(given.mic_names))
+    room.check(recipe.name, given.sample_rate, tuple(given.mic_names[m] for m in given.seen))
     return room.analysis
 
 

@@ -194,7 +194,7 @@ class Story:
             parameters["segments"] = segments
             if "iterations" in parameters:
                 parameters["iterations"] = self.in_room
-        remarks = self.remarks if self.found is None else self.found.remarks
+        remarks = self.remarks + (() if self.found is None else self.found.remarks)
         remarks += tuple(
             f"{self.take.sources[n]}: never plays, as its spot hears only what the other spots predict; its stem is "
             "silent"
