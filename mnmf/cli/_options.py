@@ -305,17 +305,17 @@ def tuning_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def stretch_of(text: str | None) -> tuple[float, float] | None:
+def stretch_of(text: str | None, option: str = "--preview") -> tuple[float, float] | None:
     """Return the seconds that '1:20-1:50' means, from and to."""
     if text is None:
         return None
     found = re.fullmatch(rf"\s*{CLOCK}\s*-\s*{CLOCK}\s*", text)
     if found is None:
-        raise ArgumentError(f"--preview wants FROM-TO, as in --preview 1:20-1:50 or 80-110; got {text!r}")
+        raise ArgumentError(f"{option} wants FROM-TO, as in {option} 1:20-1:50 or 80-110; got {text!r}")
     parts = [float(part or 0) for part in found.groups()]
     start, stop = (3600 * h + 60 * m + s for h, m, s in (parts[:3], parts[3:]))
     if not start < stop:
-        raise ArgumentError(f"--preview wants a stretch that ends after it begins, got {text!r}")
+        raise ArgumentError(f"{option} wants a stretch that ends after it begins, got {text!r}")
     return start, stop
 
 

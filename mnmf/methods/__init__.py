@@ -11,6 +11,7 @@ file             what lives there
 `_starts`        what the methods start from, functions that make a prior of the evidence
 `_trusting`      what the default method starts from
 `_recipes`       the recipes
+`_papers`        where the methods were published, and BibTeX of it
 `_missing`       `fill_in`, what muted microphones would have heard
 ===============  ======================================================================
 
@@ -21,6 +22,19 @@ from mnmf.methods._evidence import Evidence
 from mnmf.methods._method import METHODS, Method, find_method
 from mnmf.methods._method import Known as Known
 from mnmf.methods._missing import fill_in
+from mnmf.methods._papers import PAPERS, SOFTWARE, Paper, latex, paper_of
 from mnmf.methods._recipes import DEFAULT_METHOD
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Evidence", "Method", "fill_in", "find_method"]
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "PAPERS",
+    "SOFTWARE",
+    "Evidence",
+    "Method",
+    "Paper",
+    "fill_in",
+    "find_method",
+    "latex",
+    "paper_of",
+]

@@ -8,25 +8,26 @@ from typing import Literal
 from mnmf.methods import _starts as starts
 from mnmf.methods._evidence import StartFrom
 from mnmf.methods._method import METHODS, Method
+from mnmf.methods._papers import (
+    CABANAS_2023,
+    CARABIAS_2013,
+    KITAMURA_2016,
+    KOKKINIS_2012,
+    MARKOVICH_2009,
+    PRAETZLICH_2015,
+    RAJESH_2023,
+    SAWADA_2013,
+    SEKIGUCHI_2020,
+)
 from mnmf.methods._trusting import trusting_prior
 from mnmf.models import KAMIR, FastMNMF2, FullRankMNMF, Linear, NTFPanning, Pairwise, TimeDomain
-
-CABANAS_2023 = "Cabañas-Molero et al. 2023, Pre-trained spatial priors on multichannel NMF"
-SAWADA_2013 = "Sawada et al. 2013, Multichannel extensions of NMF with complex-valued data"
-SEKIGUCHI_2020 = "Sekiguchi et al. 2020, Fast multichannel NMF with directivity-aware covariances"
-KITAMURA_2016 = "Kitamura et al. 2016, Determined blind source separation unifying IVA and NMF"
-CARABIAS_2013 = "Carabias-Orti et al. 2013, Nonnegative signal factorization with learnt instrument models"
-PRAETZLICH_2015 = "Prätzlich et al. 2015, Kernel additive modeling for interference reduction"
-MARKOVICH_2009 = "Markovich et al. 2009, Multichannel eigenspace beamforming in a reverberant noisy environment"
-KOKKINIS_2012 = "Kokkinis et al. 2012, A Wiener filter approach to microphone leakage reduction"
-RAJESH_2023 = "Rajesh R 2023, Interference reduction in music source separation for live recordings"
 
 
 def _fullrank(name: str, summary: str, prior: StartFrom, solos: Literal["needed", "unused"] = "needed") -> Method:
     return Method(
         name=name,
         summary=summary,
-        citation=CABANAS_2023,
+        citation=CABANAS_2023.citation,
         model=FullRankMNMF,
         prior=prior,
         window=2048 / 44100,
@@ -43,7 +44,7 @@ def _log_det(name: str, summary: str, *held: str, solos: Literal["needed", "unus
     return Method(
         name=name,
         summary=summary,
-        citation=SAWADA_2013,
+        citation=SAWADA_2013.citation,
         model=partial(FullRankMNMF, divergence="log-det"),
         prior=starts.solo_prior(*held, covariances=solos == "needed", exponent=2.0, diffuse=0.1),
         window=8192 / 44100,
@@ -59,7 +60,7 @@ _RECIPES = (
     Method(
         name="mnmf",
         summary="full-rank MNMF; finds out how far the solos hold",
-        citation=SAWADA_2013,
+        citation=SAWADA_2013.citation,
         model=partial(FullRankMNMF, divergence="log-det"),
         prior=trusting_prior,
         window=32768 / 44100,
@@ -75,7 +76,7 @@ _RECIPES = (
     Method(
         name="fastmnmf2",
         summary="FastMNMF2 from what each spot hears best",
-        citation=SEKIGUCHI_2020,
+        citation=SEKIGUCHI_2020.citation,
         model=FastMNMF2,
         prior=starts.spot_prior,
         window=32768 / 44100,
@@ -90,7 +91,7 @@ _RECIPES = (
     Method(
         name="fastmnmf2-blind",
         summary="FastMNMF2 as published, from a circular start",
-        citation=SEKIGUCHI_2020,
+        citation=SEKIGUCHI_2020.citation,
         model=FastMNMF2,
         prior=starts.circular_prior,
         window=1024 / 16000,
@@ -102,7 +103,7 @@ _RECIPES = (
     Method(
         name="ilrma",
         summary="ILRMA: one demixing filter a source",
-        citation=KITAMURA_2016,
+        citation=KITAMURA_2016.citation,
         model=FastMNMF2,
         prior=starts.ilrma_prior,
         window=4096 / 44100,
@@ -123,7 +124,7 @@ _RECIPES = (
     Method(
         name="mnmf-is",
         summary="log-det MNMF from what fastmnmf2 makes of the take",
-        citation=SAWADA_2013,
+        citation=SAWADA_2013.citation,
         model=partial(FullRankMNMF, divergence="log-det"),
         prior=starts.full_rank_prior,
         window=32768 / 44100,
@@ -139,7 +140,7 @@ _RECIPES = (
     Method(
         name="ntf-panning",
         summary="NTF of magnitudes, panning from solos, held",
-        citation=CARABIAS_2013,
+        citation=CARABIAS_2013.citation,
         model=lambda n_components, n_iterations: NTFPanning(n_components, n_iterations, beta=1.0),
         prior=starts.panning_prior,
         window=16384 / 44100,
@@ -152,7 +153,7 @@ _RECIPES = (
     Method(
         name="ntf-panning-notes",
         summary="NTF of magnitudes, bases from notes or solos",
-        citation=CARABIAS_2013,
+        citation=CARABIAS_2013.citation,
         model=NTFPanning,
         prior=starts.held_panning_prior,
         window=4096 / 44100,
@@ -164,7 +165,7 @@ _RECIPES = (
     Method(
         name="ntf-panning-blind",
         summary="NTF of magnitudes, panning from a random start",
-        citation=CARABIAS_2013,
+        citation=CARABIAS_2013.citation,
         model=NTFPanning,
         prior=starts.blind_panning_prior,
         window=2048 / 44100,
@@ -178,7 +179,7 @@ _RECIPES = (
     Method(
         name="kamir",
         summary="kernel additive modelling: one gain a frequency",
-        citation=PRAETZLICH_2015,
+        citation=PRAETZLICH_2015.citation,
         model=lambda _, n_iterations: KAMIR(n_iterations),
         prior=starts.gains_prior,
         window=32768 / 44100,
@@ -190,7 +191,7 @@ _RECIPES = (
     Method(
         name="linear",
         summary="pseudo-inverse of the solos' transfer functions",
-        citation=MARKOVICH_2009,
+        citation=MARKOVICH_2009.citation,
         model=lambda *_: Linear(),
         prior=starts.heard_prior,
         window=65536 / 44100,
@@ -202,7 +203,7 @@ _RECIPES = (
     Method(
         name="pairwise",
         summary="powers of the other spots subtracted",
-        citation=KOKKINIS_2012,
+        citation=KOKKINIS_2012.citation,
         model=lambda *_: Pairwise(),
         prior=starts.heard_prior,
         window=32768 / 44100,
@@ -214,7 +215,7 @@ _RECIPES = (
     Method(
         name="time-domain",
         summary="instantaneous unmixing by gains; not for rooms",
-        citation=RAJESH_2023,
+        citation=RAJESH_2023.citation,
         model=lambda _, n_iterations: TimeDomain(n_iterations),
         prior=starts.mixing_prior,
         iterations=200,
