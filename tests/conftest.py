@@ -59,10 +59,11 @@ def start(rng, X_FTM):
 
 def pytest_collection_modifyitems(config, items):
     """Leave out what takes minutes and is run now and then, unless it is asked for."""
-    if "fuzz" not in config.option.markexpr:
-        left_out = [item for item in items if item.get_closest_marker("fuzz")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("fuzz")]
+    for marker in ("fuzz", "notebook"):
+        if marker not in config.option.markexpr:
+            left_out = [item for item in items if item.get_closest_marker(marker)]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
 
 
 _status = 0

@@ -789,5 +789,5 @@ def test_refused_commands_leave_nothing(tmp_path, capsys, arguments, words):
 def test_without_matplotlib_one_line_says_what_to_install(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert cli.run(["notes", "show", "violin", "--out", str(tmp_path / "x.png")]) == 2
-    assert "pip install 'mnmf[docs]'" in capsys.readouterr().err
+    assert "pip install 'mnmf[plot]'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -253,7 +253,7 @@ def _trials(
     """Return the trials, with names of files that say nothing."""
     rng = check_rng(options.seed)
     keys = ("reference", *ANCHORS, *(condition.key for condition in conditions))
-    trials = []
+    trials: list[Trial] = []
     for source, (true, _) in heard.items():
         rate, n_samples, _ = true.like
         if options.excerpts:

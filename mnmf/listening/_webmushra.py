@@ -47,7 +47,8 @@ def configuration(test: str, reference: str, trials: Sequence[tuple[str, str, Ma
     ]
     shuffled: list[Any] = ["random"]
     for identifier, source, files in trials:
-        shown = html.escape(source)  # the reader puts names and contents into its page as HTML
+        # The reader puts names and contents into its page as HTML, and does not know all that JSON may escape.
+        shown = html.escape(source).encode("ascii", "xmlcharrefreplace").decode("ascii")
         shuffled.append(
             {
                 "type": "mushra",

@@ -113,7 +113,7 @@ def latex(text: str) -> str:
     """
     written: list[str] = []
     for letter in unicodedata.normalize("NFC", text):
-        base, *marks = unicodedata.normalize("NFD", letter)
+        base, *marks = list(unicodedata.normalize("NFD", letter))
         if marks and all(mark in _ACCENTS for mark in marks):
             inner = {"i": r"\i", "j": r"\j"}.get(base, base)
             for mark in marks:

@@ -1,4 +1,4 @@
-"""A picture of the bases of an instrument, frequency over pitch; the only part of mnmf that needs matplotlib."""
+"""A picture of the bases of an instrument, frequency over pitch; it and `mnmf.plot` need matplotlib."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draw(dictionary: NoteDictionary, instrument: str, path: str | os.PathLike[st
         figures: Any = import_module("matplotlib.figure")
         patches: Any = import_module("matplotlib.patches")
     except ImportError as error:
-        raise ArgumentError("drawing needs matplotlib, which is not installed; pip install 'mnmf[docs]'") from error
+        raise ArgumentError("drawing needs matplotlib, which is not installed; pip install 'mnmf[plot]'") from error
 
     pitches = dictionary.pitches(own)
     level_RC, keys = _picture(dictionary, own, pitches)
