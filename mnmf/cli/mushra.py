@@ -75,5 +75,6 @@ def command(stems_dir: tuple[str, ...], reference: tuple[str, ...], mixture: tup
         say(f"{condition.key}: {condition.method}" + (f", {condition.folder}" if condition.folder else ""))
     if test.common_gain:
         say(f"all sounds are {-test.common_gain:.1f} dB softer than {wanted.loudness:g} LUFS, so that none clips")
-    say(f"{len(test.trials)} trials of {len(test.conditions) + 3} sounds, {test.configuration}")
+    trials = "1 trial" if len(test.trials) == 1 else f"{len(test.trials)} trials"
+    say(f"{trials} of {len(test.conditions) + 3} sounds, {test.configuration}")
     say(f"Copy {test.configuration.parent} into webMUSHRA and open ?config={test.configuration.name}; keep key.json")

@@ -71,7 +71,7 @@ class Options:
     >>> from mnmf.listening import Options
     >>> Options(length=20.0)
     Traceback (most recent call last):
-    mnmf.errors.ArgumentError: length must be from 1 to 12 s, got 20.0
+    mnmf.errors.ArgumentError: length must be a number from 1 to 12 s, got 20.0
     """
 
     excerpts: Sequence[tuple[float, float]] = ()

@@ -62,7 +62,7 @@ class Paper:
     Examples
     --------
     >>> from mnmf.methods import METHODS, paper_of
-    >>> paper_of(METHODS["ilrma"]).citation
+    >>> paper_of(METHODS["ilrma"].citation).citation
     'Kitamura et al. 2016, Determined blind source separation unifying IVA and NMF'
     """
 
