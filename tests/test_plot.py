@@ -1,8 +1,10 @@
 """Pictures: what is on the axes, and that the words on them are true.  Nothing is compared with pixels."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +22,10 @@ pytest.importorskip("matplotlib").use("agg")
 from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-from mnmf import plot  # noqa: E402
+from mnmf import faults, plot  # noqa: E402
 
 RATE = 8000
+PAGE = Path(__file__).parent.parent / "docs" / "plots.md"
 
 
 @pytest.fixture(autouse=True)
@@ -229,6 +232,15 @@ def test_bleed_of_a_separation_is_relative_to_each_microphones_player(separation
     axes.figure.canvas.draw()
 
 
+def test_bleed_may_be_that_of_an_inspection():
+    silent = faults.inspect(0.1 * np.random.default_rng(0).standard_normal((RATE, 3)) * [1.0, 1.0, 0.0], RATE)
+    # In the mic of each row the player of each column; the third one is not known.
+    found = replace(silent, bleed_MM=np.array([[0.0, -5.0, np.nan], [-8.0, 0.0, np.nan], [np.nan] * 3]))
+    axes = plot.bleed(found)
+    assert [text.get_text() for text in axes.texts] == ["0.0", "−8.0", "−5.0", "0.0"]  # the player of each row
+    assert axes.get_title() == "Most bleed: source 2 at mic 1, −5.0 dB"
+
+
 def test_a_source_that_is_not_heard_has_no_number():
     axes = plot.bleed(np.array([[0.0, -np.inf], [-7.04, 0.0]]))
     assert [text.get_text() for text in axes.texts] == ["0.0", "–", "−7.0", "0.0"]
@@ -271,6 +283,26 @@ def test_costs_are_drawn_as_they_are():
 def test_the_cost_of_a_fit():
     model = fitted(FastMNMF2, None, None, cost_=np.array([2.0, 1.5]))
     assert plot.cost(model).lines[0].get_ydata().tolist() == [2.0, 1.5]
+
+
+# The page
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the pages are not part of this distribution")
+def test_every_block_of_the_page_runs(separation, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bins = len(separation.analysis.frequencies(RATE)[separation.levels.first(separation.analysis) :])
+    W_FK, H_KT = np.ones((bins, 2)), np.ones((2, separation.analysis.n_frames(RATE)))
+    model = fitted(NTFPanning, np.stack([W_FK, W_FK]), np.stack([H_KT, H_KT]), G_=np.eye(2))
+    known = {"separation": replace(separation, model=model)}
+    text = PAGE.read_text("utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, known)
+    assert Path("violin.png").stat().st_size > 1000
+    for name in plot.__all__:
+        assert f"plot.{name}(" in text, f"docs/plots.md does not tell of {name}"
+    for image in re.findall(r"\]\((images/.*?)\)", text):
+        assert (PAGE.parent / image).exists(), image
 
 
 # All of them
@@ -345,7 +377,7 @@ def test_matplotlib_is_imported_by_the_first_picture_only():
         (lambda: plot.activations(np.eye(3), times=[1.0]), "one number for each of 3 frames"),
         (lambda: plot.bleed(np.ones(3)), r"\(sources, mics\)"),
         (lambda: plot.bleed(np.eye(2), sources=["a"]), "there are 2 sources, got 1 names"),
-        (lambda: plot.spatial_weights(-np.eye(2)), "must not be negative"),
+        (lambda: plot.spatial_weights(-np.eye(2)), "not negative"),
         (lambda: plot.cost([[1.0]]), "one number an iteration"),
         (lambda: plot.cost({}), "at least one fit"),
     ],

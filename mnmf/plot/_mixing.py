@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, NotFittedError, check_numeric
+from mnmf.faults import Inspection
 from mnmf.models import FastMNMF2, Model
 from mnmf.plot._axes import heat_map, label, names_of, new_axes, title
 from mnmf.separation import Separation
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 
 
 def bleed(
-    what: Separation | Array,
+    what: Separation | Inspection | Array,
     *,
     sources: Sequence[str] | None = None,
     mics: Sequence[str] | None = None,
@@ -32,8 +33,9 @@ def bleed(
 
     Parameters
     ----------
-    what : Separation, or float of shape (sources, mics)
-        A separation, whose sources are heard at all microphones over the whole take; or levels in dB.
+    what : Separation, Inspection, or float of shape (sources, mics)
+        A separation, whose sources are heard at all microphones over the whole take; what `mnmf.faults.inspect` finds
+        without one, where the players are called as their microphones; or levels in dB, NaN where one is not known.
     sources, mics : sequence of str, optional
         Names, for levels; numbered from 1 if not given.
     ax : Axes, optional
@@ -64,6 +66,10 @@ def bleed(
         level_NM, sources, mics = _heard(what), take.sources, take.mic_names
         own = {(n, m) for n, spots in enumerate(take.spots) for m in spots}
     else:
+        if isinstance(what, Inspection):
+            known = [m for m, level_M in enumerate(what.bleed_MM) if not np.isnan(level_M).all()]
+            sources = mics = [what.mic_names[m] for m in known]
+            what = what.bleed_MM.T[np.ix_(known, known)]
         level_NM = _matrix("what", what)
         own = {(n, m) for n, m in np.ndindex(*level_NM.shape) if level_NM[n, m] >= 0}
     rows, columns = (
@@ -152,8 +158,8 @@ def spatial_weights(
             power_NM = power_NM / np.square(what.levels.gains_M)
     else:
         power_NM = _matrix("what", model)
-        if (power_NM < 0).any():
-            raise ArgumentError("weights must not be negative; bleed draws levels in dB")
+        if not (power_NM >= 0).all():
+            raise ArgumentError("weights must be numbers that are not negative; bleed draws levels in dB")
     with np.errstate(divide="ignore", invalid="ignore"):
         level_NM = 10 * np.log10(power_NM / power_NM.max(axis=1, keepdims=True))
     rows = names_of(sources, level_NM.shape[0], "source")
@@ -197,6 +203,6 @@ def _weights(model: Model) -> Array:
 
 def _matrix(name: str, value: Any) -> Array:
     array = check_numeric(name, value)
-    if array.ndim != 2 or not array.size or np.iscomplexobj(array) or np.isnan(array).any():
-        raise ArgumentError(f"{name} must be of shape (sources, mics), without NaN, got shape {array.shape}")
+    if array.ndim != 2 or not array.size or np.iscomplexobj(array):
+        raise ArgumentError(f"{name} must be real numbers of shape (sources, mics), got shape {array.shape}")
     return array.astype(np.float64)
