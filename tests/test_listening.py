@@ -271,6 +271,16 @@ def test_a_silent_stem_is_left_silent_and_named(folders):
     assert not sounds["C2"].any()
 
 
+def test_fewer_excerpts_than_asked_for_are_named(folders):
+    prepared = prepare(["good"], "true", "test", Options(length=1.0, count=3, only=["violin"]))
+    spans = [(trial.start, trial.stop) for trial in prepared.trials]
+    assert all(after[0] >= before[1] for before, after in pairwise(spans))
+    assert len(spans) == 3
+    assert prepared.remarks == ()
+    prepared = prepare(["good"], "true", "other", Options(length=3.0, count=2, only=["violin"]))
+    assert prepared.remarks == ("violin: only 1 of 2 excerpts found room; choose a shorter --length",)
+
+
 def test_names_of_sources_are_text_to_the_browser(tmp_path):
     names = ("<img src=x onerror=alert(1)>é".replace("<", "‹").replace(">", "›"), "a & b'c")
     write_stems(tmp_path / "a", players(1.5), "mnmf", names)

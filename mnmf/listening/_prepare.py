@@ -228,6 +228,12 @@ def prepare(
     heard = gathered(folders, [Path(path) for path in references], [Path(path) for path in mixture], options.only)
     trials = _trials(heard, conditions, options)
     test = _Test(heard, conditions, trials, options)
+    for source in {} if options.excerpts else heard:
+        found = sum(trial.source == source for trial in trials)
+        if found < options.count:
+            test.remarks.append(
+                f"{source}: only {found} of {options.count} excerpts found room; choose a shorter --length"
+            )
     test.align(progress or (lambda part: None))
     names = [f"{RESOURCES}/{file}" for trial in trials for file in trial.files.values()]
     configured = f"configs/{options.name}.yaml"
@@ -242,7 +248,8 @@ def prepare(
             options.name, trials[0].files["reference"], [(each.id, each.source, each.files) for each in trials]
         )
         place.path(configured).write_text(yaml(pages) + "\n", encoding="utf-8")
-        place.path(KEY).write_text(json.dumps(test.key(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(test.key(), indent=2, ensure_ascii=False) + "\n"
+        place.path(KEY).write_text(text, encoding="utf-8", errors="backslashreplace")  # of paths that are not UTF-8
         place.publish()
     return Prepared(target / configured, tuple(conditions), tuple(trials), test.common_gain, tuple(test.remarks))
 
