@@ -12,6 +12,7 @@ import numpy as np
 
 from mnmf.errors import ArgumentError, check_count, check_number
 from mnmf.methods import METHODS, Method
+from mnmf.methods._trusting import NOTES
 from mnmf.models import FastMNMF2
 from mnmf.segments import LEARNED, SEGMENT, SHARED, segments_of, teaching
 from mnmf.stft import window_samples
@@ -175,6 +176,8 @@ def plan(
     samples = kinds * n_samples * (needs.of_a_sample + needs.of_a_mic * size.n_mics)
     if size.estimated:
         samples += 4.0 * kinds * size.n_samples * (2 * size.n_mics + 2 * size.n_sources)
+    if size.shared and needs.each:
+        components *= NOTES
     bases = 8 * needs.bases * size.n_sources * bins * components
     disk = 0.0
     if len(spans) > 1 or size.n_bleed:

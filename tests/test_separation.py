@@ -246,3 +246,22 @@ def test_a_room_learned_beside_a_dead_mic_knows_the_others(five):
     known = [separate(take, method=METHOD, room=room, **SIZES).stems_LN for take in (plain, beside, loud)]
     assert np.array_equal(known[0], known[1])
     assert np.array_equal(known[0], known[2])
+
+
+def test_players_who_share_a_mic_are_told_apart_by_more_than_their_notes():
+    """The solos also tell how each reaches the other microphone; methods that hear notes alone leave far more."""
+    take_LM, solos_LM, truth_LN = ensemble(seconds=3)
+    length = len(take_LM)
+    alone = [solos_LM[n * length : (n + 1) * length] for n in range(3)]
+    spots = (0, 1, 1)
+    truth_LN = truth_LN * [np.std(x[:, m]) / np.std(x[:, n]) for n, (x, m) in enumerate(zip(alone, spots))]
+    solos = [[x[:, :2].astype(np.float32)] for x in alone]
+    take = Take(take_LM[:, :2].astype(np.float32), RATE, spots, ("violin", "viola", "cello"), solos=solos)
+
+    def left(**how):
+        """Return the error of each stem, relative to the player."""
+        stems_LN = separate(take, window=0.1, **how).stems_LN
+        return np.sum((stems_LN - truth_LN) ** 2, axis=0) / np.sum(truth_LN**2, axis=0)
+
+    assert np.all(left() < 0.2 * left(method="fastmnmf2"))
+    assert np.all(left() < 0.1)

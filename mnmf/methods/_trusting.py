@@ -16,6 +16,8 @@ from mnmf.priors import Anchor, Prior
 SPLIT = 5500.0  # hertz: bases are learned below and above apart
 HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
 PULLED_TO_ROOM = 10.0  # frames that the covariances learned from several segments are worth in one of them
+NOTES = 3  # times as many bases where a spot is shared: the notes of the solos, which are more than those of a take
+NOTE_UPDATES = 20  # of their activations
 PULLED_TO_SOLOS = 0.03  # of the frames of a take: with this weight a solo's covariance and the fitted one start halfway
 
 
@@ -26,7 +28,8 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     of the music is, and count alike.
     """
     if evidence.spots.shared:
-        return full_rank_prior(evidence, n_components, rng)
+        alone = evidence.solo is not None and all(evidence.solo[1])
+        return (_sharing_prior if alone else full_rank_prior)(evidence, n_components, rng)
     bands = evidence.bands(SPLIT)
     if evidence.knows_room or evidence.solos_hold:
         return _joined([_held_prior(band, n_components, rng) for band in bands])
@@ -84,6 +87,36 @@ def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
     if evidence.room is not None:
         return held  # what follows would gain nothing by more updates
     model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)
+    return held | Prior(W=model.W_, H=model.H_)
+
+
+def _sharing_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
+    """Hold the covariances of the solos, where two sources share a spot; nothing else tells them apart but their notes.
+
+    So W and H start from bases of the solos.  Those who have a spot to themselves start from what it hears best, as
+    they do without the others.
+    """
+    assert evidence.solo is not None
+    X_FTM, spots, (F, T, _) = evidence.X_FTM, evidence.spots, evidence.X_FTM.shape
+    learned = priors.likely_covariances(*evidence.solo, spots)
+    bases = evidence.bases(NOTES * n_components, rng, exponent=2.0)
+    notes = (bases | Prior(R=learned.R, spots=spots)).hold("R", "W")
+    model = FullRankMNMF(n_components, NOTE_UPDATES, divergence="log-det").fit(X_FTM, notes, rng=rng)
+    W_NFK, H_NKT = model.W_.copy(), model.H_.copy()
+    mics = list(dict.fromkeys(spots.references))
+    if len(mics) > 1:
+        R_NFMM = np.asarray(learned.R)
+        heard = [np.sum([R_NFMM[n] for n, m in enumerate(spots.references) if m == mic], axis=0) for mic in mics]
+        apart = replace(evidence, spots=mics, solo=None, estimates=None)
+        width = min(n_components, W_NFK.shape[2])
+        start = apart.start(priors.unmixing(Prior(R=np.array(heard), spots=mics)).Q, width, rng)
+        for n, mic in enumerate(spots.references):
+            if spots.references.count(mic) == 1:
+                W_NFK[n], H_NKT[n] = np.zeros((F, W_NFK.shape[2])), np.zeros((H_NKT.shape[1], T))
+                W_NFK[n, :, :width] = np.asarray(start.W)[mics.index(mic)]
+                H_NKT[n, :width] = np.asarray(start.H)[mics.index(mic)]
+    held = Prior(W=W_NFK, H=H_NKT, R=learned.R, spots=spots).hold("R")
+    model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(X_FTM, held, rng=rng)
     return held | Prior(W=model.W_, H=model.H_)
 
 

@@ -106,7 +106,8 @@ def sizes_and_spots(
         check_array("prior.H", prior.H, (N, K, T), "(N, K, T)", nonnegative=True)
     if N > M and prior.spots is None and any(getattr(prior, name) is not None for name in "GR" if name in names):
         return N, K, None
-    if N > M and not (prior.W is not None and "W" in prior.held | prior.pulled):
+    told_apart = (prior.W is not None and "W" in prior.held | prior.pulled) or ("R" in names and "R" in prior.held)
+    if N > M and not told_apart:
         raise ArgumentError(
             f"{N} sources on {M} microphones need bases that tell them apart: give a prior with W, and hold it"
         )

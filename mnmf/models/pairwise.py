@@ -31,7 +31,7 @@ Array = NDArray[Any]
 class Pairwise(Model):
     """Subtraction of the other spots' power, at the levels with which their players reach this one.
 
-    What is left of the power at the own spot s of source n,
+    What is left of the power at the own spot s of source n is::
 
         left_nft = max(1 − Σ_{r≠n} g_rfs |x_r|² / |x_s|², floor),
 
