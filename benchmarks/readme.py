@@ -10,6 +10,7 @@ hand, and a test compares the pages with the results.
 import argparse
 import importlib
 import json
+import math
 import re
 import sys
 from collections import Counter
@@ -24,6 +25,8 @@ PAGES = (
     "docs/experiments.md",
     "docs/neural.md",
     "docs/inspect.md",
+    *(f"docs/guide/{path.name}" for path in sorted(ROOT.glob("docs/guide/*.md"))),
+    *(f"docs/start/{path.name}" for path in sorted(ROOT.glob("docs/start/*.md"))),
     *(f"docs/methods/{path.name}" for path in ROOT.glob("docs/methods/*.md")),
 )
 BLOCK = re.compile(r"(<!-- figures: ([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -128,6 +131,14 @@ def gains_of(wanted: Callable[[str, str], bool]) -> str:
                 found = figures[method].get(given)
                 cells.append(f"{mean([found['delta_sdr']]):+.1f} ({mean([found['delta_snr']]):+.1f})" if found else "")
             lines.append(f"| `{method}` | {given} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def faders() -> str:
+    """Where original and stem stand for the bleed to be lower by some decibels."""
+    lines = ["| bleed lower by | original | stem |", "|---|---|---|"]
+    for down in (6, 10, 15, 20):
+        lines.append(f"| {down} | -{down} | {20 * math.log10(1 - 10 ** (-down / 20)):.1f} |")
     return "\n".join(lines)
 
 
