@@ -10,6 +10,7 @@ from scipy.signal import fftconvolve, resample, resample_poly
 from mnmf import Take, data, faults
 from mnmf.align import Alignment
 from mnmf.errors import ArgumentError
+from mnmf.faults import _clocks
 from mnmf.rows import Rows
 from mnmf.take import loudness
 
@@ -236,6 +237,41 @@ def test_a_main_pair_is_late_by_its_distance_and_not_at_fault(x_LM):
     assert found_in(both) == []
     far = np.column_stack([x_LM, late(main_L, round(0.3 * RATE))])
     assert the_only(far, "late", 4).grade == "ruin"
+
+
+def delays_of(later_M, related_M, own_M):
+    """Return the delays of mics that hear one noise with delays in seconds, or if not related one of their own."""
+    rng = np.random.default_rng(4)
+    f, T, M = np.arange(200.0, 4000.0, 20.0), 60, len(later_M)
+    alone_MFT = rng.standard_normal((M + 1, len(f), T)) + 1j * rng.standard_normal((M + 1, len(f), T))
+    X_FTM = np.stack([alone_MFT[0 if related_M[m] else m + 1] for m in range(M)], axis=2)
+    X_FTM = (X_FTM * np.exp(-2j * np.pi * f[:, None, None] * np.array(later_M))).astype(np.complex64)
+    own_FT = np.broadcast_to(rng.choice(own_M, T), (len(f), T)).astype(np.int16)
+    seconds_T, zero_T = np.arange(T) * 0.1, np.zeros(T, int)
+    heard = _clocks.Heard(X_FTM, f, seconds_T, zero_T, zero_T, own_FT, np.isin(np.arange(M), own_M), 11025.0)
+    return _clocks._delays(heard, np.zeros(M))
+
+
+def test_two_microphones_at_one_player_are_no_pair():
+    """What is heard later in one and earlier in the other is one player between them, and nobody is late."""
+    *_, error_M, paired_M, _ = delays_of([0.0, 0.004], [True, True], [0, 1])
+    assert not paired_M.any()
+    assert np.isinf(error_M).all()
+
+
+def test_who_hears_no_player_clearly_has_no_delay():
+    _, _, error_M, paired_M, _ = delays_of([0.0, 0.0, 0.0], [True, True, False], [0, 1])
+    assert not paired_M[2]
+    assert np.isinf(error_M[2])
+
+
+def test_three_that_disagree_are_all_unsure():
+    halves = [(0, 1, 0.0004, 0.5), (0, 2, 0.0023, 0.5), (1, 2, 0.0, 0.5)]
+    late_M, error_M, _ = _clocks._consensus(halves, 3)
+    assert error_M.min() > 1e-3
+    late_M, error_M, _ = _clocks._consensus([*halves[:2], (1, 2, 0.0019, 0.5)], 3)
+    assert error_M.max() < 1e-3
+    np.testing.assert_allclose(late_M, [-0.0004, 0.0, 0.0019], atol=1e-4)
 
 
 def test_a_wrong_time_stamp_explains_a_delay(x_LM):

@@ -65,7 +65,7 @@ SWAY = 1.5e-5  # seconds by which players who move make a clock seem to run off 
 
 # Delays
 WAY = 0.06  # seconds from a player to another one's microphone, and what the coarse step leaves
-EARLY = 0.001  # seconds, where players are nearer to another microphone than to their own
+THERE_AND_BACK = 0.001  # seconds by which others' players are further away than the own ones, both ways together
 AGREE = 0.6  # of the clear pairs of a microphone agree on its delay within its error
 CLEARLY = 0.25  # height of a peak, 0 to 1, from which on two microphones are in one room
 
@@ -165,7 +165,7 @@ def clocks_of(excerpts: Excerpts) -> tuple[Clocks, Heard | None]:
     _undo(heard, begun_M + begun_drift_M * heard.seconds_T[:, None] - shifted_TM)
     middle = excerpts.duration / 2
     drift_M, drift_error_M = _drifts(heard, middle)
-    late_M, sign_M, error_M, paired_M, alone_M = _delays(heard)
+    late_M, sign_M, error_M, paired_M, alone_M = _delays(heard, begun_M + begun_drift_M * middle)
     late_M = late_M + begun_M + begun_drift_M * middle
     drift_M = drift_M + begun_drift_M
     together = np.flatnonzero(~alone_M)
@@ -516,10 +516,11 @@ def _columns(slopes: list[tuple[int, int, float, float]], n_mics: int) -> tuple[
 # --- delays
 
 
-def _delays(heard: Heard) -> tuple[Array, Array, Array, Array, Array]:
+def _delays(heard: Heard, before_M: Array) -> tuple[Array, Array, Array, Array, Array]:
     """Return by how many seconds each microphone is late, its sign, the error, whether it was seen in both directions.
 
-    And which microphones hear nothing clearly of the room that most others are in.
+    And which microphones hear nothing clearly of the room that most others are in.  By how much the microphones are
+    late beside that was taken off `before`.
     """
     M = heard.X_FTM.shape[2]
     step, loud_J, whole = 0.5 / heard.rate, _loudness(heard), [0, heard.X_FTM.shape[1]]
@@ -537,16 +538,19 @@ def _delays(heard: Heard) -> tuple[Array, Array, Array, Array, Array]:
     halves = []
     for i, j in way:
         there, back = way[i, j], way.get((j, i))
-        # Sound does not arrive before it has left: then one of the two is a reflection, or another player.
-        if i < j and back is not None and there[0] + back[0] > -EARLY:
+        # There and back takes time, however late the two are.  If not, both hear the same player, as a main pair does
+        # that is taken to have one; or one of the two is a reflection.
+        if i < j and back is not None and there[0] + back[0] > THERE_AND_BACK:
             halves.append((i, j, (there[0] - back[0]) / 2, min(there[2], back[2])))
     late_M, error_M, paired_M = _consensus(halves, M)
     for m in np.flatnonzero(~paired_M).tolist():
         # Only how others reach it is known: the shortest way is the least that it is late.
         ways = [(later + late_M[i], height) for (i, j), (later, _, height) in way.items() if j == m and paired_M[i]]
-        if ways:
-            late_M[m] = min(later for later, height in ways if height >= 0.5 * max(each for _, each in ways))
-            error_M[m] = WAY
+        highest = max((height for _, height in ways), default=0.0)
+        likely = [later for later, height in ways if height >= 0.5 * highest]
+        # Who is early hears all players early.
+        if highest >= CLEARLY and (min(likely) + before_M[m] > 0 or max(likely) + before_M[m] < 0):
+            late_M[m], error_M[m] = min(likely), WAY
     alone_M = _alone([(i, j) for (i, j), (_, _, height) in way.items() if height >= CLEARLY], M)
     sign_M[alone_M] = 1
     return late_M, sign_M, error_M, paired_M, alone_M
@@ -580,10 +584,14 @@ def _consensus(halves: list[tuple[int, int, float, float]], n_mics: int) -> tupl
         late_M = np.linalg.lstsq(rows * root[:, None], values * root, rcond=None)[0]
         rest = np.abs(rows[:-1] @ late_M - values[:-1])
         weight = sure / np.maximum(rest, 5e-5)
+    clear = [k for k, (*_, height) in enumerate(halves) if height >= CLEARLY]
     for m in np.flatnonzero(paired_M).tolist():
-        own = [k for k, (i, j, _, height) in enumerate(halves) if m in (i, j) and height >= CLEARLY]
+        own = [k for k in clear if m in halves[k][:2]]
         if len(own) >= min(2, n_mics - 1):
             error_M[m] = float(np.quantile(rest[own], AGREE)) + 5e-5
+        if len(own) == 2:  # of three that disagree any one may be the one that is wrong
+            near = {mic for k in own for mic in halves[k][:2]}
+            error_M[m] = float(sum(r for r, half in zip(rest, halves) if near.issuperset(half[:2]))) + 5e-5
     late_M[paired_M] -= np.sort(late_M[paired_M])[(paired_M.sum() - 1) // 2]
     late_M[~paired_M] = 0.0
     return late_M, error_M, paired_M
