@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -320,14 +321,15 @@ class _View:
         x_LM = _centred(x_LM) * self.levels.gains_M
         return self.stft.analyse(x_LM)[self.chosen][:, self.stft.frames(0, len(x_LM), len(x_LM))]
 
+    @cached_property
     def alone(self) -> list[Array]:
-        """Return the solo of each source, (F, T', M)."""
+        """The solo of each source, (F, T', M)."""
         none_FTM = self.X_FTM[:, :0]
         return [np.concatenate([none_FTM, *map(self.passage, passages)], axis=1) for passages in self.take.solos]
 
     def learned(self, likely: bool, gains_M: Array | float = 1.0) -> tuple[Array, list[list[slice]], Any]:
         """Return all solos one after another, their frames, and the prior of covariances or of Q that they teach."""
-        alone = self.alone()
+        alone = self.alone
         ends = np.cumsum([x_FTM.shape[1] for x_FTM in alone])
         frames = [[slice(end - x.shape[1], end)] if x.shape[1] else [] for x, end in zip(alone, ends)]
         X_FTM = np.ascontiguousarray(np.concatenate(alone, axis=1) * np.asarray(gains_M, np.float32))
@@ -383,7 +385,7 @@ def _named(take: Take, levels: Levels, remarks: list[str]) -> list[list[Array]]:
 def _without_others(view: _View, remarks: list[str]) -> _View:
     """Leave out the frames of each solo in which somebody else plays, or nobody."""
     take = view.take
-    alone = view.alone()
+    alone = view.alone
     ours, others = _own_frames(alone, take.spots.references)
     solos: list[list[Array]] = []
     ringing: list[list[Array]] = []
@@ -525,7 +527,7 @@ def _loudness(view: _View, fitted: FastMNMF2) -> Array:
     solo_NF = np.array(
         [
             np.square(np.abs(x_FTM[..., m])).mean(axis=1) if x_FTM.shape[1] else np.zeros(len(x_FTM))
-            for x_FTM, m in zip(view.alone(), view.take.spots.references)
+            for x_FTM, m in zip(view.alone, view.take.spots.references)
         ]
     )
     return np.asarray((solo_NF * np.einsum("nfk,nkt->nf", fitted.W_, fitted.H_)) ** 0.25)
@@ -597,7 +599,8 @@ def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array, Array]:
         N = len(view.take.sources)
         return np.full((N, len(BANDS) - 1), np.inf), np.ones(len(view.take.mic_names)), np.zeros(N, bool)
     half = view.X_FTM.shape[1] // 2
-    misfit_NB, ringing_NB, gains_M = _misfit(view, view.X_FTM)
+    ringing = replace(view, take=view.take.with_solos(view.ringing))
+    misfit_NB, ringing_NB, gains_M = _misfit(view, ringing, view.X_FTM)
     known_N = np.isfinite(misfit_NB[:, 1])
     as_well_N = known_N.copy()
     worse_N = (ringing_NB[known_N] - misfit_NB[known_N])[:, 1:4].mean(axis=1) * 4 / len(gains_M)
@@ -605,7 +608,7 @@ def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array, Array]:
     if half < FEWEST:
         return misfit_NB, gains_M, as_well_N
     halves = [np.ascontiguousarray(part) for part in (view.X_FTM[:, :half], view.X_FTM[:, half:])]
-    misfit_PNB = np.array([_misfit(view, part_FTM)[0] for part_FTM in halves])
+    misfit_PNB = np.array([_misfit(view, ringing, part_FTM)[0] for part_FTM in halves])
     misfit_PN = misfit_PNB[:, :, 1:4].mean(axis=2)
     worse_N, better_N = misfit_PN.max(axis=0), misfit_PN.min(axis=0)
     bad_N = np.isfinite(worse_N) & (worse_N >= KEPT * len(gains_M) / 4)
@@ -618,7 +621,7 @@ def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array, Array]:
     return misfit_NB, gains_M, as_well_N
 
 
-def _misfit(view: _View, X_FTM: Array) -> tuple[Array, Array, Array]:
+def _misfit(view: _View, ringing: _View, X_FTM: Array) -> tuple[Array, Array, Array]:
     """Return what a part of the take shows: misfits without and with what rings on, and the gains of `_misfits`."""
     _, frames, learned = view.learned(likely=False)
     model = view.fitted(learned.Q, X_FTM)
@@ -626,14 +629,14 @@ def _misfit(view: _View, X_FTM: Array) -> tuple[Array, Array, Array]:
     block = min(block, max(X_FTM.shape[1] // 2, 1))  # or there would be no frames left out
     fitted, loud_NF = model.as_full_rank(), _loudness(view, model)
 
-    def misfit(solos: Sequence[Sequence[Array]]) -> Array:
-        _, _, likely = replace(view, take=view.take.with_solos(solos)).learned(likely=True, gains_M=model.gains_)
+    def misfit(solos: _View) -> Array:
+        _, _, likely = solos.learned(likely=True, gains_M=model.gains_)
         misfit_NF = held_out_misfit(X_FTM, fitted, np.asarray(likely.R), block)
         return in_bands(misfit_NF, loud_NF, view.frequencies)
 
-    misfit_NB = misfit(view.take.solos)
-    lengths = [[sum(map(len, passages)) for passages in solos] for solos in (view.take.solos, view.ringing)]
-    ringing_NB = misfit_NB if lengths[0] == lengths[1] else misfit(view.ringing)
+    misfit_NB = misfit(view)
+    lengths = [[sum(map(len, passages)) for passages in each.take.solos] for each in (view, ringing)]
+    ringing_NB = misfit_NB if lengths[0] == lengths[1] else misfit(ringing)
     unknown = [not known for known in frames]
     misfit_NB[unknown] = np.inf
     ringing_NB[unknown] = np.inf
