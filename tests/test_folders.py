@@ -185,18 +185,18 @@ def test_patterns_are_those_of_a_shell(tmp_path, monkeypatch):
 
 def test_what_is_looked_at_is_bounded(tmp_path, monkeypatch):
     touch(tmp_path, *(f"{n}.wav" for n in range(12)))
-    monkeypatch.setattr(folders, "MOST_ENTRIES", 10)
+    monkeypatch.setattr(folders._disk, "MOST_ENTRIES", 10)
     with pytest.raises(SessionError, match="holds more than 10 files"):
         audio_in(tmp_path)
     with pytest.raises(SessionError, match="holds more than 10 files"):
         matches(tmp_path / "*")
     assert folders.texts_in(tmp_path) == []
-    monkeypatch.setattr(folders, "MOST_ENTRIES", 100)
-    monkeypatch.setattr(folders, "MOST_FILES", 10)
+    monkeypatch.setattr(folders._disk, "MOST_ENTRIES", 100)
+    monkeypatch.setattr(folders._disk, "MOST_FILES", 10)
     with pytest.raises(SessionError, match="more than 10 audio files"):
         audio_in(tmp_path)
     touch(tmp_path, *(f"{n}/x.wav" for n in range(9)))
-    monkeypatch.setattr(folders, "MOST_ENTRIES", 25)
+    monkeypatch.setattr(folders._disk, "MOST_ENTRIES", 25)
     with pytest.raises(SessionError, match="among more than 25 files"):
         matches(tmp_path / "*" / "*")
 
