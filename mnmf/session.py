@@ -25,7 +25,7 @@ from mnmf.errors import AudioFileError, SessionError, nearest
 from mnmf.files import check_path, read_toml
 from mnmf.inspected import Inspected
 from mnmf.markers import Passage
-from mnmf.output import FORBIDDEN, check_file_names
+from mnmf.output import as_file_name, check_file_names
 from mnmf.rows import Rows
 from mnmf.spots import Spots
 from mnmf.take import Take, faintness
@@ -524,7 +524,7 @@ class Seats:
         length = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
         name = first[:length].rstrip(" _-.:") if len(mics) > 1 else ""
         name = first.replace(":", ".") if not name or name in others else name
-        fit = "".join("-" if letter in FORBIDDEN else letter for letter in name)
+        fit = as_file_name(name)
         return name if fit in others else fit
 
 

@@ -61,14 +61,44 @@ def test_mics_are_named_by_files_channels_and_tracks():
 
 
 @pytest.mark.parametrize(
-    "name", ["Main L", "MainR", "Main:1", "main", "Room 2", "HALL", "Amb_far", "ORTF", "Spare1", "Mix"]
+    "name",
+    [
+        "Main L",
+        "MainR",
+        "Main:1",
+        "main",
+        "Room 2",
+        "HALL",
+        "Amb_far",
+        "ORTF",
+        "Spare1",
+        "Mix",
+        "LR:1",
+        "Tr_LR:2",
+        "TrL",
+    ],
 )
 def test_rooms_by_their_names(name):
     assert is_room(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["Vln 1", "Main Vocal", "L", "1", "Far", "Overhead L", "Romain", "Roomba", "", "Maine"]
+    "name",
+    [
+        "Vln 1",
+        "Main Vocal",
+        "L",
+        "1",
+        "Far",
+        "Overhead L",
+        "Romain",
+        "Roomba",
+        "",
+        "Maine",
+        "Tr1",
+        "Piano LR",
+        "Tr_Lr2",
+    ],
 )
 def test_what_is_no_room_by_its_name(name):
     assert not is_room(name)

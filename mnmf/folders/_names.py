@@ -17,6 +17,7 @@ APART = " \t_-.,;#"
 # What a recorder calls a track of which it knows nothing.
 _PLAIN = re.compile(r"(?:tr|trk|track|ch|chan|channel|in|input|mic|audio)?[ _.-]?\d*", re.IGNORECASE)
 _SIDES = frozenset("lrcms")  # of a pair: no names by themselves
+_ZOOM = re.compile(r"(?<![^\W_])tr_?lr?(?![^\W_])|(?<![^\W_])tr_?r(?![^\W_])", re.IGNORECASE)  # its main pair
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[^\W\d_][a-z]*|[^\W\d_]+")
 
 # Words in the names of mics that are nobody's spot, and words that may stand beside them.
@@ -24,7 +25,8 @@ _ROOMS = frozenset(
     re.findall(
         r"\w+",
         """main mains room rooms hall amb ambi ambience ambient ambiance audience crowd ortf decca tree outrigger
-        outriggers surround surrounds raum saal haupt hauptmikrofon publikum spare unused empty mix slate talkback""",
+        outriggers surround surrounds raum saal haupt hauptmikrofon publikum spare unused empty mix slate talkback lr
+        trl trr trlr""",
     )
 )
 _BESIDE = _ROOMS | frozenset(
@@ -214,5 +216,5 @@ def is_room(name: str) -> bool:
     >>> [is_room(name) for name in ("Main L", "HallR", "Room:2", "ORTF", "Main Vocal", "Vln 1")]
     [True, True, True, True, False, False]
     """
-    words = [word.casefold() for word in _WORD.findall(name)]
+    words = [word.casefold() for word in _WORD.findall(_ZOOM.sub(lambda pair: pair[0].replace("_", "").lower(), name))]
     return any(word in _ROOMS for word in words) and all(word in _BESIDE for word in words)
