@@ -14,6 +14,7 @@ from mnmf import Session
 from mnmf.errors import AudioFileError, MarkerError, MnmfError, SessionError
 from mnmf.session import KEYS, session_keys
 from mnmf.whose import find_mics, match_spots
+from tests.test_together import bext, music, write
 
 RATE = 8000
 BLEED = 10 ** (-10 / 20)
@@ -555,3 +556,15 @@ def test_the_main_pair_of_a_recorder_is_nobodys_spot(tmp_path):
         sf.write(tmp_path / f"ZOOM0001_{name}.WAV", np.full((800, channels), 0.1), RATE, format="WAV")
     session = Session.open(tmp_path)
     assert (session.sources, session.ambient) == (("Tr1", "Tr2"), (0, 1))
+
+
+def test_a_recording_that_was_split_is_refused_before_it_is_taken_for_mics(tmp_path):
+    files = [
+        write(tmp_path / f"{mic}{part}.WAV", music(length, 1), bext(start))
+        for part, length, start in (("", 8000, 100), ("-01", 8000, 8100))
+        for mic in ("Vln", "Vc")
+    ]
+    for take in (tmp_path, files, tmp_path / "*.WAV"):
+        with pytest.raises(SessionError, match=r"V\w+\.WAV goes on in V\w+-01\.WAV, as .* by sox V\w+\.WAV V"):
+            Session.open(take)
+    assert Session.open(files[:2]).sources == ("Vln", "Vc")

@@ -11,7 +11,7 @@
 
 from mnmf.folders._disk import MOST_FILES, SESSION, audio_in, chosen, is_pattern, matches, texts_in
 from mnmf.folders._names import distinct, is_room, name_mics, natural, tracked
-from mnmf.folders._takes import SEPARATE, SeveralTakes, Sound, TakeFiles, choice, clock, quoted, takes
+from mnmf.folders._takes import SEPARATE, SeveralTakes, Sound, TakeFiles, check_whole, choice, clock, quoted, takes
 
 __all__ = [
     "MOST_FILES",
@@ -21,6 +21,7 @@ __all__ = [
     "Sound",
     "TakeFiles",
     "audio_in",
+    "check_whole",
     "choice",
     "chosen",
     "clock",

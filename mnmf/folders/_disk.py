@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from pathlib import Path
 from mnmf.errors import MnmfError, SessionError
 from mnmf.files import check_path, read_json
 from mnmf.folders._names import natural
-from mnmf.folders._takes import MAGIC, SEPARATE, Sound, choice, takes
+from mnmf.folders._takes import MAGIC, SEPARATE, Sound, check_whole, choice, takes
 
 __all__ = ["MOST_FILES", "SESSION", "audio_in", "chosen", "is_pattern", "matches", "texts_in"]
 
@@ -28,6 +29,11 @@ MOST_TEXTS, TEXT_BYTES = 20, 1_000_000  # that are worth a look, for a line that
 MOST_LOOKED = 100  # of what is in a folder without audio, that are looked into
 FEW = 8  # folders that a message names
 
+# What a run of ours calls what is left of a spot, of a microphone, and what a microphone heard of a source.
+_RESIDUAL = re.compile(r"(.+)\.residual(\.[^.]+)")
+_NOBODY = re.compile(r"nobody\.mic[0-9]+\.[^.]+")
+_AT_MIC = re.compile(r".+\.mic[0-9]+\.[^.]+")
+
 
 def chosen(
     given: Sequence[AnyPath],
@@ -37,7 +43,7 @@ def chosen(
 ) -> list[Path]:
     """Return the files that are meant by names of files, patterns and folders.
 
-    What is no audio by its name is left out, unless nothing else is given.
+    What is no audio by its name is left out, unless nothing else is given; so are stems of ours among what they are of.
 
     Parameters
     ----------
@@ -75,7 +81,9 @@ def chosen(
             paths += _audible(path, matches(path))
         else:
             paths.append(path)
-    return [path for path in paths if path.suffix.lower() not in BESIDE] or paths
+    written = _written_among(paths)
+    audible = [path for path in paths if path.suffix.lower() not in BESIDE and path.absolute() not in written]
+    return audible or paths
 
 
 def _only_take(folder: Path, measure: Callable[[Path], Sound], leaving: Collection[Path], proposed: str) -> list[Path]:
@@ -83,7 +91,8 @@ def _only_take(folder: Path, measure: Callable[[Path], Sound], leaving: Collecti
     others = {path.absolute() for path in leaving}
     mine = [path for path in listed if path.absolute() not in others]
     if not mine:
-        stems, inner = _stems_in(folder) & names_in(folder), _with_audio(folder)
+        names, inner = names_in(folder), _with_audio(folder)
+        stems = _stems_in(folder, names) & names
         kept = "only the solo take" if listed else "only stems of an earlier run" if stems else "no audio"
         within = f", but its folders do: {', '.join(inner)}" if inner else ""
         raise SessionError(
@@ -91,7 +100,9 @@ def _only_take(folder: Path, measure: Callable[[Path], Sound], leaving: Collecti
         )
     if len(mine) == 1:
         return mine
-    found = takes([measure(path) for path in mine], names_in(folder) - {path.name for path in mine})
+    sounds = [measure(path) for path in mine]
+    check_whole(sounds)
+    found = takes(sounds, names_in(folder) - {path.name for path in mine})
     if len(found) > 1:
         raise choice(found, folder, proposed)
     return found[0].paths
@@ -135,8 +146,9 @@ def audio_in(folder: Path) -> list[Path]:
     ...     [path.name for path in audio_in(Path(folder))]
     ['mic2.wav', 'mic10.wav']
     """
-    stems = _stems_in(folder)
-    found = [folder / name for name in names_in(folder) if Path(name).suffix.lower() in SUFFIXES and name not in stems]
+    names = names_in(folder)
+    stems = _stems_in(folder, names)
+    found = [folder / name for name in names if Path(name).suffix.lower() in SUFFIXES and name not in stems]
     found = [path for path in found if os.path.isfile(path)]
     if len(found) > MOST_FILES:
         raise SessionError(f"{folder}: has more than {MOST_FILES} audio files; give those of the take")
@@ -195,20 +207,58 @@ def _size(path: Path) -> int:
         return TEXT_BYTES + 1
 
 
-def _stems_in(folder: Path) -> set[str]:
-    """Return the files that a manifest in a folder names as results."""
+def _stems_in(folder: Path, names: Collection[str]) -> set[str]:
+    """Return the files in a folder that a run of ours wrote, as its manifest says, or their names."""
+    return _of_manifest(folder)[0] | _by_their_names(names)
+
+
+def _by_their_names(names: Collection[str]) -> set[str]:
+    """Return residuals and what belongs to nobody by their names, and the stems that these are of."""
     found: set[str] = set()
+    residuals = [each for each in map(_RESIDUAL.fullmatch, names) if each]
+    for each in residuals:
+        found |= {each[0], each[1] + each[2]}
+    if any(map(_NOBODY.fullmatch, names)):
+        found |= {name for name in names if _AT_MIC.fullmatch(name)}
+    return found & set(names)
+
+
+def _of_manifest(folder: Path) -> tuple[set[str], set[Path]]:
+    """Return the files that a manifest in a folder names as results, and those that it names as read."""
+    found: set[str] = set()
+    read: set[Path] = set()
     manifest = folder / "manifest.json"
     if not os.path.isfile(manifest):
-        return found
+        return found, read
     with suppress(MnmfError):
         waiting = [read_json(manifest, SessionError, "")]
+        take = waiting[0].get("take") if isinstance(waiting[0], dict) else None
+        with suppress(ValueError):  # no path at all
+            named = take if isinstance(take, list) else []
+            read = {_absolute(folder / name) for name in named if isinstance(name, str)}
         while waiting:
             each = waiting.pop()
             inner = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
             waiting += [value for value in inner if isinstance(value, dict | list)]
             if isinstance(each, dict):
                 found |= {name for key in ("file", "residual") if isinstance(name := each.get(key), str)}
+    return found, read
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def _written_among(paths: Sequence[Path]) -> set[Path]:
+    """Return which of some files a run of ours wrote, where what it read is among them, or a residual of theirs is."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(path.name)
+    given, found = {_absolute(path) for path in paths}, set()
+    for folder, here in names.items():
+        stems, read = _of_manifest(folder)
+        written = _by_their_names(here) | (stems & here if read & given else set())
+        found |= {(folder / name).absolute() for name in written if _absolute(folder / name) not in read}
     return found
 
 

@@ -16,13 +16,27 @@ from typing import Any
 from mnmf.errors import SessionError
 from mnmf.folders._names import APART, FIELD, natural
 
-__all__ = ["MAGIC", "SEPARATE", "SeveralTakes", "Sound", "TakeFiles", "choice", "clock", "quoted", "takes"]
+__all__ = [
+    "MAGIC",
+    "SEPARATE",
+    "SeveralTakes",
+    "Sound",
+    "TakeFiles",
+    "check_whole",
+    "choice",
+    "clock",
+    "quoted",
+    "takes",
+]
 
 SEPARATE = "mnmf separate {}"  # what is proposed if there are several takes
 MOST_TAKES = 64  # in a folder, that are told apart by more than one of their files
 SHOWN = 8  # takes that a message spells out
+# Samples of all channels from which a file may have been split for its size: two gigabytes, less a little, of 32 bits.
+LARGE = 470_000_000
 
 MAGIC = re.compile(r"[*?\[]")
+_PART = re.compile(r"(.*?)([_-])(\d{2,4})")
 _TAKE = re.compile(r"(?<![^\W\d_])(?:take|tk|t)[ _.-]?(\d{1,4})(?![^\W_])", re.IGNORECASE)
 
 
@@ -40,6 +54,8 @@ class Sound:
         The file.
     n_samples, sample_rate, n_channels : int
         Its length in samples, samples a second, and channels.
+    start : int or None
+        The sample of a common clock at which it begins, if it says so.
 
     Examples
     --------
@@ -53,6 +69,7 @@ class Sound:
     n_samples: int
     sample_rate: int
     n_channels: int = 1
+    start: int | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +176,57 @@ def _by_length(sounds: Sequence[Sound]) -> dict[Any, list[Sound]]:
         groups.setdefault((sound.n_samples, sound.sample_rate), []).append(sound)
     several = {key: group for key, group in groups.items() if sum(sound.n_channels for sound in group) > 1}
     return several if len(several) > 1 else {None: list(sounds)}
+
+
+def check_whole(sounds: Sequence[Sound]) -> None:
+    """Refuse files that are the parts of one recording, as recorders split what is too large for a file.
+
+    They are called ``T`` and ``T-01``, or ``T_0001`` and ``T_0002``, and so on.  Each begins where the one before ends,
+    or, where they do not say when they begin, all are large and as long as the first one but for the last.
+
+    Raises
+    ------
+    SessionError
+        There are some; the message says how to join them.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mnmf.folders import Sound, check_whole
+    >>> parts = [Sound(Path("T.WAV"), 900, 10, start=0), Sound(Path("T-01.WAV"), 50, 10, start=900)]
+    >>> check_whole(parts)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    mnmf.errors.SessionError: T.WAV goes on in T-01.WAV, as recorders split what is too large for a file; join ...
+    """
+    by_name = {(sound.path.parent, sound.path.name): sound for sound in sounds}
+    numbered: dict[tuple[Path, str, str, str], dict[int, Sound]] = {}
+    for sound in sounds:
+        if found := _PART.fullmatch(sound.path.stem):
+            key = (sound.path.parent, found[1], found[2], sound.path.suffix)
+            numbered.setdefault(key, {})[int(found[3])] = sound
+    for (folder, base, _, suffix), parts in numbered.items():
+        first = min(parts)
+        row = [parts[first + n] for n in range(len(parts)) if first + n in parts]
+        whole = by_name.get((folder, base + suffix))
+        row = [whole, *row] if whole is not None and first == 1 else row
+        if len(row) > 1 and len(row) == len(parts) + (row[0] is whole) and _go_on(row):
+            names = [sound.path.name for sound in row]
+            raise SessionError(
+                f"{row[0].path} goes on in {names[1]}, as recorders split what is too large for a file; join the parts "
+                f"of each file first, in a workstation or by {shlex.join(['sox', *names, 'joined.w64'])}"
+            )
+
+
+def _go_on(parts: Sequence[Sound]) -> bool:
+    """Return whether each of some files seems to begin where the one before ends."""
+    if len({(part.sample_rate, part.n_channels) for part in parts}) > 1:
+        return False
+    starts = [part.start for part in parts]
+    if None not in starts and len(set(starts)) > 1:
+        ends = [(part.start or 0) + part.n_samples for part in parts[:-1]]
+        return all(abs((part.start or 0) - end) <= part.sample_rate // 10 for part, end in zip(parts[1:], ends))
+    large = parts[0].n_samples * parts[0].n_channels >= LARGE
+    return large and all(part.n_samples == parts[0].n_samples > parts[-1].n_samples for part in parts[:-1])
 
 
 def _told_by(names: Sequence[str], rest: Sequence[str], others: Collection[str]) -> tuple[str, str]:
