@@ -222,6 +222,8 @@ def test_bleed_by_whose_it_is_only_and_a_stretch(recorded, done, tmp_path):
     wanted = parts[1] + 10 ** (-6 / 20) * parts[0] + parts[2]
     np.testing.assert_allclose(sf.read(out / "b.wav")[0], wanted, atol=2**-20)
     np.testing.assert_allclose(separation.reduced("b", {"a": 6.0, "c": 0.0}, 2), wanted[:, 1], atol=2**-20)
+    mixed_L = parts[1][:, 1] + 10 ** (-6 / 20) * (separation.take.x_LM[:, 2] - parts[1][:, 1])
+    np.testing.assert_allclose(separation.reduced("b", 6.0, 2), mixed_L, atol=1e-6)
     refused(ArgumentError, lambda: separation.reduced("b", 6.0, 3), "no spot of b")
     preview = ["--preview=0.5-1", "--method=fastmnmf2", "--iterations=1", "--components=2", "--only=b"]
     assert cli.run(["separate", *recorded, "--out", str(out), "--overwrite", *preview, "--residual"]) == 0

@@ -97,7 +97,7 @@ def as_recorded(done: Stems, take: Take, alignment: Alignment) -> Stems:
     >>> take = Take(np.random.default_rng(0).standard_normal((4000, 2)), 8000)
     >>> alignment = Alignment((0, 100), (0.0, 0.0), (1, -1))
     >>> aligned = Take(alignment.applied(take.x_LM)[:], 8000)
-    >>> done = as_recorded(separate(aligned, method="pairwise"), take, alignment)
+    >>> done = as_recorded(separate(aligned, method="kamir", iterations=2), take, alignment)
     >>> done.stems_LN.shape, bool(np.all(done.stems_LN[:100, 1] == take.x_LM[:100, 1]))
     ((4000, 2), True)
     """
