@@ -54,8 +54,8 @@ def check_stems(folder: str | Path) -> list[Finding]:
     -------
     list of Finding
         Of every stem, residual and input whether it is as it was; then of every source that has a residual whether the
-        two sum to the take, sample for sample, and of every microphone whether all sources and what is left do, if that
-        was written.
+        two sum to the take, sample for sample, at each of its spots, and of every microphone whether all sources and
+        what is left do, if that was written.
 
     Raises
     ------
@@ -80,26 +80,44 @@ def check_stems(folder: str | Path) -> list[Finding]:
     return found + list(_checked_sums(folder, sums, [folder / name for name in take], record))
 
 
+class _Held(NamedTuple):
+    """What a microphone heard of something: a channel of a file, which holds that of all of some, counted from 0."""
+
+    file: str
+    mics: tuple[int, ...]
+    channel: int = 0
+
+
 class _Sum(NamedTuple):
-    """Mono files that should sum to what a microphone, counted from 0, heard; in words, what they are."""
+    """What should sum to what a microphone, counted from 0, heard; in words, what they are."""
 
     about: str
-    files: list[str]
+    parts: list[_Held]
     mic: int
     what: str
 
 
+def _channel(file: str, stem: manifest.Stem, channel: int) -> _Held:
+    return _Held(file, tuple(m - 1 for m in stem.heard_at), channel)
+
+
 def _spot_sums(stems: list[manifest.Stem]) -> Iterator[_Sum]:
     for stem in stems:
-        if stem.residual is not None:
-            yield _Sum(stem.name, [stem.file, stem.residual], stem.mics[0] - 1, "stem and residual")
+        for i, mic in enumerate(stem.heard_at):
+            if stem.residual is not None:
+                about = stem.name if stem.channels == 1 else f"{stem.name} at mic {mic}"
+                parts = [_channel(file, stem, i) for file in (stem.file, stem.residual)]
+                yield _Sum(about, parts, mic - 1, "stem and residual")
 
 
 def _mic_sums(stems: list[manifest.Stem], nobody: tuple[manifest.Bleed, ...]) -> Iterator[_Sum]:
     for rest in nobody:
-        files = [stem.file for stem in stems if stem.mics[0] == rest.mic]
-        files += [each.file for stem in stems for each in stem.bleed if each.mic == rest.mic]
-        yield _Sum(f"mic {rest.mic}", [*files, rest.file], rest.mic - 1, "all sources and the rest")
+        parts = [
+            _channel(stem.file, stem, stem.heard_at.index(rest.mic)) for stem in stems if rest.mic in stem.heard_at
+        ]
+        files = [each.file for stem in stems for each in stem.bleed if each.mic == rest.mic]
+        parts += [_Held(file, (rest.mic - 1,)) for file in (*files, rest.file)]
+        yield _Sum(f"mic {rest.mic}", parts, rest.mic - 1, "all sources and the rest")
 
 
 def _part(record: dict[str, Any]) -> tuple[int, int] | None:
@@ -144,20 +162,27 @@ def _checked_sums(folder: Path, sums: list[_Sum], take: list[Path], record: dict
         yield _sum(folder, *each, recording)
 
 
-def _sum(folder: Path, about: str, files: list[str], mic: int, what: str, take: Recording) -> Finding:
-    """Return whether some mono files sum to what a microphone heard."""
+def _sum(folder: Path, about: str, parts: list[_Held], mic: int, what: str, take: Recording) -> Finding:
+    """Return whether channels of some files sum to what a microphone heard."""
     try:
-        parts = Recording.open([folder / file for file in files])
-        covered = take.covered(mic) if mic < take.n_mics else None
-        if covered is None or (parts.n_mics, parts.n_samples) != (len(files), covered.n_samples):
+        n_mics = max(m for part in parts for m in part.mics) + 1
+        opened = [Recording.open(folder / part.file) for part in parts]
+        if n_mics > take.n_mics or not all(_fits(file, part, take) for file, part in zip(opened, parts)):
             return Finding(about, False, f"{what} are not as long as the take, or have other channels")
-        subtype, channel = take.mics[mic].subtype, take.mics[mic].channel
-        heard = Recording.open([take.mics[mic].path]).part(covered.start, sum(covered))
-        step = max(1, BLOCK // max(heard.n_mics, parts.n_mics))
-        for start in range(0, covered.n_samples, step):
-            stop = min(start + step, covered.n_samples)
-            x_L = heard.read(start, stop, np.float64)[:, channel]
-            y_LI = parts.read(start, stop, np.float64)
+        subtypes = {take.mics[mic].subtype, *(file.mics[0].subtype for file in opened)}
+        subtype = next((each for each in FLOATS if each in subtypes), take.mics[mic].subtype)
+        before = [take.lead(part.mics) - take.lead(mic) for part in parts]
+        n_samples = take.covered(mic).n_samples
+        step = max(1, BLOCK // max(len(parts), *(file.n_mics for file in (*opened, take))))
+        for start in range(0, n_samples, step):
+            stop = min(start + step, n_samples)
+            x_L = take.own(mic, start, stop)
+            y_LI = np.column_stack(
+                [
+                    file.read(start + first, stop + first, np.float64, [part.channel])[:, 0]
+                    for file, part, first in zip(opened, parts, before)
+                ]
+            )
             off_L = np.abs(y_LI.sum(axis=1) - x_L) > _bound(x_L, y_LI, subtype)
             if np.any(off_L):
                 where = (start + int(np.argmax(off_L))) / take.sample_rate
@@ -166,6 +191,12 @@ def _sum(folder: Path, about: str, files: list[str], mic: int, what: str, take: 
         return Finding(about, False, str(error))
     exact = "as far as floats can" if subtype in FLOATS else "sample for sample"
     return Finding(about, True, f"{what} sum to the take, {exact}")
+
+
+def _fits(file: Recording, part: _Held, take: Recording) -> bool:
+    """Return whether a file has the channels, the length and the rate that it should have."""
+    wanted = len(part.mics), take.covered(part.mics).n_samples, take.sample_rate
+    return (file.n_mics, file.n_samples, file.sample_rate) == wanted
 
 
 def _bound(x_L: Array, y_LI: Array, subtype: str) -> Array | float:

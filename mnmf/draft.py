@@ -30,6 +30,7 @@ __all__ = ["Draft", "draft", "folder_of", "marker_files"]
 PathLike = str | os.PathLike[str]
 Mics = tuple[int, ...]
 
+MOST_AUDIO = 100  # files of a folder that are looked at for cue points
 ENOUGH = 60  # seconds from the middle of a take, that show how loud everybody is in it
 
 HEAD = """\
@@ -126,19 +127,35 @@ def folder_of(take: PathLike | Sequence[PathLike]) -> Path:
 
 
 def marker_files(folder: Path) -> Iterator[tuple[Path, list[folders.TakeFiles]]]:
-    """Yield the files in a folder that can be read as markers, each with the takes there that it is called after."""
+    """Yield the files in a folder that hold markers, each with the takes there that it is of if there are several.
+
+    First text files, which are of the takes that they are called after, then of every take the first file with cue
+    points.
+    """
     beside: list[folders.TakeFiles] | None = None
     for path in folders.texts_in(folder):
         try:
             markers.read(path)
         except MnmfError:
             continue
-        if beside is None:
-            beside = []
-            with suppress(SessionError, AudioFileError):  # of files that are perhaps not asked for
-                beside = folders.takes([measured(path) for path in folders.audio_in(folder)])
+        beside = _takes_in(folder) if beside is None else beside
         called = [other for other in beside if path.stem.casefold().startswith(other.name.casefold())]
         yield path, called if len(beside) > 1 else []
+    cued: set[Path] = set()
+    with suppress(SessionError):
+        cued = {path for path in folders.audio_in(folder)[:MOST_AUDIO] if markers.in_audio(path)}
+    if cued and beside is None:
+        beside = _takes_in(folder)
+    for other in beside or ():
+        first = next((path for path in other.paths if path in cued), None)
+        if first is not None:
+            yield first, [other] if len(beside or ()) > 1 else []
+
+
+def _takes_in(folder: Path) -> list[folders.TakeFiles]:
+    with suppress(SessionError, AudioFileError):  # of files that are perhaps not asked for
+        return folders.takes([measured(path) for path in folders.audio_in(folder)])
+    return []
 
 
 def _found(
@@ -151,15 +168,29 @@ def _found(
         for solo_files in [*(other.paths for other in others), []]:
             try:
                 recording, solo = recordings(take, solo_files)
-                markers.read(marked, duration=solo.duration)
+                labels = [passage.source for passage in markers.read(marked, duration=solo.duration)]
             except folders.SeveralTakes:
                 raise
             except MnmfError:
                 continue  # these markers are of something else
-            own = {path.absolute() for path in recording.paths}
-            if not solo_files or not own & {path.absolute() for path in solo.paths}:
+            own, heard = ({path.absolute() for path in each.paths} for each in (recording, solo))
+            if markers.in_audio(marked) and not _are_solos(marked.absolute(), labels, recording, heard):
+                continue
+            if not solo_files or not own & heard:
                 return recording, solo, marked
     return *recordings(take), None
+
+
+def _are_solos(marked: Path, labels: Sequence[str], recording: Recording, heard: set[Path]) -> bool:
+    """Return whether cue points of an audio file seem to say who plays alone.
+
+    They are of that file, and those of a take itself may be anything unless they are called as microphones.
+    """
+    if marked not in heard:
+        return False
+    if marked not in {path.absolute() for path in recording.paths}:
+        return True
+    return bool(_likely(list(dict.fromkeys(labels)), Seats.of(recording).by_name((), {})))
 
 
 def _guess(recording: Recording, solo: Recording, marked: Path | None, passages: Sequence[Passage]) -> _Guess:

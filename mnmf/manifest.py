@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -77,8 +77,9 @@ class Stem:
     """One entry of a manifest: a source, the file of its stem, its microphones counted from 1, and its residual's file.
 
     With the digests of the two files, if the manifest has them, and the files of how further microphones heard it.
-    `reduction` is by how many dB bleed is turned down in the stem, None where it is removed; `dial` by how many dB a
-    project of a workstation turns it down.
+    Stem and residual have `channels`, which are what the first of its microphones heard.  `reduction` is by how many dB
+    bleed is turned down in the stem, None where it is removed; `dial` by how many dB a project of a workstation turns
+    it down.
     """
 
     name: str
@@ -90,6 +91,12 @@ class Stem:
     bleed: tuple[Bleed, ...] = ()
     reduction: Reduction | None = None
     dial: float | None = None
+    channels: int = 1
+
+    @property
+    def heard_at(self) -> tuple[int, ...]:
+        """The microphone of each channel of stem and residual, counted from 1."""
+        return self.mics[: self.channels]
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -130,26 +137,41 @@ class Written:
 
 
 def stem_files(session: Session) -> dict[str, str]:
-    """Return the file name of each source's stem: its name, with the extension of its own spot's file."""
-    mics = session.recording.mics
-    return {name: name + mics[m].suffix for name, m in zip(session.sources, session.spots.references)}
+    """Return the file name of each source's stem: its name, with the extension of the file that the stem is like.
+
+    Raises
+    ------
+    SessionError
+        A stem would have more channels than such a file can have.
+    """
+    return {name: name + suffix for name, suffix in zip(session.sources, _suffixes(session))}
 
 
 def residual_files(session: Session) -> dict[str, str]:
     """Return the file name of what is left of each source's spot."""
-    mics = session.recording.mics
-    return {name: f"{name}.residual{mics[m].suffix}" for name, m in zip(session.sources, session.spots.references)}
+    return {name: f"{name}.residual{suffix}" for name, suffix in zip(session.sources, _suffixes(session))}
+
+
+def _suffixes(session: Session) -> Iterator[str]:
+    for name, own in zip(session.sources, session.spots):
+        mic = session.recording.mics[session.recording.pattern(own)]
+        if mic.format == "FLAC" and len(own) > audio.MOST_OF_FLAC:
+            raise SessionError(
+                f"{name} has {len(own)} mics, and so its stem as many channels, but FLAC holds at most "
+                f"{audio.MOST_OF_FLAC}; give it fewer, or convert {mic.path.name} to WAV"
+            )
+        yield mic.suffix
 
 
 def bleed_files(session: Session, only: Sequence[str] = ()) -> dict[str, dict[int, str]]:
-    """Return, by source, the file of what each microphone but its own spot heard of it; under NOBODY what is left."""
+    """Return, by source, the file of what each microphone but its own spots heard of it; under NOBODY what is left."""
     if NOBODY in session.sources:
         raise SessionError(f"a source called {NOBODY!r} would have files like nobody.mic1.wav; give it another name")
     mics = session.recording.mics
     found: dict[str, dict[int, str]] = {}
-    for name, own in zip(session.sources, session.spots.references):
+    for name, own in zip(session.sources, session.spots):
         if not only or name in only:
-            found[name] = {m: f"{name}.mic{m + 1}{mic.suffix}" for m, mic in enumerate(mics) if m != own}
+            found[name] = {m: f"{name}.mic{m + 1}{mic.suffix}" for m, mic in enumerate(mics) if m not in own}
     if not only:
         found[NOBODY] = {m: f"{NOBODY}.mic{m + 1}{mic.suffix}" for m, mic in enumerate(mics)}
     check_file_names((file for files in found.values() for file in files.values()), LONGEST_NAME + len(LONGEST_ENDING))
@@ -157,28 +179,30 @@ def bleed_files(session: Session, only: Sequence[str] = ()) -> dict[str, dict[in
 
 
 def wanted_bleed(session: Session, written: Written) -> list[tuple[int, int]]:
-    """Return which bleed the stems are written from, as `mnmf.separation.separate_to` takes it."""
-    own = session.spots.references
+    """Return what else the stems are written from, as `mnmf.separation.separate_to` takes it.
+
+    That is each source at its further spots, and the bleed that is asked for.
+    """
+    sources, spots = session.sources, session.spots
+    mine = [(n, own) for n, own in enumerate(spots) if not written.only or sources[n] in written.only]
+    wanted = [(n, m) for n, own in mine for m in own[1:]]
     if written.all_mics:
         files = bleed_files(session, written.only)
-        return [(n, m) for n, name in enumerate(session.sources) for m in files.get(name, ())]
-    wanted = []
-    for name, value in written.reduction.items():
-        if isinstance(value, Mapping) and (not written.only or name in written.only):
-            mic = own[session.sources.index(name)]
-            wanted += [
-                (session.sources.index(other), mic) for other in value if own[session.sources.index(other)] != mic
-            ]
-    return wanted
+        wanted += [(n, m) for n, name in enumerate(sources) for m in files.get(name, ())]
+    for n, own in mine:
+        value = written.reduction.get(sources[n])
+        if isinstance(value, Mapping):
+            others = [sources.index(other) for other in value]
+            wanted += [(k, m) for k in others for m in own if m != spots.references[k]]
+    return list(dict.fromkeys(wanted))
 
 
 def write_bleed(session: Session, separation: Stems, folder: OutputFolder, written: Written, inside: str = "") -> None:
-    """Write how every microphone heard every source but at its own spot, and what is left there of nobody.
+    """Write how every microphone heard every source but at its own spots, and what is left there of nobody.
 
     What is left may be louder than full scale; then the parts take on what its file cannot hold.
     """
     recording, files, stems = session.recording, bleed_files(session, written.only), stem_files(session)
-    own = dict(zip(session.sources, session.spots.references))
     for m in range(recording.n_mics):
         here = {name: folder.path(inside + mics[m]) for name, mics in files.items() if m in mics}
         rest = here.pop(NOBODY, None)
@@ -186,9 +210,13 @@ def write_bleed(session: Session, separation: Stems, folder: OutputFolder, writt
             clipped = audio.write_stem(path, separation.heard(name, m), recording, m, beyond="nothing")
             written.clipped[name] = written.clipped.get(name, 0) + clipped
         if rest is not None:
-            spots = [folder.path(inside + stems[name]) for name in session.sources if own[name] == m]
+            spots = [
+                audio.Portion(folder.path(inside + stems[name]), own.index(m), recording.lead(own) - recording.lead(m))
+                for name, own in zip(session.sources, session.spots)
+                if m in own
+            ]
             take_L = column(separation.take.x_LM, m)
-            parts = [*spots, *here.values()]
+            parts: list[Path | audio.Portion] = [*spots, *here.values()]
             rest_L = audio.rest_of(take_L, parts, recording, m)
             for path in here.values():
                 too_much = audio.beyond_full_scale(rest_L, recording, m)
@@ -218,22 +246,32 @@ def write_stems(session: Session, separation: Stems, folder: OutputFolder, writt
     `inside` names a sub-folder of `folder`, as in ``"stems/"``.
     """
     stems, rests = stem_files(session), residual_files(session)
-    for source, mic in zip(session.sources, session.spots.references):
+    for source, mics in zip(session.sources, session.spots):
         if written.only and source not in written.only:
             continue
         stem, rest = stems[source], rests[source]
-        x_L = separation.reduced(source, written.reduction.get(source, np.inf))
+        reduction = written.reduction.get(source, np.inf)
+        x_LS = _beside_one_another([separation.reduced(source, reduction, m) for m in mics])
         names = [stem, rest] if written.residual else [stem]
         paths = [folder.path(inside + name) for name in names]
         residual = paths[1] if written.residual else None
         exact = written.residual or written.all_mics  # then what is left has to fit, too
-        take_L = column(separation.take.x_LM, mic) if exact else None
+        take_LS = _beside_one_another([column(separation.take.x_LM, m) for m in mics]) if exact else None
         written.clipped[source] = audio.write_stem(
-            paths[0], x_L, session.recording, mic, take_L=take_L, residual=residual
+            paths[0], x_LS, session.recording, mics, take_L=take_LS, residual=residual
         )
         written.sha256.update({name: _sha256(path) for name, path in zip(names, paths)})
     if written.all_mics:
         write_bleed(session, separation, folder, written, inside)
+
+
+def _beside_one_another(columns: Sequence[Any]) -> Rows:
+    """Return columns as one array of rows, none of which is copied before it is asked for."""
+
+    def make(start: int, stop: int, which: Sequence[int]) -> NDArray[Any]:
+        return np.stack([columns[i][start:stop] for i in which], axis=1)
+
+    return Rows((len(columns[0]), len(columns)), columns[0].dtype, make)
 
 
 def manifest(
@@ -373,12 +411,15 @@ def _stem(source: Any) -> Stem:
     residual, sha256, residual_sha256 = (source.get(key) for key in ("residual", "sha256", "residual_sha256"))
     if not all(text is None or isinstance(text, str) for text in (residual, sha256, residual_sha256)):
         raise TypeError("a residual is named, and digests are text")
+    channels = source.get("channels", 1)  # stems had but one, of the first microphone
+    if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= len(mics):
+        raise ValueError(f"the channels of {name[:80]!r} are not from 1 to the number of its mics")
     bleed = read_bleed(source.get("bleed", []))
     reduction, dial = source.get("reduction_db"), source.get("dial_db")
     for value in (dial, *(reduction.values() if isinstance(reduction, dict) else (reduction,))):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
             raise ValueError(f"the reductions of {name[:80]!r} are not numbers of at least 0")
-    return Stem(name, file, tuple(mics), residual, sha256, residual_sha256, bleed, reduction, dial)
+    return Stem(name, file, tuple(mics), residual, sha256, residual_sha256, bleed, reduction, dial, channels)
 
 
 def read_bleed(entries: Any) -> tuple[Bleed, ...]:
@@ -445,6 +486,7 @@ def _sources(session: Session, written: Written) -> list[dict[str, Any]]:
                 "reduction_db": None if reduction == np.inf else reduction,
                 "dial_db": written.dial.get(source),
                 "mics": [m + 1 for m in mics],
+                "channels": len(mics),
                 "mic_names": [session.mic_names[m] for m in mics],
                 "margin_db": None if margin_db is None or np.isinf(margin_db) else round(margin_db, 2),
                 "solos": [[p.start, p.stop] for p in session.passages if p.source == source],

@@ -28,6 +28,7 @@ __all__ = [
     "LOCKS",
     "OutputFolder",
     "abandon",
+    "as_file_name",
     "check_file_name",
     "check_file_names",
     "is_abandoned",
@@ -388,6 +389,24 @@ def abandon() -> None:
     for folder in tuple(_OPEN):
         with suppress(OSError):
             folder._clean()
+
+
+def as_file_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """Return a name as it can be a file on every system, the same if it can.
+
+    Examples
+    --------
+    >>> as_file_name("Violin 1"), as_file_name("viola/cello"), as_file_name("Aux"), as_file_name("Vln. ")
+    ('Violin 1', 'viola-cello', 'Aux-', 'Vln')
+    """
+    fit = "".join(
+        "-" if letter in FORBIDDEN or unicodedata.category(letter).startswith("C") else letter for letter in name
+    )
+    fit = fit.strip().lstrip(".").rstrip(". ")
+    first, dot, rest = fit.partition(".")
+    if first.strip().casefold() in _RESERVED:
+        fit = f"{first.strip()}-{dot}{rest}"
+    return fit.encode()[:longest].decode(errors="ignore").rstrip(". ").strip() or "mic"
 
 
 def check_file_name(name: str, longest: int = LONGEST_NAME) -> str:

@@ -25,7 +25,7 @@ from mnmf.errors import AudioFileError, SessionError, nearest
 from mnmf.files import check_path, read_toml
 from mnmf.inspected import Inspected
 from mnmf.markers import Passage
-from mnmf.output import FORBIDDEN, check_file_names
+from mnmf.output import as_file_name, check_file_names
 from mnmf.rows import Rows
 from mnmf.spots import Spots
 from mnmf.take import Take, faintness
@@ -524,7 +524,7 @@ class Seats:
         length = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
         name = first[:length].rstrip(" _-.:") if len(mics) > 1 else ""
         name = first.replace(":", ".") if not name or name in others else name
-        fit = "".join("-" if letter in FORBIDDEN else letter for letter in name)
+        fit = as_file_name(name)
         return name if fit in others else fit
 
 
@@ -567,19 +567,31 @@ def _files_of(
 def measured(path: Path) -> folders.Sound:
     """Return what the header of an audio file says; `AudioFileError` if it cannot be read."""
     recording = Recording.open(path)
-    return folders.Sound(path, recording.n_samples, recording.sample_rate, recording.n_mics)
+    return _sounds(recording)[0]
+
+
+def _sounds(recording: Recording) -> list[folders.Sound]:
+    stamps = {mic.path: mic.time_reference for mic in recording.mics}
+    return [
+        folders.Sound(sound.path, sound.frames, sound.samplerate, sound.channels, stamps[sound.path])
+        for sound in recording.sounds
+    ]
 
 
 def _one_take(paths: Sequence[Path], beside: bool = False) -> Recording:
     """Open files, or say which takes they are of if they are of several; `beside` a solo take that was given."""
     try:
-        return Recording.open(paths)
+        recording = Recording.open(paths)
+        folders.check_whole(_sounds(recording))
+        return recording
     except AudioFileError as error:
         if len(paths) > folders.MOST_FILES:
             raise
         found = []
         with suppress(AudioFileError):  # the first error says more
-            found = folders.takes([measured(path) for path in paths])
+            sounds = [measured(path) for path in paths]
+            folders.check_whole(sounds)
+            found = folders.takes(sounds)
         if len(found) < 2:
             raise
         hint = "; a pattern after --solo-take has to be in quotes" if beside else ""

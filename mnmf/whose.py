@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mnmf.errors import SessionError, nearest
 from mnmf.spots import Spots
 
-__all__ = ["Found", "describe", "find_mic", "find_mics", "find_spots", "match_spots", "spans", "spare_mics", "units"]
+__all__ = ["Found", "describe", "find_mics", "find_spots", "match_spots", "spans", "spare_mics", "units"]
 
 Array = NDArray[Any]
 Mics = tuple[int, ...]
@@ -158,21 +158,6 @@ def match_spots(energy_NM: Array) -> tuple[Array, Array]:
     first, second = (np.take_along_axis(balanced, order_NM[:, i : i + 1], axis=1)[:, 0] for i in (0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         return order_NM, np.where(second > 0, 10 * np.log10(first / second), np.inf)
-
-
-def find_mic(mic: str | int, mic_names: Sequence[str]) -> int:
-    """Return the microphone, counted from 0, that a name or a channel counted from 1 means, as `find_mics` takes them.
-
-    Raises
-    ------
-    SessionError
-        There is none, or there are several.
-    """
-    found = find_mics(mic, mic_names)
-    if len(found) > 1:
-        several = ", ".join(describe(m, mic_names) for m in found)
-        raise SessionError(f"{mic!r} means {several}; name one of them")
-    return found[0]
 
 
 def find_mics(

@@ -86,6 +86,22 @@ same(laid({ item(1, "take.wav", 4) }, record),
 same(laid({ item(1, "take.wav", 4, { mode = 4 }), item(2, "take.wav", 4, { mode = 5 }), item(3, "take.wav", 4, { mode = 2 }) },
   { sample_rate = 100, samples = 1000, sources = { source("vc", 3), source("va", 2) } }),
   { "1 va stem out/va.wav 10 4 1", "2 vc stem out/vc.wav 10 4 1", "3 vc stem out/vc.wav 10 4 1", "3 va stem out/va.wav 10 4 1" })
+-- a stem of two channels: whole under the item of both microphones, else of each the channel that it plays
+local piano = source("piano", 2, true)
+piano.mics, piano.channels = { 2, 3 }, 2
+local function modes(given)
+  local found = {}
+  for _, track in ipairs(assert(M.plan(given, { sample_rate = 100, samples = 1000, sources = { piano } }, "out"))) do
+    for _, each in ipairs(track.items) do found[#found + 1] = string.format("%d %s %d", track.under, track.name, each.mode) end
+  end
+  return found
+end
+same(modes({ item(1, "vl.wav", 1), item(2, "piano.wav", 2) }), { "2 piano stem 0", "2 piano residual 0" })
+same(modes({ item(1, "vl.wav", 1), item(2, "left.wav", 1), item(3, "right.wav", 1) }),
+  { "2 piano stem 3", "2 piano residual 3", "3 piano stem 4", "3 piano residual 4" })
+same(modes({ item(1, "vl.wav", 1), item(2, "piano.wav", 2, { mode = 4 }) }), { "2 piano stem 4", "2 piano residual 4" })
+piano.mics = { 2 }
+assert(M.plan({ item(1, "vl.wav", 1) }, { sample_rate = 1, samples = 1, sources = { piano } }, "out") == nil)
 assert(M.channel(0) == nil and M.channel(3) == 1 and M.channel(66) == 64 and M.channel(131) == 65 and M.channel(67) == nil)
 -- a stem of seconds 2 to 4 of the take, under an item that plays 1 to 9 at double speed; and under one that ends before
 local part = { sample_rate = 100, samples = 200, first_sample = 200, sources = { source("va", 1) } }

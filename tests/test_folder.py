@@ -10,6 +10,7 @@ import pytest
 import soundfile as sf
 
 from mnmf import Session, cli
+from mnmf.draft import draft, marker_files
 from mnmf.errors import AudioFileError, MnmfError, SessionError
 
 RATE = 8000
@@ -155,6 +156,51 @@ def test_what_lies_beside_a_take_is_pointed_out(folder, capsys):
     said = capsys.readouterr().out
     assert "live/session.toml is not used; give it in place of the files if it should be\n" in said
     assert "markers" not in said
+
+
+def cued(path, labels):
+    """Put cue points with names and lengths, in seconds, into a WAV file."""
+    data, points, texts = path.read_bytes(), b"", b"adtl"
+    for n, (start, stop, name) in enumerate(labels, 1):
+        first, last = (round(seconds * RATE) for seconds in (start, stop))
+        points += struct.pack("<II4sIII", n, first, b"data", 0, 0, first)
+        name = struct.pack("<I", n) + name.encode() + b"\0"
+        texts += struct.pack("<4sI", b"labl", len(name)) + name + bytes(len(name) % 2)
+        texts += struct.pack("<4sIIIIHHHH", b"ltxt", 20, n, last - first, 0, 0, 0, 0, 0)
+    points = struct.pack("<I", len(labels)) + points
+    chunks = b"".join(struct.pack("<4sI", name, len(c)) + c for name, c in ((b"cue ", points), (b"LIST", texts)))
+    path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8 + len(chunks)) + data[8:] + chunks)
+
+
+def test_cue_points_in_a_solo_take_are_found(folder, capsys):
+    (folder / "T02.txt").unlink()
+    labels = [(2 * n * ALONE, (2 * n + 1) * ALONE, name) for n, name in enumerate(PLAYERS)]
+    for path in folder.glob("T03*"):
+        cued(path, [(0.5, 1.0, "Marker 1")])  # as recorders number them
+    for path in folder.glob("T02*"):
+        cued(path, labels)
+    assert ran("mnmf separate live/T03_*", "--method", "time-domain", "--iterations", "1") == 0
+    said = capsys.readouterr().out
+    assert "lie there: --solos live/T02_01_Vln1.WAV --solo-take 'live/T02_*' would make use of them\n" in said
+    made = draft("live/T03_*", folder / "session.toml")
+    assert made.problem == ""
+    assert made.session.markers == folder / "T02_01_Vln1.WAV"
+    assert made.session.solo_recording.paths[0].name == "T02_01_Vln1.WAV"
+    assert made.session.sources == PLAYERS
+    for path in folder.glob("T02*"):
+        path.unlink()
+    assert list(marker_files(folder)) == []
+    assert draft("live/T03_*", folder / "session.toml").session.markers is None
+
+
+@pytest.mark.parametrize(("names", "found"), [(("Vln1", "Vla"), True), (("good one", "again"), False)])
+def test_cue_points_in_the_take_itself_are_solos_if_they_are_called_as_mics(folder, names, found):
+    for path in folder.glob("T0[12]*"):
+        path.unlink()
+    cued(folder / "T03_01_Vln1.WAV", [(0.2, 0.6, names[0]), (1.0, 1.5, names[1])])
+    made = draft("live", folder / "session.toml")
+    assert ("T03_01_Vln1.WAV" in made.text.partition("solos = ")[2].partition("\n")[0]) == found
+    assert made.text.count("# solos =") == (not found)
 
 
 def test_a_broken_file_of_a_take_is_named(folder):

@@ -9,7 +9,19 @@ import pytest
 
 from mnmf import folders
 from mnmf.errors import SessionError
-from mnmf.folders import Sound, audio_in, choice, chosen, distinct, is_room, matches, name_mics, takes, tracked
+from mnmf.folders import (
+    Sound,
+    audio_in,
+    check_whole,
+    choice,
+    chosen,
+    distinct,
+    is_room,
+    matches,
+    name_mics,
+    takes,
+    tracked,
+)
 
 
 def sounds(*names, length=100, channels=1, folder="live"):
@@ -61,14 +73,44 @@ def test_mics_are_named_by_files_channels_and_tracks():
 
 
 @pytest.mark.parametrize(
-    "name", ["Main L", "MainR", "Main:1", "main", "Room 2", "HALL", "Amb_far", "ORTF", "Spare1", "Mix"]
+    "name",
+    [
+        "Main L",
+        "MainR",
+        "Main:1",
+        "main",
+        "Room 2",
+        "HALL",
+        "Amb_far",
+        "ORTF",
+        "Spare1",
+        "Mix",
+        "LR:1",
+        "Tr_LR:2",
+        "TrL",
+    ],
 )
 def test_rooms_by_their_names(name):
     assert is_room(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["Vln 1", "Main Vocal", "L", "1", "Far", "Overhead L", "Romain", "Roomba", "", "Maine"]
+    "name",
+    [
+        "Vln 1",
+        "Main Vocal",
+        "L",
+        "1",
+        "Far",
+        "Overhead L",
+        "Romain",
+        "Roomba",
+        "",
+        "Maine",
+        "Tr1",
+        "Piano LR",
+        "Tr_Lr2",
+    ],
 )
 def test_what_is_no_room_by_its_name(name):
     assert not is_room(name)
@@ -138,6 +180,29 @@ def test_many_files_are_grouped_all_the_same():
     assert len(distinct([sound.path.stem for sound in files])) == folders.MOST_FILES
 
 
+def test_parts_of_a_recording_are_named():
+    def said(*parts, channels=1):
+        given = [Sound(Path("live", name), length, 10, channels, start) for name, length, start in parts]
+        try:
+            check_whole(given)
+        except SessionError as error:
+            return str(error)
+        return ""
+
+    assert "T.WAV goes on in T-01.WAV" in said(("T.WAV", 90, 5), ("T-01.WAV", 90, 95), ("T-02.WAV", 20, 185))
+    assert "sox T_0001.WAV T_0002.WAV joined.w64" in said(("T_0001.WAV", 90, 5), ("T_0002.WAV", 90, 96))
+    assert "sox 'my T.WAV' 'my T-01.WAV'" in said(("my T.WAV", 90, 5), ("my T-01.WAV", 9, 95))
+    large = folders._takes.LARGE
+    assert "goes on" in said(("a_01.WAV", large, None), ("a_02.WAV", large, None), ("a_03.WAV", 9, None))
+    assert "goes on" in said(("a_01.WAV", large // 8 + 1, 0), ("a_02.WAV", 9, 0), channels=8)
+    assert said(("T.WAV", 90, 5), ("T-01.WAV", 90, 5)) == ""  # two mics
+    assert said(("T.WAV", 90, 5), ("T-01.WAV", 90, 500)) == ""  # two takes
+    assert said(("T.WAV", 90, 5), ("T-02.WAV", 90, 95)) == ""  # a part is missing, or it is none
+    assert said(("a_01.WAV", large, None), ("a_02.WAV", large, None)) == ""  # two mics for long
+    assert said(("a_01.WAV", 90, None), ("a_02.WAV", 9, None)) == ""
+    assert said(("a_01.WAV", 90, 0), ("a_03.WAV", 90, 90), ("a_02.flac", 9, 90)) == ""
+
+
 # Disks
 
 
@@ -162,7 +227,33 @@ def test_stems_in_the_same_folder_are_no_mics(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(record))
     assert [path.name for path in audio_in(tmp_path)] == ["vl.wav"]
     (tmp_path / "manifest.json").write_text("{")
-    assert len(audio_in(tmp_path)) == 4
+    assert len(audio_in(tmp_path)) == 1  # their names tell
+
+
+def test_stems_beside_their_originals_are_no_mics(tmp_path):
+    touch(tmp_path, "vl1.wav", "main.wav", "violin.wav", "violin.residual.wav", "notes.txt")
+    every = sorted(path for path in tmp_path.iterdir() if path.suffix == ".wav")
+
+    def left(given):
+        return [path.name for path in chosen(given, measured)]
+
+    assert left([tmp_path]) == left([tmp_path / "*"]) == left(every) == ["main.wav", "vl1.wav"]  # by the name
+    assert left([tmp_path / "violin.wav", tmp_path / "vl1.wav"]) == ["violin.wav", "vl1.wav"]  # who asks for it has it
+    assert left([tmp_path / "violin*"]) == ["violin.residual.wav", "violin.wav"]
+    (tmp_path / "violin.residual.wav").unlink()
+    every.pop(1)
+    assert left([tmp_path]) == ["main.wav", "violin.wav", "vl1.wav"]
+    for take in (["vl1.wav", "main.wav"], ["../" + tmp_path.name + "/vl1.wav"]):
+        facts = {"sources": [{"name": "violin", "file": "violin.wav"}], "take": take}
+        (tmp_path / "manifest.json").write_text(json.dumps(facts))
+        assert left([tmp_path]) == left([tmp_path / "*.wav"]) == left(every) == ["main.wav", "vl1.wav"]
+        assert left([tmp_path / "violin.wav"]) == left([tmp_path / "vio*"]) == ["violin.wav"]
+    for take in (7, [7], ["\0"], {}, None):
+        (tmp_path / "manifest.json").write_text(json.dumps(facts | {"take": take}))
+        assert left([tmp_path / "*.wav"]) == ["main.wav", "violin.wav", "vl1.wav"]
+    touch(tmp_path, "nobody.mic1.wav", "violin.mic1.wav")
+    (tmp_path / "manifest.json").unlink()
+    assert left([tmp_path]) == ["main.wav", "violin.wav", "vl1.wav"]
 
 
 def test_patterns_are_those_of_a_shell(tmp_path, monkeypatch):
@@ -185,18 +276,18 @@ def test_patterns_are_those_of_a_shell(tmp_path, monkeypatch):
 
 def test_what_is_looked_at_is_bounded(tmp_path, monkeypatch):
     touch(tmp_path, *(f"{n}.wav" for n in range(12)))
-    monkeypatch.setattr(folders, "MOST_ENTRIES", 10)
+    monkeypatch.setattr(folders._disk, "MOST_ENTRIES", 10)
     with pytest.raises(SessionError, match="holds more than 10 files"):
         audio_in(tmp_path)
     with pytest.raises(SessionError, match="holds more than 10 files"):
         matches(tmp_path / "*")
     assert folders.texts_in(tmp_path) == []
-    monkeypatch.setattr(folders, "MOST_ENTRIES", 100)
-    monkeypatch.setattr(folders, "MOST_FILES", 10)
+    monkeypatch.setattr(folders._disk, "MOST_ENTRIES", 100)
+    monkeypatch.setattr(folders._disk, "MOST_FILES", 10)
     with pytest.raises(SessionError, match="more than 10 audio files"):
         audio_in(tmp_path)
     touch(tmp_path, *(f"{n}/x.wav" for n in range(9)))
-    monkeypatch.setattr(folders, "MOST_ENTRIES", 25)
+    monkeypatch.setattr(folders._disk, "MOST_ENTRIES", 25)
     with pytest.raises(SessionError, match="among more than 25 files"):
         matches(tmp_path / "*" / "*")
 

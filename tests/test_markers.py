@@ -612,3 +612,13 @@ def test_messages_have_a_length(write):
     assert len(refused(write(f"1\t1\t{'ab' * 400}\n"), "point")) < 400
     found = markers.read_all(write(f"1\t3\tviolin\n3\t4\t{'ab' * 3000}\n"), sources=["violin"])
     assert [len(name) for name in found.ignored] == [40]
+
+
+def test_capitals_matter_only_where_two_names_would_be_meant(write):
+    path = write("1\t3\tViola\n3\t5\tCELLO\n")
+    assert [p.source for p in markers.read(path, sources=["viola", "Cello"])] == ["viola", "Cello"]
+    assert [p.source for p in markers.read(path, sources=["viola", "vIola", "CELLO"])] == ["CELLO"]
+    path = write("1\t3\tViola\n3\t5\tviola\n")
+    found = markers.read_all(path, sources=["viola"])
+    assert (found.passages, found.ignored) == ((Passage("viola", 3, 5),), ("Viola",))
+    assert [p.source for p in markers.read(path)] == ["Viola", "viola"]

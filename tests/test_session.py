@@ -13,7 +13,8 @@ import soundfile as sf
 from mnmf import Session
 from mnmf.errors import AudioFileError, MarkerError, MnmfError, SessionError
 from mnmf.session import KEYS, session_keys
-from mnmf.whose import find_mic, find_mics, match_spots
+from mnmf.whose import find_mics, match_spots
+from tests.test_together import bext, music, write
 
 RATE = 8000
 BLEED = 10 ** (-10 / 20)
@@ -479,9 +480,6 @@ def test_what_no_mic_is_called(said, message):
 def test_an_ending_that_several_mics_have_is_refused():
     with pytest.raises(SessionError, match="mic 'close' could be Cello close or Vln close; give more of the name"):
         find_mics("close", ("Vln close", "Cello close"))
-    with pytest.raises(SessionError, match=r"'Main' means mic 1 \(Main:1\), mic 2 \(Main:2\); name one of them"):
-        find_mic("Main", ("Main:1", "Main:2"))
-    assert find_mic("Main:2", ("Main:1", "Main:2")) == 1
 
 
 # Stereo files
@@ -542,3 +540,31 @@ def test_a_stereo_main_pair_is_nobodys_spot(stereo):
     assert Session.outline(**files, solos=stereo["solos"], ambient=["Main"])[1:] == (3, True)
     with pytest.raises(SessionError, match="nobody's spot: .*mark it with --ambient 5-6"):
         Session.open(**files, solos=stereo["solos"], ambient=[])
+
+
+@pytest.mark.parametrize(
+    ("mic", "source"), [("Aux", "Aux-"), ("con.1", "con-.1"), ("Vln. .", "Vln"), ("x" * 201, "x" * 200)]
+)
+def test_sources_called_as_their_mics_are_names_of_files_everywhere(tmp_path, mic, source):
+    for name in (mic, "Va"):
+        sf.write(tmp_path / f"{name}.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 800), RATE)
+    assert Session.open([tmp_path / f"{mic}.wav", tmp_path / "Va.wav"]).sources == (source, "Va")
+
+
+def test_the_main_pair_of_a_recorder_is_nobodys_spot(tmp_path):
+    for name, channels in (("LR", 2), ("Tr1", 1), ("Tr2", 1)):
+        sf.write(tmp_path / f"ZOOM0001_{name}.WAV", np.full((800, channels), 0.1), RATE, format="WAV")
+    session = Session.open(tmp_path)
+    assert (session.sources, session.ambient) == (("Tr1", "Tr2"), (0, 1))
+
+
+def test_a_recording_that_was_split_is_refused_before_it_is_taken_for_mics(tmp_path):
+    files = [
+        write(tmp_path / f"{mic}{part}.WAV", music(length, 1), bext(start))
+        for part, length, start in (("", 8000, 100), ("-01", 8000, 8100))
+        for mic in ("Vln", "Vc")
+    ]
+    for take in (tmp_path, files, tmp_path / "*.WAV"):
+        with pytest.raises(SessionError, match=r"V\w+\.WAV goes on in V\w+-01\.WAV, as .* by sox V\w+\.WAV V"):
+            Session.open(take)
+    assert Session.open(files[:2]).sources == ("Vln", "Vc")

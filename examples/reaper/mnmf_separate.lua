@@ -194,8 +194,24 @@ function M.channel(mode)
   return nil
 end
 
--- Which part of a stem lies under an item: like the item, unless the stem is of a part of the take only (--preview).
-local function under(item, path, record)
+-- Which channels of a source's stem, from 1 on, are of microphones that an item plays; `before` is the number of
+-- microphones in files before the item's. nil if the manifest cannot be used.
+local function played(item, source, before)
+  local found = {}
+  for i = 1, math.tointeger(source.channels) or 1 do
+    local mic = type(source.mics) == "table" and source.mics[i]
+    if type(mic) ~= "number" then return nil end
+    local channel, only = mic - before, M.channel(item.mode)
+    if channel >= 1 and channel <= item.channels and (only == nil or only == channel or item.channels == 1) then
+      found[#found + 1] = i
+    end
+  end
+  return found
+end
+
+-- Which part of a stem lies under an item: like the item, unless the stem is of a part of the take only (--preview). Of
+-- a stem of several channels an item that plays some of their microphones has these, one each.
+local function under(item, path, record, channel)
   local first = (record.first_sample or 0) / record.sample_rate
   local offset, length, position = item.offset - first, item.length, item.position
   if offset < 0 then
@@ -203,7 +219,10 @@ local function under(item, path, record)
   end
   length = math.min(length, (record.samples / record.sample_rate - offset) / item.rate)
   if length <= 0 then return nil end
-  return { like = item, file = path, position = position, length = length, offset = offset, rate = item.rate }
+  local mode = channel and (channel <= 64 and channel + 2 or channel + 66) or 0
+  return {
+    like = item, file = path, position = position, length = length, offset = offset, rate = item.rate, mode = mode,
+  }
 end
 
 -- Which tracks are to be made, from top to bottom, and which muted items are on each: for each item the stem of the
@@ -233,17 +252,18 @@ function M.plan(items, record, folder)
     tracks[#tracks + 1] = { under = track, name = name, items = { item }, place = #tracks }
   end
   for _, source in ipairs(record.sources) do
-    local mic = type(source.mics) == "table" and source.mics[1]
-    if type(mic) ~= "number" or type(source.file) ~= "string" or type(source.name) ~= "string" then
-      return nil, "the manifest of the stems cannot be read"
-    end
     for _, item in ipairs(items) do
-      local channel, only = mic - first[item.file], M.channel(item.mode)
-      if channel >= 1 and channel <= item.channels and (only == nil or only == channel or item.channels == 1) then
-        local stem = under(item, folder .. "/" .. source.file, record)
+      local channels = played(item, source, first[item.file])
+      if not channels or type(source.file) ~= "string" or type(source.name) ~= "string" then
+        return nil, "the manifest of the stems cannot be read"
+      end
+      local whole = #channels == (source.channels or 1)
+      for n = 1, whole and 1 or #channels do
+        local channel = not whole and channels[n] or nil
+        local stem = under(item, folder .. "/" .. source.file, record, channel)
         if stem then add(item.track, source.name .. " stem", stem) end
         if stem and source.residual then
-          add(item.track, source.name .. " residual", under(item, folder .. "/" .. source.residual, record))
+          add(item.track, source.name .. " residual", under(item, folder .. "/" .. source.residual, record, channel))
         end
       end
     end
@@ -329,6 +349,7 @@ local function lay(tracks)
       for _, name in ipairs({ "D_VOL", "D_PAN", "D_PITCH", "B_PPITCH" }) do
         reaper.SetMediaItemTakeInfo_Value(take, name, reaper.GetMediaItemTakeInfo_Value(each.like.take, name))
       end
+      reaper.SetMediaItemTakeInfo_Value(take, "I_CHANMODE", each.mode)
       reaper.SetMediaItemTakeInfo_Value(take, "D_PLAYRATE", each.rate)
       reaper.SetMediaItemTakeInfo_Value(take, "D_STARTOFFS", each.offset)
       reaper.SetMediaItemInfo_Value(item, "D_POSITION", each.position)

@@ -20,7 +20,7 @@ whom, `mnmf.output` makes folders of results.  Nothing here scales or resamples 
 """
 
 from mnmf.audio._recording import Mic, Recording
-from mnmf.audio._stems import beyond_full_scale, rest_of, write_stem
-from mnmf.audio._writing import write
+from mnmf.audio._stems import Portion, beyond_full_scale, rest_of, write_stem
+from mnmf.audio._writing import MOST_OF_FLAC, write
 
-__all__ = ["Mic", "Recording", "beyond_full_scale", "rest_of", "write", "write_stem"]
+__all__ = ["MOST_OF_FLAC", "Mic", "Portion", "Recording", "beyond_full_scale", "rest_of", "write", "write_stem"]

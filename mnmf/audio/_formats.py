@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,22 @@ from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError
 
-__all__ = ["BITS", "FLOATS", "check_finite", "dtype_of", "encoded", "packed"]
+__all__ = ["BITS", "FLOATS", "check_finite", "dtype_of", "encoded", "finest", "packed"]
 
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 FLOATS = frozenset({"FLOAT", "DOUBLE"})
+_FINER = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")  # from coarse to fine
+
+
+def finest(subtypes: Sequence[str]) -> int:
+    """Return which of some formats holds the samples of all others, the first of several.
+
+    Examples
+    --------
+    >>> finest(["PCM_16", "FLOAT", "PCM_24", "FLOAT"])
+    1
+    """
+    return max(range(len(subtypes)), key=lambda i: (_FINER.index(subtypes[i]), -i))
 
 
 def dtype_of(subtype: str) -> type[np.floating[Any]]:

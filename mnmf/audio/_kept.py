@@ -66,16 +66,21 @@ def framed(layout: Layout, kept: list[Kept], n_samples: int, channels: int) -> F
     return frame(layout, kept, n_samples, channels)
 
 
-def plain(layout: Layout, n_samples: int, channels: int) -> list[Kept]:
-    """Return only the chunk that says how samples are stored, of so many samples and channels."""
+def plain(layout: Layout, n_samples: int, channels: int, same: bool | None = None) -> list[Kept]:
+    """Return only the chunk that says how samples are stored, of so many samples and channels.
+
+    `same` says whether these are the channels of the original; they are if not given, and as many.
+    """
+    same = channels == layout.channels if same is None else same
     if layout.kind in ("AU", "FLAC"):
         return []
     wanted = _DESCRIPTION[layout.kind]
     name = next(chunk.name for chunk in layout.chunks if plain_name(chunk.name) == wanted)
     if wanted == b"COMM":
         return [Kept(name, _others.mended_aiff(layout.described, n_samples, channels), True)]
-    mend = _others.mended_caf if wanted == b"desc" else _riff.mended
-    return [Kept(name, mend(layout.described, layout, channels), True)]
+    if wanted == b"desc":
+        return [Kept(name, _others.mended_caf(layout.described, layout, channels), True)]
+    return [Kept(name, _riff.mended(layout.described, layout, channels, same), True)]
 
 
 def _is_kept(layout: Layout, chunk: Chunk) -> bool:
@@ -89,7 +94,7 @@ def left_out(layout: Layout) -> list[Chunk]:
     return too_large([chunk for chunk in layout.chunks if _is_kept(layout, chunk)])
 
 
-def kept_chunks(path: Path, layout: Layout, part: Part, whole: bool, channels: int = 1) -> list[Kept]:
+def kept_chunks(path: Path, layout: Layout, part: Part, whole: bool, channels: int, same: bool) -> list[Kept]:
     """Return the chunks of a stem, in their order, with that which says how samples are stored.
 
     Parameters
@@ -104,8 +109,10 @@ def kept_chunks(path: Path, layout: Layout, part: Part, whole: bool, channels: i
         It is of all of them; then chunks stay as they are.
     channels : int
         Of the stem.
+    same : bool
+        They are those of the original, in its order.
     """
-    large, described = set(left_out(layout)), plain(layout, part.n_samples, channels)
+    large, described = set(left_out(layout)), plain(layout, part.n_samples, channels, same)
     found: list[Kept] = []
     with path.open("rb") as file:
         for chunk in layout.chunks:
@@ -113,22 +120,21 @@ def kept_chunks(path: Path, layout: Layout, part: Part, whole: bool, channels: i
                 found, described = found + described, []
             elif _is_kept(layout, chunk) and chunk not in large:
                 content = content_of(file, chunk)
-                if not _is_wrong(chunk, content, layout, channels):
+                if not _is_wrong(chunk, content, same):
                     found.append(Kept(chunk.name, content, chunk.before))
     if layout.kind in _WAV:
         found = [_counted(each, layout, part.n_samples) for each in found]
         return found if whole else moved_riff(found, layout.order, part)
     if layout.kind == "FLAC":
-        return _of_flac(found, layout, part, whole, channels)
+        return _of_flac(found, layout, part, whole, channels, same)
     if whole or layout.kind == "AU":
         return found
     return moved_caf(found, part) if layout.kind == "CAF" else moved_aiff(found, part)
 
 
-def _is_wrong(chunk: Chunk, content: bytes, layout: Layout, channels: int) -> bool:
-    """Return whether what is in a chunk is true of the original only."""
-    fewer = channels != layout.channels
-    return (chunk.name == b"LIST" and content[:4] == b"wavl") or (fewer and chunk.name in _OF_CHANNELS)
+def _is_wrong(chunk: Chunk, content: bytes, same: bool) -> bool:
+    """Return whether what is in a chunk is true of the original only, whose channels a stem may have."""
+    return (chunk.name == b"LIST" and content[:4] == b"wavl") or (not same and chunk.name in _OF_CHANNELS)
 
 
 def _counted(kept: Kept, layout: Layout, n_samples: int) -> Kept:
@@ -139,15 +145,15 @@ def _counted(kept: Kept, layout: Layout, n_samples: int) -> Kept:
     return kept._replace(content=count + kept.content[4:])
 
 
-def _of_flac(kept: list[Kept], layout: Layout, part: Part, whole: bool, channels: int) -> list[Kept]:
+def _of_flac(kept: list[Kept], layout: Layout, part: Part, whole: bool, channels: int, same: bool) -> list[Kept]:
     """Return the blocks of a FLAC file for a stem, those that hold the chunks of another container among them."""
     wav = foreign(kept)
     found: list[Kept] = []
     for each in kept:
         if each.name == _flac.APPLICATION and each.content[:4] in (b"riff", b"w64 ", b"aiff"):
             if wav:
-                found, wav = found + _foreign_blocks(wav, layout, part, whole, channels), []
-            elif each.content[:4] != b"riff" and whole and channels == layout.channels:
+                found, wav = found + _foreign_blocks(wav, layout, part, whole, channels, same), []
+            elif each.content[:4] != b"riff" and whole and same:
                 found.append(each)
         elif whole or each.name != _flac.CUES:
             found.append(each)
@@ -175,7 +181,7 @@ def foreign(kept: list[Kept]) -> list[Kept]:
     return chunks if not before and any(each.name == b"fmt " for each in chunks) else []
 
 
-def _foreign_blocks(wav: list[Kept], layout: Layout, part: Part, whole: bool, channels: int) -> list[Kept]:
+def _foreign_blocks(wav: list[Kept], layout: Layout, part: Part, whole: bool, channels: int, same: bool) -> list[Kept]:
     """Return the blocks that hold the chunks of a WAV file for a stem; none if no such file could be as large."""
     described = next(each.content for each in wav if each.name == b"fmt ")
     original = _riff.of_description(described)
@@ -190,7 +196,7 @@ def _foreign_blocks(wav: list[Kept], layout: Layout, part: Part, whole: bool, ch
         if each.name == b"data":
             blocks.append(_RIFF.begun(b"data", size))
         else:
-            content = _riff.mended(each.content, original, channels) if each.name == b"fmt " else each.content
+            content = _riff.mended(each.content, original, channels, same) if each.name == b"fmt " else each.content
             blocks.append(_RIFF.chunk(each.name, content))
     total = 4 + sum(map(len, blocks)) + size + size % 2
     if total > _riff.LARGEST:

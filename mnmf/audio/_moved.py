@@ -86,7 +86,7 @@ def moved_bext(bext: bytes, n_samples: int) -> bytes:
     """Return a Broadcast Wave chunk with its time reference so many samples later."""
     if len(bext) < TIME.stop:
         return bext
-    reference = (int.from_bytes(bext[TIME], "little") + n_samples) % (1 << 64)
+    reference = max(int.from_bytes(bext[TIME], "little") + n_samples, 0) % (1 << 64)
     return bext[: TIME.start] + reference.to_bytes(8, "little") + bext[TIME.stop :]
 
 
@@ -96,7 +96,7 @@ def _moved_xml(xml: bytes, n_samples: int) -> bytes:
         high, low = found
         if high is None or low is None:
             continue
-        reference = ((int(high[1]) << 32) + int(low[1]) + n_samples) % (1 << 64)
+        reference = max((int(high[1]) << 32) + int(low[1]) + n_samples, 0) % (1 << 64)
         words = {high.span(1): reference >> 32, low.span(1): reference & 0xFFFFFFFF}
         for (start, stop), word in sorted(words.items(), reverse=True):
             xml = xml[:start] + b"%d" % word + xml[stop:]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mnmf.audio._formats import BITS, dtype_of
+from mnmf.audio._formats import BITS, dtype_of, finest
 from mnmf.audio._moved import Part
 from mnmf.audio._sound import ERRORS, Sound
 from mnmf.audio._together import check_alike, together
@@ -298,26 +298,56 @@ class Recording:
         """Return the number of the file of a microphone."""
         return next(n for n, sound in enumerate(self.sounds) if sound.path == self.mics[mic].path)
 
-    def covered(self, mic: int) -> Part:
+    def pattern(self, mics: int | Sequence[int]) -> int:
+        """Return the microphone whose file the stem of some is like: the first one whose format holds all of them."""
+        several = _several(mics)
+        return several[finest([self.mics[m].subtype for m in several])]
+
+    def is_whole_file(self, mics: int | Sequence[int]) -> bool:
+        """Return whether microphones are all channels of one file, in its order."""
+        several = _several(mics)
+        path = self.mics[several[0]].path
+        return several == tuple(m for m, mic in enumerate(self.mics) if mic.path == path)
+
+    def covered(self, mics: int | Sequence[int]) -> Part:
         """Return the samples of a microphone's file that a stem of it has: all, but of a `part` those that it has.
 
-        A file of a take may begin sooner than the take, and end later.
+        A file of a take may begin sooner than the take, and end later.  A stem of several microphones has what any of
+        them has; it is told in samples of the file of their `pattern`, and may begin before that does.
         """
+        parts = [self._on_clock(m) for m in _several(mics)]
+        first, last = min(part.start for part in parts), max(sum(part) for part in parts)
+        return Part(first - self.starts[self._file_of(self.pattern(mics))], last - first)
+
+    def lead(self, mics: int | Sequence[int]) -> int:
+        """Return how many samples of the stem of some microphones come before the recording begins."""
+        return max(self.starts) + self.first - self._start(mics)
+
+    def own(self, mic: int, start: int, stop: int, mics: int | Sequence[int] | None = None) -> NDArray[Any]:
+        """Return samples of a microphone, from `start` to `stop` of its stem, or of that of several, as float64.
+
+        They are 0 where others of them begin sooner or end later.
+        """
+        n, sound = self._file_of(mic), self.sound(mic)
+        shift = self._start(mic if mics is None else mics) - self.starts[n]
+        covered, x_L = self.covered(mic), np.zeros(stop - start)
+        first, last = (min(max(shift + at, covered.start), sum(covered)) for at in (start, stop))
+        if first < last:
+            channels_LC = np.empty((last - first, sound.channels))
+            self._read_file(sound, channels_LC, first)
+            x_L[first - shift - start : last - shift - start] = channels_LC[:, self.mics[mic].channel]
+        return x_L
+
+    def _start(self, mics: int | Sequence[int]) -> int:
+        """Return the sample of the common clock at which the stem of some microphones begins."""
+        return min(self._on_clock(m).start for m in _several(mics))
+
+    def _on_clock(self, mic: int) -> Part:
+        """Return the samples of the common clock that a stem of a microphone has."""
         n, ends = self._file_of(mic), [start + sound.frames for start, sound in zip(self.starts, self.sounds)]
         if self.first == 0 and self.n_samples == min(ends) - max(self.starts):
-            return Part(0, self.sounds[n].frames)
-        return Part(self._at[n], self.n_samples)
-
-    def lead(self, mic: int) -> int:
-        """Return how many samples of its stem come before the recording begins."""
-        return self._at[self._file_of(mic)] - self.covered(mic).start
-
-    def own(self, mic: int, start: int, stop: int) -> NDArray[Any]:
-        """Return samples of a microphone, from `start` to `stop` of its stem, as float64."""
-        sound = self.sound(mic)
-        channels_LC = np.empty((stop - start, sound.channels))
-        self._read_file(sound, channels_LC, self.covered(mic).start + start)
-        return channels_LC[:, self.mics[mic].channel]
+            return Part(self.starts[n], self.sounds[n].frames)
+        return Part(self.starts[n] + self._at[n], self.n_samples)
 
     def rows(self) -> Rows:
         """Return all samples of all microphones, (L, M), read when they are asked for; they are of `exact_dtype`."""
@@ -376,6 +406,10 @@ class Recording:
             except OSError as error:
                 raise AudioFileError(f"{path} cannot be read: {reason(error)}") from error
         return digests
+
+
+def _several(mics: int | Sequence[int]) -> tuple[int, ...]:
+    return (int(mics),) if isinstance(mics, int | np.integer) else tuple(mics)
 
 
 def _check_once(files: Sequence[Path]) -> None:

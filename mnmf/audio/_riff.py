@@ -74,9 +74,9 @@ def of_description(fmt: bytes) -> Layout | None:
     return Layout("RIFF", "little", fmt, *stored, 0, 0, None, False) if stored[2] else None
 
 
-def mended(fmt: bytes, layout: Layout, channels: int) -> bytes:
-    """Return the description of as many channels as there are now; if they are fewer, nobody says where they speak."""
-    if channels == layout.channels:
+def mended(fmt: bytes, layout: Layout, channels: int, same: bool) -> bytes:
+    """Return the description of as many channels as there are now; nobody says where they speak if they are others."""
+    if same:
         return fmt
     new, order, block = bytearray(fmt), layout.order, layout.width * channels
     new[2:4] = channels.to_bytes(2, order)

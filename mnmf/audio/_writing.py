@@ -10,7 +10,7 @@ import io
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from mnmf.audio import _flac, _recording, _riff
 from mnmf.audio._formats import BITS, FLOATS, encoded, packed
 from mnmf.audio._kept import framed, kept_chunks, layout_of, plain
-from mnmf.audio._layout import Kept, Layout
+from mnmf.audio._layout import Framed, Kept, Layout
 from mnmf.audio._moved import Part
 from mnmf.audio._recording import Recording
 from mnmf.audio._sound import Sound
@@ -32,7 +32,7 @@ from mnmf.files import PARTIAL, check_path, reason
 from mnmf.output import same_file
 from mnmf.rows import Rows
 
-__all__ = ["write", "write_like"]
+__all__ = ["MOST_OF_FLAC", "write", "write_like"]
 
 AnyPath = str | os.PathLike[str]
 
@@ -107,8 +107,8 @@ def _check_floats(x: NDArray[Any] | Rows) -> None:
         raise ArgumentError(f"audio to write must be floats of shape (samples, mics), got {x.dtype} {x.shape}")
 
 
-def write_like(target: Path, samples: NDArray[Any] | Rows, like: Recording, mic: int) -> int:
-    """Write samples as a mono file like a microphone's own, and return how many had to be clipped.
+def write_like(target: Path, samples: NDArray[Any] | Rows, like: Recording, mics: Sequence[int]) -> int:
+    """Write the samples of some microphones as a file like their own, and return how many had to be clipped.
 
     Raises
     ------
@@ -120,46 +120,48 @@ def write_like(target: Path, samples: NDArray[Any] | Rows, like: Recording, mic:
     if clash := same_file(target, like.paths):
         raise OutputError(f"{target} is the input {clash}; choose another --out")
     _check_floats(samples)
-    sound, part = like.sound(mic), like.covered(mic)
-    layout = _layout_for(sound)
+    sound, part = like.sound(like.pattern(mics)), like.covered(mics)
+    channels, same = len(mics), like.is_whole_file(mics)
+    layout = _layout_for(sound, channels, same)
     with _finished(target, samples.size * _bytes_of(sound.subtype)) as partial:
-        kept = [] if layout is None else kept_chunks(sound.path, layout, part, part == Part(0, sound.frames))
+        whole = part == Part(0, sound.frames)
+        kept = [] if layout is None else kept_chunks(sound.path, layout, part, whole, channels, same)
         if layout is None or layout.kind == "FLAC":
-            how = (sound.samplerate, 1, sound.subtype, sound.format, sound.endian)
+            how = (sound.samplerate, channels, sound.subtype, sound.format, sound.endian)
             clipped = _by_libsndfile(partial, samples, *how)
             _put_blocks(partial, kept)
         else:
-            clipped = _framed(partial, samples, sound, layout, kept)
+            clipped = _framed(partial, samples, sound, framed(layout, kept, len(samples), channels))
         _check_arrived(partial, len(samples), sound)
     return clipped
 
 
-def _layout_for(sound: Sound) -> Layout | None:
-    """Return the layout of a stem: that of its original, if libsndfile takes the same description for one channel.
+def _layout_for(sound: Sound, channels: int, same: bool) -> Layout | None:
+    """Return the layout of a stem: that of its original, if libsndfile takes the same description for its channels.
 
     If it does not, samples are described as libsndfile describes them; None if that is of no use either.
     """
     layout = sound.layout
-    if layout is None or layout.kind == "FLAC" or _is_understood(layout, sound):
+    if layout is None or layout.kind == "FLAC" or _is_understood(layout, sound, channels, same):
         return layout
     how = (sound.samplerate, sound.subtype, sound.endian, sound.format)
     with suppress(sf.SoundFileError, TypeError, ValueError):
-        sf.write(sample := io.BytesIO(), np.zeros(1), *how)
+        sf.write(sample := io.BytesIO(), np.zeros((1, channels)), *how)
         anew = layout_of(sample)
         if anew is not None and anew.kind == layout.kind:
             known = {name: getattr(anew, name) for name in ("described", "channels", "block", "order")}
-            return again if _is_understood(again := replace(layout, **known), sound) else None
+            return again if _is_understood(again := replace(layout, **known), sound, channels, same=True) else None
     return None
 
 
-def _is_understood(layout: Layout, sound: Sound) -> bool:
+def _is_understood(layout: Layout, sound: Sound, channels: int, same: bool) -> bool:
     """Return whether a stem of one sample is what it should be."""
     if layout.width != _bytes_of(sound.subtype):
         return False
-    head, tail = framed(layout, plain(layout, 1, 1), 1, 1)
-    one = io.BytesIO(head + bytes(layout.width) + tail)
+    head, tail = framed(layout, plain(layout, 1, channels, same), 1, channels)
+    one = io.BytesIO(head + bytes(layout.width * channels) + tail)
     with suppress(sf.SoundFileError, TypeError, ValueError), sf.SoundFile(one) as file:
-        as_wanted = (file.channels, file.frames, file.subtype) == (1, 1, sound.subtype)
+        as_wanted = (file.channels, file.frames, file.subtype) == (channels, 1, sound.subtype)
         return bool(as_wanted) and _is_big(file) == _is_big(sound)
     return False
 
@@ -171,17 +173,17 @@ def _is_big(file: Any) -> bool:
     return file.format in ("AIFF", "CAF", "AU")
 
 
-def _framed(partial: Path, samples: NDArray[Any] | Rows, sound: Sound, layout: Layout, kept: list[Kept]) -> int:
+def _framed(partial: Path, samples: NDArray[Any] | Rows, sound: Sound, around: Framed) -> int:
     """Write the bytes of the original around samples, and return how many had to be clipped."""
-    head, tail = framed(layout, kept, len(samples), 1)
     clipped, big = 0, _is_big(sound)
+    step = max(1, _recording.BLOCK // max(1, samples.size // len(samples)))
     with partial.open("wb") as file:
-        file.write(head)
-        for at in range(0, len(samples), _recording.BLOCK):
-            block, over = encoded(samples[at : at + _recording.BLOCK], sound.subtype)
+        file.write(around.head)
+        for at in range(0, len(samples), step):
+            block, over = encoded(samples[at : at + step], sound.subtype)
             clipped += over
             file.write(packed(block, sound.subtype, big))
-        file.write(tail)
+        file.write(around.tail)
         file.flush()
         os.fsync(file.fileno())
     return clipped

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -22,6 +23,9 @@ from mnmf.cli._options import (
 from mnmf.cli._run import within_memory
 from mnmf.cli._terminal import add_row, say, show, warn
 from mnmf.errors import ArgumentError, SessionError
+
+if TYPE_CHECKING:
+    from mnmf.audio import Recording
 
 __all__ = ["command"]
 
@@ -51,8 +55,8 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     n_iterations = method.sizes(options["components"], options["iterations"])[1]
     double = recording.exact_dtype is np.float64
     size = Size(recording.n_samples, recording.sample_rate, recording.n_mics, n_sources, solos, double)
-    if options["all_mics"]:
-        size = replace(size, n_bleed=n_sources * (recording.n_mics - 1))
+    further = _further_spots(recording, n_sources, session_keys(options).get("spots", {}))
+    size = replace(size, n_bleed=n_sources * (recording.n_mics - 1) if options["all_mics"] else further)
     for remark in recording.remarks:
         warn(remark)
     say(f"{recording.duration / 60:.1f} minutes of {recording.n_mics} mics at {recording.sample_rate} Hz")
@@ -76,3 +80,13 @@ def command(take: tuple[str, ...], **options: Any) -> None:
             within_memory(size, method, options, options)
         except ArgumentError as error:
             warn(str(error))
+
+
+def _further_spots(recording: Recording, n_sources: int, spots: Mapping[str, Any]) -> int:
+    """Return how many mics are likely further spots of a source: the second ones of stereo files, and those given."""
+    from mnmf.folders import is_room
+    from mnmf.session import Seats
+
+    second = [own for own in Seats.of(recording).pairs if not is_room(recording.mic_names[own[0]])]
+    given = sum(len(mics) - 1 for mics in spots.values() if isinstance(mics, list | tuple))
+    return min(len(second) + given, recording.n_mics - n_sources)

@@ -159,6 +159,9 @@ def read_project(
 ) -> Project:
     """Lay out what ``mnmf separate`` wrote: originals that play, and under each its stems, muted.
 
+    A stem of two channels lies under its stereo original.  Where its microphones are in other files, or among more
+    channels, each channel lies under its own or, where only whole files can be played, the stem under the last of them.
+
     Where a reduction is known there is a third track, muted as well: the residual or, where that was not written, the
     spot once more.  With the original muted and those two not, the bleed is that much lower.  Where none is known, a
     residual stands at full level.
@@ -247,6 +250,15 @@ class _Facts:
 
 
 @dataclass(frozen=True)
+class _Laid:
+    """A stem that lies under an original, or one channel of it, and what it is called there."""
+
+    stem: Stem
+    label: str
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
 class _Layout:
     """What all tracks are made from."""
 
@@ -259,41 +271,62 @@ class _Layout:
 
     def tracks(self, stems: list[Stem], dials: Mapping[str, float | None], remarks: list[str]) -> Iterator[Track]:
         """Yield an original, its stems and what belongs to them, and so on; then the other microphones."""
-        groups: dict[Hashable, list[Stem]] = {}
+        places = self._places(stems)
+        groups: dict[Hashable, list[_Laid]] = {}
+        names: dict[Hashable, list[str]] = {}
         mics: dict[Hashable, int] = {}
-        for m, its in [*((stem.mics[0] - 1, [stem]) for stem in stems), *((m, []) for m in range(self.take.n_mics))]:
-            mic = self.take.mics[m]
-            key: Hashable = m if self._single(mic) else mic.path
-            mics.setdefault(key, m)
-            groups.setdefault(key, []).extend(its)
-        for place, its in groups.items():
-            mic = self.take.mics[mics[place]]
-            names = ", ".join(stem.name for stem in its) or (f"mic {mic.name}" if mic.name.isdigit() else mic.name)
-            yield Track(names if self._single(mic) else mic.path.stem, self._original(mic))
-            for stem in its:
-                yield from self._under(stem, dials[stem.name], remarks)
+        for stem in stems:
+            mine = dict.fromkeys(places[m - 1] for m in stem.heard_at)
+            for i, m in enumerate(stem.heard_at):
+                place = places[m - 1]
+                mics.setdefault(place, m - 1)
+                label = f"{stem.name} {i + 1}" if len(mine) > 1 else stem.name
+                if label not in names.setdefault(place, []):
+                    names[place].append(label)
+                if self.channels and len(mine) > 1:
+                    groups.setdefault(place, []).append(_Laid(stem, label, i))
+            if not (self.channels and len(mine) > 1):
+                groups.setdefault(list(mine)[-1], []).append(_Laid(stem, stem.name))
+        for m, place in enumerate(places):
+            mics.setdefault(place, m)
+        for place, m in mics.items():
+            first, whole = self.take.mics[m], isinstance(place, Path)
+            its = ", ".join(names.get(place, [])) or (f"mic {first.name}" if first.name.isdigit() else first.name)
+            yield Track(first.path.stem if whole and not self.channels else its, self._original(first, whole))
+            for laid in groups.get(place, []):
+                yield from self._under(laid, places, dials[laid.stem.name], remarks)
 
-    def _under(self, stem: Stem, left: float | None, remarks: list[str]) -> Iterator[Track]:
-        mic = self.take.mics[stem.mics[0] - 1]
-        item = self._written(stem.file, mic)
+    def _places(self, stems: list[Stem]) -> list[Hashable]:
+        """Return for every microphone what its original is: its file if that is played as a whole, else itself."""
+        pairs = [[m - 1 for m in stem.heard_at] for stem in stems if stem.channels == 2]
+        whole = {self.take.mics[own[0]].path for own in pairs if self.take.is_whole_file(own)}
+        return [mic.path if mic.path in whole or not self._single(mic) else m for m, mic in enumerate(self.take.mics)]
+
+    def _under(self, laid: _Laid, places: list[Hashable], left: float | None, remarks: list[str]) -> Iterator[Track]:
+        stem, name = laid.stem, laid.label
+        own = [m - 1 for m in stem.heard_at] if laid.channel is None else [stem.heard_at[laid.channel] - 1]
+        item, mic = self._written(stem.file, laid), self.take.mics[own[0]]
+        whole = isinstance(places[own[0]], Path)
         if stem.residual is not None:
-            yield Track(f"{stem.name} stem", item)
+            yield Track(f"{name} stem", item)
             gain = 1.0 if left is None else left
-            yield Track(f"{stem.name} residual", replace(self._written(stem.residual, mic), gain=gain))
+            yield Track(f"{name} residual", replace(self._written(stem.residual, laid), gain=gain))
         elif not left:
-            yield Track(f"{stem.name} stem", item)
-        elif not self._single(mic):
-            yield Track(f"{stem.name} stem", item)
+            yield Track(f"{name} stem", item)
+        elif (whole or len(own) > 1) and not self.take.is_whole_file(own):
+            yield Track(f"{name} stem", item)
+            paths = {self.take.mics[m].path for m in own}
+            channel = f"no single channel of {mic.path.name} can be played"
+            why = channel if len(paths) == 1 else "its mics are not in one file"
             remarks.append(
-                f"{stem.name}: no single channel of {mic.path.name} can be played, so that bleed can be turned down "
-                "beside a residual only; separate with --residual"
+                f"{name}: {why}, so that bleed can be turned down beside a residual only; separate with --residual"
             )
         else:
-            yield Track(f"{stem.name} stem", replace(item, gain=1.0 - left))
-            offset, n_samples = self._part(mic)
-            again = replace(self._original(mic), offset=offset, n_samples=n_samples)
-            again = replace(again, position=item.position, gain=left, muted=True)
-            yield Track(f"{stem.name} spot", again)
+            yield Track(f"{name} stem", replace(item, gain=1.0 - left))
+            offset, n_samples = self._part(own)
+            again = replace(self._original(mic, whole), offset=offset, n_samples=n_samples)
+            again = replace(again, position=self.positions[mic.path] + offset, gain=left, muted=True)
+            yield Track(f"{name} spot", again)
 
     def _single(self, mic: Mic) -> bool:
         """Return whether the workstation can play this microphone by itself."""
@@ -302,12 +335,12 @@ class _Layout:
     def _n_channels(self, mic: Mic) -> int:
         return sum(other.path == mic.path for other in self.take.mics)
 
-    def _part(self, mic: Mic) -> tuple[int, int]:
-        """Return the first sample of a microphone's file that its stem has, and how many it has."""
+    def _part(self, mics: list[int]) -> tuple[int, int]:
+        """Return the first sample of the file of some microphones that their stem has, and how many it has."""
         part = self.take.part(self.facts.first, self.facts.first + self.facts.n_samples)
-        return part.covered(self.take.mics.index(mic))
+        return part.covered(mics)
 
-    def _original(self, mic: Mic) -> Item:
+    def _original(self, mic: Mic, whole: bool) -> Item:
         count, n_in_file = self._n_channels(mic), self.take.sound(self.take.mics.index(mic)).frames
         return Item(
             name=mic.path.name,
@@ -318,22 +351,33 @@ class _Layout:
             n_samples=n_in_file,
             n_in_file=n_in_file,
             format=mic.format,
-            channel=mic.channel if count > 1 and self.channels else None,
+            channel=mic.channel if count > 1 and not whole else None,
             n_channels=count,
         )
 
-    def _written(self, file: str, mic: Mic) -> Item:
+    def _written(self, file: str, laid: _Laid) -> Item:
         """Return the item of a stem or a residual, which begins where its part of the take does."""
-        path = self.folder / file
-        found, (first, n_samples) = Recording.open(path), self._part(mic)
-        if (found.n_mics, found.n_samples, found.sample_rate) != (1, n_samples, self.facts.sample_rate):
+        path, mics = self.folder / file, [m - 1 for m in laid.stem.heard_at]
+        found, (first, n_samples) = Recording.open(path), self._part(mics)
+        if (found.n_mics, found.n_samples, found.sample_rate) != (len(mics), n_samples, self.facts.sample_rate):
             raise SessionError(f"{path} is not what its manifest is of; separate the take anew")
-        start = self.positions[mic.path] + first
-        return Item(file, file, path, start, 0, n_samples, n_samples, muted=True, format=found.mics[0].format)
+        return Item(
+            name=file,
+            file=file,
+            path=path,
+            position=self.positions[self.take.mics[self.take.pattern(mics)].path] + first,
+            offset=0,
+            n_samples=n_samples,
+            n_in_file=n_samples,
+            muted=True,
+            format=found.mics[0].format,
+            channel=laid.channel,
+            n_channels=len(mics),
+        )
 
 
 def _last_mic(stems: list[Stem]) -> int:
-    return max(stem.mics[0] for stem in stems)
+    return max(max(stem.heard_at) for stem in stems)
 
 
 def _dials(stems: list[Stem], asked: Mapping[str, float]) -> dict[str, float | None]:

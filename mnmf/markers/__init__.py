@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -34,6 +35,7 @@ __all__ = [
     "Marked",
     "Passage",
     "check",
+    "in_audio",
     "read",
     "read_all",
     "resolve",
@@ -55,6 +57,7 @@ FORMATS: tuple[Format, ...] = (
 )
 IN_WAVE = "WAV with cue points"
 
+_NUMBERED = re.compile(r"(?:cue|mark|marker|point|region|locator)?[ _.#-]*[0-9]*", re.IGNORECASE)
 _LOOKED_AT = 1000  # lines, to tell the format
 _MOST_LINES = 500_000  # a project has more of them than labels
 
@@ -123,6 +126,29 @@ def read_all(
     """
     place = check_path(path)
     return sort_out(_all_labels(place), duration, str(place), sources)
+
+
+def in_audio(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is a WAV file with markers that can be read and whose names say something.
+
+    Recorders number their markers, which says nothing of who plays.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from mnmf import markers
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels.txt")
+    ...     written = path.write_text("1.0\\t4.0\\tviola\\n")
+    ...     markers.in_audio(path)
+    False
+    """
+    place = check_path(path)
+    with suppress(MarkerError):
+        names = {passage.source for passage in read(place)} if is_wave(place) else set()
+        return bool(names) and not any(map(_NUMBERED.fullmatch, names))
+    return False
 
 
 def _all_labels(place: Path) -> list[Label]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -156,12 +156,13 @@ def sort_out(
     asked = None if sources is None else {composed(name) for name in sources}
     if labels and all(label.flaw for label in labels):
         raise MarkerError(f"{file}, {labels[0].place}: {labels[0].flaw}")
+    spelled = _speller(labels, asked)
     passages: list[Passage] = []
     ignored: dict[str, None] = {}
     excuses: dict[str, str] = {}  # by source: why a label of it is ignored
     points = ""
     for label in labels:
-        name = composed(label.name)
+        name = spelled(composed(label.name))
         if asked is not None and name not in asked:
             ignored[_short(name)] = None
             continue
@@ -193,6 +194,21 @@ def sort_out(
     if not labels:
         raise MarkerError(f"{file} names no passage; label the solos with their sources")
     return Marked(check(kept, duration, file), tuple(ignored))
+
+
+def _speller(labels: Sequence[Label], asked: set[str] | None) -> Callable[[str], str]:
+    """Return what spells a name as it was asked for, if it differs from one of those only in capitals.
+
+    Nothing is changed where a label has the very name, or two that were asked for would be meant.
+    """
+    if asked is None:
+        return str
+    there = {composed(label.name) for label in labels}
+    folded: dict[str, list[str]] = {}
+    for name in asked:
+        folded.setdefault(name.casefold(), []).append(name)
+    meant = {key: names[0] for key, names in folded.items() if len(names) == 1 and names[0] not in there}
+    return lambda name: name if name in asked or len(name) > _LONGEST else meant.get(name.casefold(), name)
 
 
 def composed(name: str) -> str:

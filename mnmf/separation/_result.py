@@ -110,7 +110,9 @@ class Stems:
             )
         return heard
 
-    def reduced(self, source: int | str, reduction: float | Mapping[str, float]) -> Array | Rows:
+    def reduced(
+        self, source: int | str, reduction: float | Mapping[str, float], mic: int | str | None = None
+    ) -> Array | Rows:
         """Return the spot of a source with its bleed turned down, at the level of the take.
 
         Parameters
@@ -120,6 +122,8 @@ class Stems:
         reduction : float, or mapping of source to float
             In dB: 0 is what the spot heard, infinity the stem.  By the names of other sources each is turned down by
             its own, and nothing else of the bleed is left.
+        mic : int or str, optional
+            Which of its spots if it has several; the first if not given.
 
         Returns
         -------
@@ -128,14 +132,18 @@ class Stems:
         Raises
         ------
         ArgumentError
-            There is no such source, a reduction is negative or no number, or the bleed of a source is not known there
-            (`heard`).
+            There is no such source, a reduction is negative or no number, the microphone is none of its spots, or the
+            bleed of a source is not known there (`heard`).
         """
+        n = self.take.source(source)
+        m = self.take.spots.references[n] if mic is None else self.take.mic(mic)
+        if m not in self.take.spots[n]:
+            raise ArgumentError(f"mic {self.take.mic_names[m]} is no spot of {self.take.sources[n]}; name one that is")
         if isinstance(reduction, Mapping):
-            return self._mixed(self.take.source(source), reduction)
-        n, left = self.take.source(source), 10 ** (-check_reduction("reduction", reduction) / 20)
-        stem_L: Any = column(self.stems_LN, n)
-        spot_L: Any = column(self.take.x_LM, self.take.spots.references[n])
+            return self._mixed(n, m, reduction)
+        left = 10 ** (-check_reduction("reduction", reduction) / 20)
+        stem_L: Any = self.heard(n, m)
+        spot_L: Any = column(self.take.x_LM, m)
 
         def mixed(start: int, stop: int) -> Array:
             stem = stem_L[start:stop]
@@ -147,10 +155,9 @@ class Stems:
         L = self.take.n_samples
         return Rows((L,), stem_L.dtype, mixed) if isinstance(stem_L, Rows) else mixed(0, L)
 
-    def _mixed(self, source: int, reduction: Mapping[str, float]) -> Array | Rows:
+    def _mixed(self, source: int, mic: int, reduction: Mapping[str, float]) -> Array | Rows:
         """Return a stem with some of the others' bleed left in it."""
-        mic = self.take.spots.references[source]
-        stem_L: Any = column(self.stems_LN, source)
+        stem_L: Any = self.heard(source, mic)
         kept: list[tuple[float, Any]] = []
         for name, value in reduction.items():
             left = 10 ** (-check_reduction(f"reduction of {name}", value) / 20)
@@ -212,11 +219,12 @@ class Separation(Stems):
 
     def heard(self, source: int | str, mic: int | str) -> Array:
         """Return one source as one microphone heard it, as `image` does."""
-        return self.image(source, mic)
+        n, m = self.take.source(source), self.take.mic(mic)
+        return np.asarray(self.stems_LN[:, n]) if m == self.take.spots.references[n] else self.image(n, m)
 
-    def reduced(self, source: int | str, reduction: float | Mapping[str, float]) -> Array:
+    def reduced(self, source: int | str, reduction: float | Mapping[str, float], mic: int | str | None = None) -> Array:
         """Return the spot of a source with its bleed turned down, as `Stems.reduced`."""
-        return np.asarray(super().reduced(source, reduction))
+        return np.asarray(super().reduced(source, reduction, mic))
 
     def image(self, source: int | str, mics: int | str | Sequence[int | str] | None = None) -> Array:
         """Return one source as some microphones heard it, at the level of the take.

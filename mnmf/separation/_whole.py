@@ -97,7 +97,7 @@ def as_recorded(done: Stems, take: Take, alignment: Alignment) -> Stems:
     >>> take = Take(np.random.default_rng(0).standard_normal((4000, 2)), 8000)
     >>> alignment = Alignment((0, 100), (0.0, 0.0), (1, -1))
     >>> aligned = Take(alignment.applied(take.x_LM)[:], 8000)
-    >>> done = as_recorded(separate(aligned, method="pairwise"), take, alignment)
+    >>> done = as_recorded(separate(aligned, method="kamir", iterations=2), take, alignment)
     >>> done.stems_LN.shape, bool(np.all(done.stems_LN[:100, 1] == take.x_LM[:100, 1]))
     ((4000, 2), True)
     """
@@ -105,25 +105,30 @@ def as_recorded(done: Stems, take: Take, alignment: Alignment) -> Stems:
     fade = max(round(FADE * take.sample_rate), 1)
     heard = {(n, m): done.heard(n, m) for n, m in done.bleed if m != own[n]}
 
+    def at_spot(stem_L: Any, m: int, start: int, stop: int) -> Array:
+        at = np.arange(start, stop)
+        first, last = alignment.known(m, L)
+        part = np.ones(len(at))
+        if first > 0:
+            part = np.minimum(part, np.clip((at - first + 1) / fade, 0, 1))
+        if last < L:
+            part = np.minimum(part, np.clip((last - at) / fade, 0, 1))
+        undone_L = alignment.undone(stem_L, m)[start:stop]
+        return np.asarray(part * undone_L + (1 - part) * np.asarray(take.x_LM[start:stop, m]))
+
     def stems(start: int, stop: int, columns: list[int]) -> Array:
         stems_LN = np.empty((max(stop - start, 0), len(columns)), kind)
-        at = np.arange(start, stop)
         for i, n in enumerate(columns):
-            m = own[n]
-            first, last = alignment.known(m, L)
-            part = np.ones(len(at))
-            if first > 0:
-                part = np.minimum(part, np.clip((at - first + 1) / fade, 0, 1))
-            if last < L:
-                part = np.minimum(part, np.clip((last - at) / fade, 0, 1))
-            stem_L = alignment.undone(column(done.stems_LN, n), m)[start:stop]
-            stems_LN[:, i] = part * stem_L + (1 - part) * np.asarray(take.x_LM[start:stop, m])
+            stems_LN[:, i] = at_spot(column(done.stems_LN, n), own[n], start, stop)
         return stems_LN
 
     def bleed(start: int, stop: int, columns: list[int]) -> Array:
         bleed_LI = np.empty((max(stop - start, 0), len(columns)), kind)
         for i, (n, m) in enumerate(done.bleed[k] for k in columns):
-            bleed_LI[:, i] = alignment.undone(heard[n, m], m)[start:stop]
+            if m in take.spots[n]:
+                bleed_LI[:, i] = at_spot(heard[n, m], m, start, stop)
+            else:
+                bleed_LI[:, i] = alignment.undone(heard[n, m], m)[start:stop]
         return bleed_LI
 
     return Stems(
