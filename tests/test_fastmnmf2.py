@@ -214,9 +214,9 @@ def test_a_fit_needs_less_than_half_of_the_mixture_beside_it(rng):
 
 def test_a_mixture_of_another_layout_compiles_nothing_and_fits_the_same(X_FTM):
     there = FastMNMF2(3, 2).fit(X_FTM)
-    compiled = len(kernels._frequency_group.signatures)
+    compiled = len(kernels._group.signatures)
     here = FastMNMF2(3, 2).fit(np.asfortranarray(X_FTM))
-    assert len(kernels._frequency_group.signatures) == compiled
+    assert len(kernels._group.signatures) == compiled
     assert here.separate(np.asfortranarray(X_FTM)).tobytes() == there.separate(X_FTM).tobytes()
 
 

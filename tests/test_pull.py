@@ -336,9 +336,9 @@ def test_a_pull_is_compiled_for_no_second_time(rng):
     X = images.sum(axis=0)
     prior = taught(X, solos)
     FastMNMF2(n_iterations=1).fit(X, prior.release("Q"))
-    compiled = len(kernels._frequency_group.signatures)
+    compiled = len(kernels._group.signatures)
     FastMNMF2(n_iterations=1).fit(X, prior)
-    assert len(kernels._frequency_group.signatures) == compiled
+    assert len(kernels._group.signatures) == compiled
 
 
 @pytest.mark.parametrize("held", [(), ("W",), ("W", "H", "G")])

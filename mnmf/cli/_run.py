@@ -289,7 +289,7 @@ def _note() -> str:
     """Return what a user should know who waits for the first time."""
     from mnmf.kernels import nothing_compiled
 
-    return " (compiling, about half a minute, first run only)" if nothing_compiled() else ""
+    return " (compiling, about a quarter of a minute, first run only)" if nothing_compiled() else ""
 
 
 def size_of(session: Session) -> Size:

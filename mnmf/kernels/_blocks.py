@@ -14,22 +14,27 @@ Axes: G groups, C chunks, B frequencies of a block, S frames of a chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mnmf.kernels._compile import inner
 from mnmf.kernels._threads import share_out
 
 __all__ = [
     "FAST",
     "GROUPS",
+    "Rooms",
     "add",
     "add_product",
     "blocks_of",
     "chunks_of",
+    "clear",
     "load_bases",
     "packed",
     "part",
@@ -37,6 +42,7 @@ __all__ = [
     "sum_over_groups",
     "update_bases",
     "write_variances",
+    "zeros",
 ]
 
 Array = NDArray[Any]
@@ -63,10 +69,59 @@ def blocks_of(n_frequencies: int, most: int) -> tuple[int, int]:
     return n_blocks, -(-n_frequencies // n_blocks)
 
 
-@njit(cache=True)
+@inner
 def part(index, n_parts, length):  # type: ignore[no-untyped-def]
     """Return where part `index` of an axis begins and ends, when `length` is cut into nearly equal parts."""
     return index * length // n_parts, (index + 1) * length // n_parts
+
+
+LINE = 64  # bytes of a line of the processor's caches
+
+
+def zeros(shapes: Sequence[tuple[int, ...]], kind: Any) -> list[Array]:
+    """Return arrays of zeros, each of which begins with a line of the caches: vector instructions then cross none."""
+    kind = np.dtype(kind)
+    sizes = [-(-math.prod(shape) * kind.itemsize // LINE) * LINE for shape in shapes]
+    memory = np.zeros(sum(sizes) + LINE, np.uint8)
+    at, arrays = -memory.ctypes.data % LINE, []
+    for shape, size in zip(shapes, sizes):
+        arrays.append(np.ndarray(shape, kind, memory, at))
+        at += size
+    return arrays
+
+
+class Rooms:
+    """Arrays to work in, as many as threads are at work: making them anew for each part of it takes longer.
+
+    Parameters
+    ----------
+    make : function
+        Returns a tuple of arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rooms = Rooms(lambda: (np.zeros(2),))
+    >>> with rooms.one() as room:
+    ...     first = room
+    >>> with rooms.one() as room:
+    ...     room is first
+    True
+    """
+
+    def __init__(self, make: Callable[[], tuple[Array, ...]]) -> None:
+        self._make = make
+        self._free: deque[tuple[Array, ...]] = deque()
+
+    @contextmanager
+    def one(self) -> Iterator[tuple[Array, ...]]:
+        """Give a room that nobody else is in; what was left in it is still there."""
+        try:
+            room = self._free.pop()
+        except IndexError:
+            room = self._make()
+        yield room
+        self._free.append(room)
 
 
 def packed(H_NKT: Array, C: int, S: int) -> Array:
@@ -109,7 +164,7 @@ def sum_over_groups(
     return cost, _joined(over_GCNKS, T), _joined(under_GCNKS, T)
 
 
-@njit(cache=True)
+@inner
 def product(A, B, out):  # type: ignore[no-untyped-def]
     """Write ``A B``.
 
@@ -119,21 +174,31 @@ def product(A, B, out):  # type: ignore[no-untyped-def]
     np.dot(A, B, out)
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner
+def clear(values):  # type: ignore[no-untyped-def]
+    """Write zeros to a flat array: less to compile than an assignment to a slice."""
+    for i in range(len(values)):
+        values[i] = 0
+
+
+@inner(fastmath=FAST)
 def add(values, total):  # type: ignore[no-untyped-def]
     """Add one flat array to another."""
     for i in range(len(values)):
         total[i] += values[i]
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def add_product(A, B, room, total):  # type: ignore[no-untyped-def]
-    """Add ``A B`` to `total`, which may be more precise than the product, written to `room` first."""
+    """Add ``A B`` to `total`, which may be more precise than the product, written to `room` first.
+
+    Both are C-contiguous: what is added to a copy would be lost.
+    """
     product(A, B, room)
-    add(room.reshape(room.size), total.reshape(room.size))
+    add(room.ravel(), total.ravel())
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def load_bases(W_NFK, f0, n_f, W_NBK):  # type: ignore[no-untyped-def]
     """Copy the bases of the block of `n_f` frequencies from `f0` on; zeros behind them leave the padding silent."""
     N, B, K = W_NBK.shape
@@ -143,14 +208,14 @@ def load_bases(W_NFK, f0, n_f, W_NBK):  # type: ignore[no-untyped-def]
                 W_NBK[n, b, k] = W_NFK[n, f0 + b, k] if b < n_f else 0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def write_variances(W_NBK, H_NKS, P_NBS):  # type: ignore[no-untyped-def]
     """Write ``λ_n = W_n H_n`` of one block and chunk."""
     for n in range(len(W_NBK)):
         product(W_NBK[n], H_NKS[n], P_NBS[n])
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def update_bases(over_NBK, under_NBK, W_NFK, f0, n_f):  # type: ignore[no-untyped-def]
     """Multiply a block's bases by ``√(over / under)``; a base without data stays."""
     N, _, K = W_NFK.shape

@@ -14,9 +14,9 @@ Axes: S frames in use, Q planes, each of `FRAMES` places.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mnmf.kernels._blocks import FAST
+from mnmf.kernels._compile import inner
 
 __all__ = ["FRAMES", "border", "leave_out", "offset", "pairs", "set_diagonal", "sweep_out", "unpack"]
 
@@ -29,17 +29,23 @@ FRAMES = 136
 PIVOTS = 8
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def offset(i, j, M):  # type: ignore[no-untyped-def]
     """Return where the two planes of entry (i, j), j < i, begin in the flat array of planes; row M is the border."""
     return (M + i * (i - 1) + 2 * j) * FRAMES
 
 
-@njit(cache=True, error_model="numpy")
-def border(X_TM, first, S, planes_QS):  # type: ignore[no-untyped-def]
-    """Write xᴴ of the frames from `first` on as the last row, zero beyond the data, and zeros into the corner."""
+@inner
+def border(X_TM, first, S, floor, planes_QS):  # type: ignore[no-untyped-def]
+    """Complete X̂: add the floor to the diagonal, and the row xᴴ of the frames from `first` on.
+
+    That row is zero beyond the data, and so is the corner.
+    """
     T, M = X_TM.shape
     size = min(S, T - first)
+    for i in range(M):
+        for t in range(S):
+            planes_QS[i, t] += floor
     for j in range(M):
         re_S = planes_QS[M * M + 2 * j]
         im_S = planes_QS[M * M + 2 * j + 1]
@@ -52,19 +58,19 @@ def border(X_TM, first, S, planes_QS):  # type: ignore[no-untyped-def]
     planes_QS[-1] = 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def set_diagonal(gaps_P2, begin, end, first, value, planes_QS):  # type: ignore[no-untyped-def]
     """Write `value` on the diagonal at the frames, counted from `first`, and rows in ``gaps_P2[begin:end]``."""
     for p in range(begin, end):
         planes_QS[gaps_P2[p, 1], gaps_P2[p, 0] - first] = value
 
 
-@njit(cache=True, error_model="numpy")
-def leave_out(gaps_P2, begin, end, first, M, planes_QS):  # type: ignore[no-untyped-def]
+@inner
+def leave_out(gaps_P2, begin, end, first, M, floor, planes_QS):  # type: ignore[no-untyped-def]
     """Put zeros into the rows and columns listed in ``gaps_P2[begin:end]``, and into the border, at their frames.
 
-    A row that is zero but for its diagonal is coupled to no other, so the sweep inverts what is left as if the row were
-    not there.
+    The floor is left on the diagonal.  A row that is zero but for its diagonal is coupled to no other, so the sweep
+    inverts what is left as if the row were not there.
     """
     planes = planes_QS.reshape(planes_QS.size)
     for p in range(begin, end):
@@ -75,9 +81,10 @@ def leave_out(gaps_P2, begin, end, first, M, planes_QS):  # type: ignore[no-unty
                 at = offset(max(i, m), min(i, m), M) + t
                 planes[at] = 0.0
                 planes[at + FRAMES] = 0.0
+        planes[m * FRAMES + t] = floor
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _invert(pivot_S, floor, det_S):  # type: ignore[no-untyped-def]
     """Replace a pivot by minus its inverse, and multiply the determinant by it."""
     scale = 1.0 / floor
@@ -87,7 +94,7 @@ def _invert(pivot_S, floor, det_S):  # type: ignore[no-untyped-def]
         pivot_S[t] = -1.0 / pivot
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _divide(z, sign, pivot_S, size, out):  # type: ignore[no-untyped-def]
     """Write an entry of the pivot's column, or its conjugate for a `sign` of −1, divided by the pivot."""
     for t in range(size):
@@ -95,7 +102,7 @@ def _divide(z, sign, pivot_S, size, out):  # type: ignore[no-untyped-def]
         out[FRAMES + t] = -sign * pivot_S[t] * z[FRAMES + t]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _copy(z, sign, size, out):  # type: ignore[no-untyped-def]
     """Copy an entry, or its conjugate for a `sign` of −1."""
     for t in range(size):
@@ -103,7 +110,7 @@ def _copy(z, sign, size, out):  # type: ignore[no-untyped-def]
         out[FRAMES + t] = sign * z[FRAMES + t]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _eliminate(a, sign, b, size, out):  # type: ignore[no-untyped-def]
     """Subtract ``a conj(b)``; for a `sign` of −1 the planes hold the conjugate of a."""
     for t in range(size):
@@ -112,14 +119,14 @@ def _eliminate(a, sign, b, size, out):  # type: ignore[no-untyped-def]
         out[FRAMES + t] -= im * b[t] - a[t] * b[FRAMES + t]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _eliminate_real(a, sign, b, size, out):  # type: ignore[no-untyped-def]
     """Subtract ``a conj(b)`` from an entry of the diagonal, where it is real."""
     for t in range(size):
         out[t] -= a[t] * b[t] + sign * a[FRAMES + t] * b[FRAMES + t]
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _log_sum(det_S):  # type: ignore[no-untyped-def]
     """Return ``Σ log`` of the products of pivots so far, and reset them to 1."""
     total = 0.0
@@ -129,7 +136,7 @@ def _log_sum(det_S):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def sweep_out(planes_QS, M, floor, need_cost, scaled, det_S):  # type: ignore[no-untyped-def]
     """Turn the bordered X̂ into −Z, yᴴ and −xᴴZx; return ``Σ_t (log det X̂ − M log floor)`` if `need_cost`.
 
@@ -171,7 +178,7 @@ def sweep_out(planes_QS, M, floor, need_cost, scaled, det_S):  # type: ignore[no
     return total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _pair(y, v, size, out):  # type: ignore[no-untyped-def]
     """Write ``conj(y) v``."""
     for t in range(size):
@@ -179,14 +186,14 @@ def _pair(y, v, size, out):  # type: ignore[no-untyped-def]
         out[FRAMES + t] = y[t] * v[FRAMES + t] - y[FRAMES + t] * v[t]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _square(y, size, out):  # type: ignore[no-untyped-def]
     """Write ``|y|²``."""
     for t in range(size):
         out[t] = y[t] * y[t] + y[FRAMES + t] * y[FRAMES + t]
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def pairs(planes_QS, M, S, pairs_QS):  # type: ignore[no-untyped-def]
     """Write the planes of ``y yᴴ``, given the border yᴴ."""
     span = 2 * FRAMES
@@ -202,7 +209,7 @@ def pairs(planes_QS, M, S, pairs_QS):  # type: ignore[no-untyped-def]
             _pair(y, planes[at : at + span], S, flat[out : out + span])
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def unpack(numbers_QN, n, sign, R_MM):  # type: ignore[no-untyped-def]
     """Write `sign` times the Hermitian matrix whose M² numbers, in the order of the planes, are column `n`."""
     M = len(R_MM)

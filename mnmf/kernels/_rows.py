@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from mnmf.kernels._blocks import FAST
+from mnmf.kernels._compile import inner
 
 __all__ = ["NO_PULL", "PullArrays", "multiply", "pairs", "power", "project_rows", "pull_rows", "solve", "unpack"]
 
@@ -56,7 +56,7 @@ _NO_MATRICES, _NO_NUMBERS = np.empty((0, 1, 1), np.complex128), np.empty((0, 1, 
 NO_PULL = PullArrays(_NO_MATRICES, _NO_MATRICES, _NO_NUMBERS, _NO_MATRICES, _NO_NUMBERS, 1.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def multiply(A_MM, B_MM, adjoint, out_MM):  # type: ignore[no-untyped-def]
     """Write ``A B``, or ``A Bᴴ`` if `adjoint`."""
     M = len(A_MM)
@@ -68,13 +68,13 @@ def multiply(A_MM, B_MM, adjoint, out_MM):  # type: ignore[no-untyped-def]
             out_MM[i, j] = total
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _size(z):  # type: ignore[no-untyped-def]
     """Return |Re z| + |Im z|: as good as the modulus to choose a pivot by, and it needs no root."""
     return abs(z.real) + abs(z.imag)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def solve(A_MM, q_M):  # type: ignore[no-untyped-def]
     """Replace `q_M` by the solution of ``A x = q``; return False if `A_MM` is singular.  Destroys `A_MM`.
 
@@ -107,7 +107,7 @@ def solve(A_MM, q_M):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def pairs(planes_PS, pairs_QS):  # type: ignore[no-untyped-def]
     """Write the M² real numbers of ``x xᴴ``, row by row: Re and Im of x_i conj(x_j) for each j < i, then |x_i|²."""
     M = len(planes_PS) // 2
@@ -129,7 +129,7 @@ def pairs(planes_PS, pairs_QS):  # type: ignore[no-untyped-def]
                 q += 1
 
 
-@njit(cache=True)
+@inner
 def unpack(V_MQ, n_frames, V_MMM):  # type: ignore[no-untyped-def]
     """Write the Hermitian matrices whose numbers, in the order of `pairs`, are ``V_MQ / n_frames``."""
     for m in range(len(V_MMM)):
@@ -144,7 +144,7 @@ def unpack(V_MQ, n_frames, V_MMM):  # type: ignore[no-untyped-def]
             q += 1
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def power(Q_MM, V_MMM):  # type: ignore[no-untyped-def]
     """Return ``Σ_m q_mᴴ V_m q_m``: the mean over the frames of x̃/y, summed over the rows."""
     total = 0.0
@@ -155,7 +155,7 @@ def power(Q_MM, V_MMM):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def project_rows(Q_MM, V_MMM):  # type: ignore[no-untyped-def]
     """Update the rows of one Q in turn by iterative projection (Sekiguchi et al. 2020, eq. 16).
 
@@ -210,7 +210,7 @@ def project_rows(Q_MM, V_MMM):  # type: ignore[no-untyped-def]
             Q_MM[m, i] = np.conj(q[i]) / np.sqrt(squared)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def pull_rows(Q_MM, V_MMM, pull, f):  # type: ignore[no-untyped-def]
     """Update the rows of one Q in turn, as `project_rows` does, under a prior that pulls them towards Q₀.
 

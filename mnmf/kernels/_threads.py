@@ -1,8 +1,7 @@
 """Threads for kernels that take long: each call does a part of the work without Python's lock.
 
 numba's own parallel loops compile what they call once more, inlined, which doubles the time of a first run; and they
-assign the parts to threads beforehand, so that all wait for the thread whose core another program uses.  They start
-sooner, though, which is why `matmul` and `scm`, called often and each time for some milliseconds, use them.
+assign the parts to threads beforehand, so that all wait for the thread whose core another program uses.
 """
 
 from __future__ import annotations

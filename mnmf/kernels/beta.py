@@ -9,14 +9,13 @@ Axes: I rows and J columns of the spectrogram, K bases; T rows of a factor in a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from mnmf.kernels._blocks import product
+from mnmf.kernels._blocks import add_product, product
+from mnmf.kernels._compile import inner, kernel
 from mnmf.kernels._threads import share_out
 
 __all__ = ["SINGLE_TINY", "TINY", "beta_divergence", "floor_of", "update_columns", "update_rows", "weigh"]
@@ -43,7 +42,7 @@ def floor_of(dtype: Any) -> float:
     return SINGLE_TINY if dtype == np.float32 else TINY
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def weigh(v_T, y_T, beta, over_T, under_T):  # type: ignore[no-untyped-def]
     """Write ``v y^(β−2)`` and ``y^(β−1)`` of flat arrays.
 
@@ -98,7 +97,7 @@ def weigh(v_T, y_T, beta, over_T, under_T):  # type: ignore[no-untyped-def]
             under_T[t] = power
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _weigh(V_IJ, i0, j0, beta, floor, model_ST, ratio_ST, power_ST):  # type: ignore[no-untyped-def]
     """Raise a tile of the model, which begins at (i0, j0) of `V_IJ`, to the floor, and write its weights."""
     for s in range(model_ST.shape[0]):
@@ -108,7 +107,7 @@ def _weigh(V_IJ, i0, j0, beta, floor, model_ST, ratio_ST, power_ST):  # type: ig
         weigh(V_IJ[i0 + s, j0 : j0 + len(y_T)], y_T, beta, ratio_ST[s], power_ST[s])
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _rescale(old_TK, over_TK, under_TK, beta, floor, new_TK):  # type: ignore[no-untyped-def]
     """Write ``old · (over / under)^γ``: γ = 1/(2−β) below β = 1, 1 up to 2, 1/(β−1) above."""
     gamma = 1.0
@@ -124,70 +123,46 @@ def _rescale(old_TK, over_TK, under_TK, beta, floor, new_TK):  # type: ignore[no
             new_TK[t, k] = value if value > TINY else 0.0  # denormal numbers would be many times slower
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _rows(V_IJ, A_IK, B_JK, beta, floor, first, new_IK):  # type: ignore[no-untyped-def]
-    """Do the work of `update_rows` for one tile of rows."""
-    n_rows = min(TILE, len(A_IK) - first)
-    n_columns, K = B_JK.shape
-    old_TK = A_IK[first : first + n_rows]
-    over_TK = np.zeros((n_rows, K))
-    under_TK = np.zeros((n_rows, K))
-    part_TK = np.empty((n_rows, K), A_IK.dtype)
-    flat_y = np.empty(n_rows * DEPTH, A_IK.dtype)
-    flat_ratio = np.empty(n_rows * DEPTH, A_IK.dtype)
-    flat_power = np.empty(n_rows * DEPTH, A_IK.dtype)
-    for j in range(0, n_columns, DEPTH):
-        size = min(DEPTH, n_columns - j)
-        y_TS = flat_y[: n_rows * size].reshape((n_rows, size))
-        ratio_TS = flat_ratio[: n_rows * size].reshape((n_rows, size))
-        power_TS = flat_power[: n_rows * size].reshape((n_rows, size))
-        B_SK = B_JK[j : j + size]
-        product(old_TK, B_SK.T, y_TS)
-        _weigh(V_IJ, first, j, beta, floor, y_TS, ratio_TS, power_TS)
-        product(ratio_TS, B_SK, part_TK)
-        over_TK += part_TK
-        product(power_TS, B_SK, part_TK)
-        under_TK += part_TK
-    _rescale(old_TK, over_TK, under_TK, beta, floor, new_IK[first : first + n_rows])
+@kernel
+def _tile(V_IJ, old_TK, other_SK, beta, floor, first, turned, new_TK, over_TK, under_TK, part_TK, full_3TS, last_3TS):  # type: ignore[no-untyped-def]
+    """Do the work of `update_rows`, or `turned` that of `update_columns`, for the tile that begins at `first`.
+
+    `full_3TS` and `last_3TS` are room for the model and its weights at `DEPTH` places and at those that are left.
+    """
+    for s in range(0, len(other_SK), DEPTH):
+        part_SK = other_SK[s : s + DEPTH]
+        room_3TS = full_3TS if len(part_SK) == DEPTH else last_3TS
+        y = room_3TS[0]
+        ratio = room_3TS[1]
+        power = room_3TS[2]
+        left_K = part_SK if turned else old_TK
+        right_K = old_TK if turned else part_SK
+        product(left_K, right_K.T, y)
+        _weigh(V_IJ, s if turned else first, first if turned else s, beta, floor, y, ratio, power)
+        if turned:
+            add_product(ratio.T, part_SK, part_TK, over_TK)
+            add_product(power.T, part_SK, part_TK, under_TK)
+        else:
+            add_product(ratio, part_SK, part_TK, over_TK)
+            add_product(power, part_SK, part_TK, under_TK)
+    _rescale(old_TK, over_TK, under_TK, beta, floor, new_TK)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _columns(V_IJ, A_IK, B_JK, beta, floor, first, new_JK):  # type: ignore[no-untyped-def]
-    """Do the work of `update_columns` for one tile of columns."""
-    n_columns = min(TILE, len(B_JK) - first)
-    n_rows, K = A_IK.shape
-    old_TK = B_JK[first : first + n_columns]
-    over_TK = np.zeros((n_columns, K))
-    under_TK = np.zeros((n_columns, K))
-    part_TK = np.empty((n_columns, K), A_IK.dtype)
-    flat_y = np.empty(n_columns * DEPTH, A_IK.dtype)
-    flat_ratio = np.empty(n_columns * DEPTH, A_IK.dtype)
-    flat_power = np.empty(n_columns * DEPTH, A_IK.dtype)
-    for i in range(0, n_rows, DEPTH):
-        size = min(DEPTH, n_rows - i)
-        y_ST = flat_y[: n_columns * size].reshape((size, n_columns))
-        ratio_ST = flat_ratio[: n_columns * size].reshape((size, n_columns))
-        power_ST = flat_power[: n_columns * size].reshape((size, n_columns))
-        A_SK = A_IK[i : i + size]
-        product(A_SK, old_TK.T, y_ST)
-        _weigh(V_IJ, i, first, beta, floor, y_ST, ratio_ST, power_ST)
-        product(ratio_ST.T, A_SK, part_TK)
-        over_TK += part_TK
-        product(power_ST.T, A_SK, part_TK)
-        under_TK += part_TK
-    _rescale(old_TK, over_TK, under_TK, beta, floor, new_JK[first : first + n_columns])
-
-
-def _tiles(kernel: Callable[..., None], V_IJ: Array, A_IK: Array, B_JK: Array, beta: float, old: Array) -> Array:
-    """Run a kernel on all tiles of the factor `old` and return the new one."""
-    new = np.empty_like(old)
+def _updated(V_IJ: Array, old_RK: Array, other_SK: Array, beta: float, turned: bool) -> Array:
+    """Update a factor tile by tile and return the new one."""
+    new_RK, kind, left = np.empty_like(old_RK), old_RK.dtype, len(other_SK) % DEPTH
     floor = V_IJ.dtype.type(floor_of(V_IJ.dtype))
 
     def work(tile: int) -> None:
-        kernel(V_IJ, A_IK, B_JK, float(beta), floor, tile * TILE, new)
+        first = tile * TILE
+        old_TK, new_TK = (each[first : first + TILE] for each in (old_RK, new_RK))
+        shapes = ((3, size, len(old_TK)) if turned else (3, len(old_TK), size) for size in (DEPTH, left))
+        sums = np.zeros(old_TK.shape), np.zeros(old_TK.shape), np.empty(old_TK.shape, kind)
+        room = (np.empty(shape, kind) for shape in shapes)
+        _tile(V_IJ, old_TK, other_SK, float(beta), floor, first, turned, new_TK, *sums, *room)
 
-    share_out(work, -(-len(old) // TILE))
-    return new
+    share_out(work, -(-len(old_RK) // TILE))
+    return new_RK
 
 
 def update_rows(V_IJ: Array, A_IK: Array, B_JK: Array, beta: float) -> Array:
@@ -214,7 +189,7 @@ def update_rows(V_IJ: Array, A_IK: Array, B_JK: Array, beta: float) -> Array:
     >>> beta_divergence(V_IJ, new_IK @ B_JK.T, 1.0) < beta_divergence(V_IJ, A_IK @ B_JK.T, 1.0)
     True
     """
-    return _tiles(_rows, V_IJ, A_IK, B_JK, beta, A_IK)
+    return _updated(V_IJ, A_IK, B_JK, beta, False)
 
 
 def update_columns(V_IJ: Array, A_IK: Array, B_JK: Array, beta: float) -> Array:
@@ -229,7 +204,7 @@ def update_columns(V_IJ: Array, A_IK: Array, B_JK: Array, beta: float) -> Array:
     >>> np.allclose(update_columns(V_IJ, A_IK, B_JK, 1.0), same_JK)
     True
     """
-    return _tiles(_columns, V_IJ, A_IK, B_JK, beta, B_JK)
+    return _updated(V_IJ, B_JK, A_IK, beta, True)
 
 
 def beta_divergence(V, Y, beta):  # type: ignore[no-untyped-def]

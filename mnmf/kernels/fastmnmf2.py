@@ -18,18 +18,20 @@ Axes: C chunks of frames, S frames of a chunk, B frequencies of a block, P the 2
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from mnmf.kernels._blocks import (
     FAST,
     GROUPS,
+    Rooms,
     add_product,
     blocks_of,
     chunks_of,
+    clear,
     load_bases,
     packed,
     part,
@@ -37,7 +39,9 @@ from mnmf.kernels._blocks import (
     sum_over_groups,
     update_bases,
     write_variances,
+    zeros,
 )
+from mnmf.kernels._compile import inner, kernel
 from mnmf.kernels._rows import NO_PULL, PullArrays, pairs, power, project_rows, pull_rows, unpack
 from mnmf.kernels._threads import share_out
 
@@ -48,23 +52,8 @@ Array = NDArray[Any]
 FREQUENCIES = 16  # most frequencies of a block
 FRAMES = 384  # most frames of a chunk
 BLOCK_VALUES = 2**17  # about how many values of x̃ fit the caches together with what is computed from them
+MODEL, DEMIX, GATHER = range(3)  # the stages of a pass over a block
 LANES = 16  # chunks are a multiple of this: the widest vector registers hold 16 single-precision numbers
-
-
-class Workspace(NamedTuple):
-    """Arrays that one group of frequencies works in, used again for each of its blocks."""
-
-    W_NBK: Any  # bases, zero beyond the last frequency
-    planes_CBPS: Any  # signals: M planes of real parts, then M of imaginary parts
-    x_CMBS: Any  # x̃
-    inverse_CMBS: Any  # 1/y, zero beyond the last frame and frequency
-    P_NBS: Any  # λ of one chunk
-    y_MBS: Any  # y of one chunk, 1 beyond the last frame and frequency
-    ratio_MBS: Any  # x̃/y² of one chunk
-    a_NBS: Any  # Σ_m g_nm x̃/y², or Σ_m g_nm 1/y
-    z_PS: Any  # Qx of one frequency
-    pairs_QS: Any  # the M² real numbers of x xᴴ
-    weights_MS: Any  # 1/y of one frequency
 
 
 def _chunks(n_frames: int) -> tuple[int, int]:
@@ -77,34 +66,49 @@ def _blocks(n_frequencies: int, n_frames: int, n_mics: int) -> tuple[int, int]:
     return blocks_of(n_frequencies, min(max(BLOCK_VALUES // (n_frames * n_mics), FREQUENCIES // 4), FREQUENCIES))
 
 
-@njit(cache=True)
-def _workspace(N, K, M, C, B, S, kind):  # type: ignore[no-untyped-def]
-    """Return arrays of zeros: padding is multiplied by zero weights, so what it holds must be finite."""
-    return Workspace(
-        np.zeros((N, B, K), kind),
-        np.zeros((C, B, 2 * M, S), kind),
-        np.zeros((C, M, B, S), kind),
-        np.zeros((C, M, B, S), kind),
-        np.zeros((N, B, S), kind),
-        np.zeros((M, B, S), kind),
-        np.zeros((M, B, S), kind),
-        np.zeros((N, B, S), kind),
-        np.zeros((2 * M, S), kind),
-        np.zeros((M * M, S), kind),
-        np.zeros((M, S), kind),
+def _workspace(N: int, K: int, M: int, C: int, B: int, S: int, kind: Any) -> tuple[Array, ...]:
+    """Return what the kernel works in, in the order of its arguments.
+
+    All are zeros: padding is multiplied by zero weights, so what it holds must be finite.
+    """
+    in_kind = (
+        (N, B, K),  # bases, zero beyond the last frequency
+        (C, B, 2 * M, S),  # signals: M planes of real parts, then M of imaginary parts
+        (C, M, B * S),  # x̃
+        (C, M, B * S),  # 1/y, zero beyond the last frame and frequency
+        (N, B * S),  # λ of one chunk
+        (M, B * S),  # y of one chunk, 1 beyond the last frame and frequency
+        (M, B * S),  # x̃/y² of one chunk
+        (N, B * S),  # Σ_m g_nm x̃/y², or Σ_m g_nm 1/y
+        (2 * M, 2 * M),  # Q of one frequency, as a real matrix
+        (2 * M, S),  # Qx of one frequency
+        (M * M, S),  # the M² real numbers of x xᴴ
+        (M, S),  # 1/y of one frequency
+        (M, M * M),  # sums over the frames of one chunk
+        (B, K),
+        (K, S),
+        (N, M),
     )
+    in_double = (
+        (B, M, M * M),  # sums over all frames: the numbers of the covariances
+        (N, B, K),  # numerator and denominator of W
+        (N, B, K),
+    )
+    arrays = zeros(in_kind, kind)
+    # λ and what comes of it are seen in two ways.
+    seen_so = arrays[4].reshape((N, B, S)), arrays[7].reshape((N, B, S))
+    return (*arrays, *seen_so, *zeros(in_double, np.float64), np.zeros((M, M, M), np.complex128))
 
 
-@njit(cache=True, error_model="numpy")
-def _load(w, X_FTM, scale, W_NFK, f0, n_f):  # type: ignore[no-untyped-def]
-    """Copy a block's bases, and the planes of its signals times `scale`, into the workspace."""
-    load_bases(W_NFK, f0, n_f, w.W_NBK)
+@inner
+def _load(X_FTM, scale, f0, n_f, planes_CBPS):  # type: ignore[no-untyped-def]
+    """Copy the planes of a block's signals, times `scale`, into the workspace."""
     T, M = X_FTM.shape[1:]
-    C, _, _, S = w.planes_CBPS.shape
+    C, _, _, S = planes_CBPS.shape
     for b in range(n_f):
         X_TM = X_FTM[f0 + b]
         for c in range(C):
-            planes_PS = w.planes_CBPS[c, b]
+            planes_PS = planes_CBPS[c, b]
             first = c * S
             for m in range(M):
                 for t in range(min(S, T - first)):
@@ -112,7 +116,7 @@ def _load(w, X_FTM, scale, W_NFK, f0, n_f):  # type: ignore[no-untyped-def]
                     planes_PS[M + m, t] = X_TM[first + t, m].imag * scale
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _invert(y, floor, inverse):  # type: ignore[no-untyped-def]
     """Add the floor to y and write 1/y, of flat arrays."""
     for i in range(len(y)):
@@ -121,30 +125,28 @@ def _invert(y, floor, inverse):  # type: ignore[no-untyped-def]
         inverse[i] = 1 / value
 
 
-@njit(cache=True, error_model="numpy")
-def _mask(y_MBS, inverse_MBS, n_f, size):  # type: ignore[no-untyped-def]
+@inner
+def _mask(y_MX, inverse_MX, B, S, n_f, size):  # type: ignore[no-untyped-def]
     """Write 1 to y and 0 to 1/y in the padding, so that it adds nothing to the cost and to any sum."""
-    M, B, S = y_MBS.shape
-    for m in range(M):
+    for m in range(len(y_MX)):
         for b in range(B):
             for t in range(size if b < n_f else 0, S):
-                y_MBS[m, b, t] = 1
-                inverse_MBS[m, b, t] = 0
+                y_MX[m, b * S + t] = 1
+                inverse_MX[m, b * S + t] = 0
 
 
-@njit(cache=True, error_model="numpy")
-def _model(w, H_NKS, G_MN, floor, n_f, size, inverse_MBS):  # type: ignore[no-untyped-def]
+@inner
+def _model(W_NBK, H_NKS, G_MN, floor, n_f, size, P_NX, P_NBS, y_MX, inverse_MX):  # type: ignore[no-untyped-def]
     """Write λ, y and 1/y of one chunk, of which `size` frames are data."""
-    N, B, S = w.P_NBS.shape
-    M = len(G_MN)
-    write_variances(w.W_NBK, H_NKS, w.P_NBS)
-    product(G_MN, w.P_NBS.reshape((N, B * S)), w.y_MBS.reshape((M, B * S)))
-    _invert(w.y_MBS.reshape(M * B * S), floor, inverse_MBS.reshape(M * B * S))
+    _, B, S = P_NBS.shape
+    write_variances(W_NBK, H_NKS, P_NBS)
+    product(G_MN, P_NX, y_MX)
+    _invert(y_MX.ravel(), floor, inverse_MX.ravel())
     if size < S or n_f < B:
-        _mask(w.y_MBS, inverse_MBS, n_f, size)
+        _mask(y_MX, inverse_MX, B, S, n_f, size)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _log_sum(y):  # type: ignore[no-untyped-def]
     """Return Σ log y of a flat array whose length is a multiple of eight, with one logarithm for every eight values."""
     eighth = len(y) // 8
@@ -157,7 +159,7 @@ def _log_sum(y):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _weighted_sum(x, weights):  # type: ignore[no-untyped-def]
     """Return ``Σ x · weights`` of flat arrays."""
     total = 0.0
@@ -166,17 +168,17 @@ def _weighted_sum(x, weights):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _squares(re_S, im_S, out_S):  # type: ignore[no-untyped-def]
     """Write |z|²."""
     for t in range(len(out_S)):
         out_S[t] = re_S[t] * re_S[t] + im_S[t] * im_S[t]
 
 
-@njit(cache=True, error_model="numpy")
-def _demix(w, Q_FMM, f0, n_f, c, Q_PP):  # type: ignore[no-untyped-def]
+@inner
+def _demix(Q_FMM, planes_BPS, f0, n_f, Q_PP, z_PS, x_MX):  # type: ignore[no-untyped-def]
     """Write x̃ = |Qx|² of one chunk, with Q as the real matrix [[Re, −Im], [Im, Re]]."""
-    M = Q_FMM.shape[1]
+    M, S = len(x_MX), z_PS.shape[1]
     for b in range(n_f):
         for i in range(M):
             for j in range(M):
@@ -185,114 +187,105 @@ def _demix(w, Q_FMM, f0, n_f, c, Q_PP):  # type: ignore[no-untyped-def]
                 Q_PP[i, M + j] = -value.imag
                 Q_PP[M + i, j] = value.imag
                 Q_PP[M + i, M + j] = value.real
-        product(Q_PP, w.planes_CBPS[c, b], w.z_PS)
+        product(Q_PP, planes_BPS[b], z_PS)
         for m in range(M):
-            _squares(w.z_PS[m], w.z_PS[M + m], w.x_CMBS[c, m, b])
+            _squares(z_PS[m], z_PS[M + m], x_MX[m, b * S : (b + 1) * S])
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _ratio(x, inverse, out):  # type: ignore[no-untyped-def]
     """Write x̃/y² of flat arrays."""
     for i in range(len(x)):
         out[i] = x[i] * inverse[i] * inverse[i]
 
 
-@njit(cache=True, error_model="numpy")
-def _add_covariances(w, n_f, c, part_MQ, V_BMQ):  # type: ignore[no-untyped-def]
+@inner
+def _add_covariances(planes_BPS, inverse_MX, n_f, pairs_QS, weights_MS, part_MQ, V_BMQ):  # type: ignore[no-untyped-def]
     """Add ``Σ_t x xᴴ / y_m`` of one chunk, as the numbers of `pairs`."""
-    M, S = w.weights_MS.shape
+    M, S = weights_MS.shape
     for b in range(n_f):
-        pairs(w.planes_CBPS[c, b], w.pairs_QS)
+        pairs(planes_BPS[b], pairs_QS)
         for m in range(M):
             for t in range(S):
-                w.weights_MS[m, t] = w.inverse_CMBS[c, m, b, t]
-        add_product(w.weights_MS, w.pairs_QS.T, part_MQ, V_BMQ[b])
+                weights_MS[m, t] = inverse_MX[m, b * S + t]
+        add_product(weights_MS, pairs_QS.T, part_MQ, V_BMQ[b])
 
 
-@njit(cache=True, error_model="numpy")
-def _add_w(w, G_NM, ratio_MBS, H_NKS, part_BK, total_NBK):  # type: ignore[no-untyped-def]
+@inner
+def _add_w(G_NM, r_MX, H_NKS, a_NX, a_NBS, part_BK, total_NBK):  # type: ignore[no-untyped-def]
     """Add ``Σ_t h_nkt Σ_m g_nm r_ftm`` of one chunk."""
-    N, B, S = w.a_NBS.shape
-    product(G_NM, ratio_MBS.reshape((len(ratio_MBS), B * S)), w.a_NBS.reshape((N, B * S)))
-    for n in range(N):
-        add_product(w.a_NBS[n], H_NKS[n].T, part_BK, total_NBK[n])
+    product(G_NM, r_MX, a_NX)
+    for n in range(len(a_NBS)):
+        add_product(a_NBS[n], H_NKS[n].T, part_BK, total_NBK[n])
 
 
-@njit(cache=True, error_model="numpy")
-def _add_h(w, G_NM, ratio_MBS, part_KS, total_NKS):  # type: ignore[no-untyped-def]
+@inner
+def _add_h(G_NM, r_MX, W_NBK, a_NX, a_NBS, part_KS, total_NKS):  # type: ignore[no-untyped-def]
     """Add ``Σ_f w_nfk Σ_m g_nm r_ftm`` of one block and chunk."""
-    N, B, S = w.a_NBS.shape
-    product(G_NM, ratio_MBS.reshape((len(ratio_MBS), B * S)), w.a_NBS.reshape((N, B * S)))
-    for n in range(N):
-        add_product(w.W_NBK[n].T, w.a_NBS[n], part_KS, total_NKS[n])
+    product(G_NM, r_MX, a_NX)
+    for n in range(len(a_NBS)):
+        add_product(W_NBK[n].T, a_NBS[n], part_KS, total_NKS[n])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _frequency_group(  # type: ignore[no-untyped-def]
-    data, parameters, floor, updates, pull, blocks, group, over_CNKS, under_CNKS
-):
-    """Do the work of `frequency_pass` for one group of frequencies."""
-    X_FTM, scale = data
-    W_NFK, H_CNKS, G_NM, Q_FMM = parameters
-    update_w, update_q, gather_h, pulled = updates
-    n_blocks, B = blocks
-    F, T, M = X_FTM.shape
-    C, N, K, S = H_CNKS.shape
-    kind = W_NFK.dtype
-    w = _workspace(N, K, M, C, B, S, kind)
-    G_MN = G_NM.T.copy()
-    Q_PP = np.empty((2 * M, 2 * M), kind)
-    part_MQ = np.empty((M, M * M), kind)
-    part_BK = np.empty((B, K), kind)
-    part_KS = np.empty((K, S), kind)
-    V_BMQ = np.empty((B, M, M * M))
-    V_MMM = np.empty((M, M, M), np.complex128)
-    over_NBK = np.empty((N, B, K))
-    under_NBK = np.empty((N, B, K))
+@kernel
+def _group(  # type: ignore[no-untyped-def]
+    X_FTM, scale, W_NFK, H_CNKS, G_NM, G_MN, Q_FMM, floor, update_w, update_q, gather_h, gather_g, pulled, pull,
+    n_blocks, B, group, over_CNKS, under_CNKS, over_NM, under_NM,
+    W_NBK, planes_CBPS, x_CMX, inverse_CMX, P_NX, y_MX, ratio_MX, a_NX, Q_PP, z_PS, pairs_QS, weights_MS,
+    part_MQ, part_BK, part_KS, part_NM, P_NBS, a_NBS, V_BMQ, over_NBK, under_NBK, V_MMM,
+):  # fmt: skip
+    """Do the work of `frequency_pass`, or of `weight_pass` with `gather_g`, for one group of frequencies."""
+    F, T, _ = X_FTM.shape
+    C, _, _, S = H_CNKS.shape
     cost = 0.0
     first, last = part(group, GROUPS, n_blocks)
     for block in range(first, last):
         f0, f1 = part(block, n_blocks, F)
         n_f = f1 - f0
-        _load(w, X_FTM, scale, W_NFK, f0, n_f)
-        V_BMQ[:] = 0
-        for c in range(C):
-            _model(w, H_CNKS[c], G_MN, floor, n_f, min(S, T - c * S), w.inverse_CMBS[c])
-            cost += _log_sum(w.y_MBS.reshape(w.y_MBS.size))
-            if update_q:
-                _add_covariances(w, n_f, c, part_MQ, V_BMQ)
-        if update_q:
-            for b in range(n_f):
-                unpack(V_BMQ[b], T, V_MMM)
-                cost += T * power(Q_FMM[f0 + b], V_MMM)
-                if pulled:
-                    pull_rows(Q_FMM[f0 + b], V_MMM, pull, f0 + b)
-                else:
-                    project_rows(Q_FMM[f0 + b], V_MMM)
-        over_NBK[:] = 0
-        under_NBK[:] = 0
-        for c in range(C):
-            x_MBS = w.x_CMBS[c]
-            inverse_MBS = w.inverse_CMBS[c]
-            _demix(w, Q_FMM, f0, n_f, c, Q_PP)
-            if not update_q:
-                cost += _weighted_sum(x_MBS.reshape(x_MBS.size), inverse_MBS.reshape(x_MBS.size))
-            if update_w:
-                _ratio(x_MBS.reshape(x_MBS.size), inverse_MBS.reshape(x_MBS.size), w.ratio_MBS.reshape(x_MBS.size))
-                _add_w(w, G_NM, w.ratio_MBS, H_CNKS[c], part_BK, over_NBK)
-                _add_w(w, G_NM, inverse_MBS, H_CNKS[c], part_BK, under_NBK)
-        if update_w:
-            update_bases(over_NBK, under_NBK, W_NFK, f0, n_f)
-            load_bases(W_NFK, f0, n_f, w.W_NBK)
-        if gather_h:
+        load_bases(W_NFK, f0, n_f, W_NBK)
+        _load(X_FTM, scale, f0, n_f, planes_CBPS)
+        clear(V_BMQ.ravel())
+        clear(over_NBK.ravel())
+        clear(under_NBK.ravel())
+        for stage in range(DEMIX if gather_g else MODEL, (GATHER if gather_h else DEMIX) + 1):
             for c in range(C):
-                x_MBS = w.x_CMBS[c]
-                inverse_MBS = w.inverse_CMBS[c]
-                if update_w:
-                    _model(w, H_CNKS[c], G_MN, floor, n_f, min(S, T - c * S), inverse_MBS)
-                _ratio(x_MBS.reshape(x_MBS.size), inverse_MBS.reshape(x_MBS.size), w.ratio_MBS.reshape(x_MBS.size))
-                _add_h(w, G_NM, w.ratio_MBS, part_KS, over_CNKS[c])
-                _add_h(w, G_NM, inverse_MBS, part_KS, under_CNKS[c])
+                inverse_MX = inverse_CMX[c]
+                x_MX = x_CMX[c]
+                planes_BPS = planes_CBPS[c]
+                H_NKS = H_CNKS[c]
+                if stage == MODEL or (stage == DEMIX and gather_g) or (stage == GATHER and update_w):
+                    _model(W_NBK, H_NKS, G_MN, floor, n_f, min(S, T - c * S), P_NX, P_NBS, y_MX, inverse_MX)
+                if stage == MODEL:
+                    cost += _log_sum(y_MX.ravel())
+                    if update_q:
+                        _add_covariances(planes_BPS, inverse_MX, n_f, pairs_QS, weights_MS, part_MQ, V_BMQ)
+                    continue
+                if stage == DEMIX:
+                    _demix(Q_FMM, planes_BPS, f0, n_f, Q_PP, z_PS, x_MX)
+                    if not update_q:
+                        cost += _weighted_sum(x_MX.ravel(), inverse_MX.ravel())
+                if stage == GATHER or update_w or gather_g:
+                    _ratio(x_MX.ravel(), inverse_MX.ravel(), ratio_MX.ravel())
+                if stage == GATHER:
+                    _add_h(G_NM, ratio_MX, W_NBK, a_NX, a_NBS, part_KS, over_CNKS[c])
+                    _add_h(G_NM, inverse_MX, W_NBK, a_NX, a_NBS, part_KS, under_CNKS[c])
+                elif update_w:
+                    _add_w(G_NM, ratio_MX, H_NKS, a_NX, a_NBS, part_BK, over_NBK)
+                    _add_w(G_NM, inverse_MX, H_NKS, a_NX, a_NBS, part_BK, under_NBK)
+                elif gather_g:
+                    add_product(P_NX, ratio_MX.T, part_NM, over_NM)
+                    add_product(P_NX, inverse_MX.T, part_NM, under_NM)
+            if stage == MODEL and update_q:
+                for b in range(n_f):
+                    unpack(V_BMQ[b], T, V_MMM)
+                    cost += T * power(Q_FMM[f0 + b], V_MMM)
+                    if pulled:
+                        pull_rows(Q_FMM[f0 + b], V_MMM, pull, f0 + b)
+                    else:
+                        project_rows(Q_FMM[f0 + b], V_MMM)
+            if stage == DEMIX and update_w:
+                update_bases(over_NBK, under_NBK, W_NFK, f0, n_f)
+                load_bases(W_NFK, f0, n_f, W_NBK)
     return cost
 
 
@@ -348,47 +341,25 @@ def frequency_pass(
     >>> second < first
     True
     """
-    F, T, M = X_FTM.shape
-    H_CNKS = packed(H_NKT, *_chunks(T))
-    arrays = NO_PULL if pull is None else pull
-    data, parameters = (X_FTM, scale), (W_NFK, H_CNKS, G_NM, Q_FMM)
-    updates, blocks = (update_w, update_q, gather_h, pull is not None), _blocks(F, T, M)
+    H_CNKS = packed(H_NKT, *_chunks(X_FTM.shape[1]))
+    tasks = update_w, update_q, gather_h, False, pull is not None, NO_PULL if pull is None else pull
+    run = _runner(X_FTM, scale, W_NFK, H_CNKS, G_NM, Q_FMM, floor, *tasks)
+    nothing = np.zeros(G_NM.shape)
+    return sum_over_groups(lambda *sums: run(*sums, nothing, nothing), H_CNKS, X_FTM.shape[1], gather_h)
 
-    def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
-        cost: float = _frequency_group(data, parameters, floor, updates, arrays, blocks, group, over_CNKS, under_CNKS)
+
+def _runner(X_FTM: Array, scale: Any, W_NFK: Array, H_CNKS: Array, G_NM: Array, *others: Any) -> Callable[..., float]:
+    """Return what runs the kernel for a group."""
+    (F, T, M), (C, N, K, S), G_MN = X_FTM.shape, H_CNKS.shape, np.ascontiguousarray(G_NM.T)
+    n_blocks, B = _blocks(F, T, M)
+    rooms = Rooms(lambda: _workspace(N, K, M, C, B, S, W_NFK.dtype))
+
+    def run(group: int, *sums: Array) -> float:
+        with rooms.one() as room:
+            cost: float = _group(X_FTM, scale, W_NFK, H_CNKS, G_NM, G_MN, *others, n_blocks, B, group, *sums, *room)
         return cost
 
-    return sum_over_groups(work, H_CNKS, T, gather_h)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _weight_group(data, parameters, floor, blocks, group, over_NM, under_NM):  # type: ignore[no-untyped-def]
-    """Do the work of `weight_pass` for one group of frequencies."""
-    X_FTM, scale = data
-    W_NFK, H_CNKS, G_NM, Q_FMM = parameters
-    n_blocks, B = blocks
-    F, T, M = X_FTM.shape
-    C, N, K, S = H_CNKS.shape
-    kind = W_NFK.dtype
-    w = _workspace(N, K, M, C, B, S, kind)
-    G_MN = G_NM.T.copy()
-    Q_PP = np.empty((2 * M, 2 * M), kind)
-    part_NM = np.empty((N, M), kind)
-    P_NS = w.P_NBS.reshape((N, B * S))
-    ratio_MS = w.ratio_MBS.reshape((M, B * S))
-    first, last = part(group, GROUPS, n_blocks)
-    for block in range(first, last):
-        f0, f1 = part(block, n_blocks, F)
-        n_f = f1 - f0
-        _load(w, X_FTM, scale, W_NFK, f0, n_f)
-        for c in range(C):
-            x_MBS = w.x_CMBS[c]
-            inverse_MBS = w.inverse_CMBS[c]
-            _model(w, H_CNKS[c], G_MN, floor, n_f, min(S, T - c * S), inverse_MBS)
-            _demix(w, Q_FMM, f0, n_f, c, Q_PP)
-            _ratio(x_MBS.reshape(x_MBS.size), inverse_MBS.reshape(x_MBS.size), w.ratio_MBS.reshape(x_MBS.size))
-            add_product(P_NS, ratio_MS.T, part_NM, over_NM)
-            add_product(P_NS, inverse_MBS.reshape((M, B * S)).T, part_NM, under_NM)
+    return run
 
 
 def weight_pass(
@@ -412,14 +383,14 @@ def weight_pass(
     >>> (G_NM * np.sqrt(over_NM / under_NM)).shape
     (3, 2)
     """
-    F, T, M = X_FTM.shape
-    data, parameters = (X_FTM, scale), (W_NFK, packed(H_NKT, *_chunks(T)), G_NM, Q_FMM)
-    blocks = _blocks(F, T, M)
+    H_CNKS = packed(H_NKT, *_chunks(X_FTM.shape[1]))
+    run = _runner(X_FTM, scale, W_NFK, H_CNKS, G_NM, Q_FMM, floor, False, False, False, True, False, NO_PULL)
     over_GNM = np.zeros((GROUPS, *G_NM.shape))
     under_GNM = np.zeros_like(over_GNM)
+    nothing = H_CNKS[:0]
 
     def work(group: int) -> None:
-        _weight_group(data, parameters, floor, blocks, group, over_GNM[group], under_GNM[group])
+        run(group, nothing, nothing, over_GNM[group], under_GNM[group])
 
     share_out(work, GROUPS)
     return over_GNM.sum(axis=0), under_GNM.sum(axis=0)

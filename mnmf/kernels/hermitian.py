@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mnmf.kernels._compile import inner
 from mnmf.kernels._rows import multiply
 
 __all__ = ["nearest_psd", "solve_riccati"]
@@ -43,7 +43,17 @@ def nearest_psd(R: NDArray[Any]) -> NDArray[Any]:
     return np.asarray((clipped + np.conj(np.swapaxes(clipped, -1, -2))) / 2)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
+def _turn(U_LM, p, q, c, s, phase):  # type: ignore[no-untyped-def]
+    """Rotate two columns."""
+    for i in range(len(U_LM)):
+        a = U_LM[i, p]
+        b = U_LM[i, q] * phase
+        U_LM[i, p] = c * a - s * b
+        U_LM[i, q] = s * a + c * b
+
+
+@inner
 def _rotate(E_MM, U_LM):  # type: ignore[no-untyped-def]
     """Make a Hermitian matrix diagonal by Jacobi's rotations, in place, and apply them to the columns of `U_LM`.
 
@@ -71,16 +81,8 @@ def _rotate(E_MM, U_LM):  # type: ignore[no-untyped-def]
                     tangent = -tangent
                 c = 1.0 / np.sqrt(1.0 + tangent * tangent)
                 s = tangent * c
-                for i in range(M):
-                    a = E_MM[i, p]
-                    b = E_MM[i, q] * phase
-                    E_MM[i, p] = c * a - s * b
-                    E_MM[i, q] = s * a + c * b
-                for i in range(len(U_LM)):
-                    a = U_LM[i, p]
-                    b = U_LM[i, q] * phase
-                    U_LM[i, p] = c * a - s * b
-                    U_LM[i, q] = s * a + c * b
+                _turn(E_MM, p, q, c, s, phase)
+                _turn(U_LM, p, q, c, s, phase)
                 for i in range(M):
                     a = E_MM[p, i]
                     b = E_MM[q, i] * np.conj(phase)
@@ -88,7 +90,7 @@ def _rotate(E_MM, U_LM):  # type: ignore[no-untyped-def]
                     E_MM[q, i] = s * a + c * b
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def solve_riccati(A_MM, B_MM, R_MM, seen_MM=None):  # type: ignore[no-untyped-def]
     """Replace R' by the positive semidefinite R with ``R A R = R' B R'`` (Sawada et al. 2013, section III-D).
 
@@ -135,26 +137,31 @@ def solve_riccati(A_MM, B_MM, R_MM, seen_MM=None):  # type: ignore[no-untyped-de
             for k in range(j):
                 total -= A_MM[i, k] * np.conj(A_MM[j, k])
             A_MM[i, j] = total / pivot
-    V_LM = np.zeros((M if seen_MM is None else 2 * M, M), np.complex128)
+    V_LM = np.empty((M if seen_MM is None else 2 * M, M), np.complex128)
     V_MM = V_LM[:M]  # R' L
     for i in range(M):
         for j in range(M):
+            total = 0j
             for k in range(j, M):
-                V_MM[i, j] += R_MM[i, k] * A_MM[k, j]
+                total += R_MM[i, k] * A_MM[k, j]
+            V_MM[i, j] = total
     BV_MM = np.empty((M, M), np.complex128)
     multiply(B_MM, V_MM, False, BV_MM)
-    E_MM = np.zeros((M, M), np.complex128)
+    E_MM = np.empty((M, M), np.complex128)
     for i in range(M):
         for j in range(i + 1):
+            total = 0j
             for k in range(M):
-                E_MM[i, j] += np.conj(V_MM[k, i]) * BV_MM[k, j]
-            E_MM[j, i] = np.conj(E_MM[i, j])
+                total += np.conj(V_MM[k, i]) * BV_MM[k, j]
+            E_MM[i, j] = total
+            E_MM[j, i] = np.conj(total)
         E_MM[i, i] = E_MM[i, i].real
     if seen_MM is not None:
         V_LM[M:] = V_MM
     # Let V be L⁻ᴴ, so that the rotations turn its columns into L⁻ᴴ times the eigenvectors.
-    V_MM[:] = 0.0
     for j in range(M):
+        for i in range(j + 1, M):
+            V_MM[i, j] = 0.0
         V_MM[j, j] = 1.0 / A_MM[j, j].real
         for i in range(j - 1, -1, -1):
             total = 0j

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mnmf.kernels._compile import kernel
 from mnmf.kernels._threads import share_out
 
 __all__ = ["distances", "median", "powers", "project", "source_powers", "update_gains"]
@@ -24,7 +24,7 @@ Array = NDArray[Any]
 FREQUENCIES = 32  # that one thread handles at a time
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _powers(X_FTM, exponent, first, last, V_MFT):  # type: ignore[no-untyped-def]
     for f in range(first, last):
         for t in range(X_FTM.shape[1]):
@@ -33,7 +33,7 @@ def _powers(X_FTM, exponent, first, last, V_MFT):  # type: ignore[no-untyped-def
                 V_MFT[m, f, t] = power if exponent == 2.0 else power ** (0.5 * exponent)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _source_powers(V_MFT, P_NFT, G_NFM, own_NM, exponent, floor, first, last, new_NFT):  # type: ignore[no-untyped-def]
     N = len(G_NFM)
     M, _, T = V_MFT.shape
@@ -55,7 +55,7 @@ def _source_powers(V_MFT, P_NFT, G_NFM, own_NM, exponent, floor, first, last, ne
                         new_NFT[n, f, t] += own_NM[n, m] * kept * V_MFT[m, f, t] / G_NFM[n, f, m]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _median(P_NFT, bins, frames, first, last, new_NFT):  # type: ignore[no-untyped-def]
     N, F, T = P_NFT.shape
     size = len(bins)
@@ -73,7 +73,7 @@ def _median(P_NFT, bins, frames, first, last, new_NFT):  # type: ignore[no-untyp
                 new_NFT[n, f, t] = sorted_values[size // 2]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _update_gains(V_MFT, P_NFT, G_NFM, free_NM, floor, least, first, last):  # type: ignore[no-untyped-def]
     N = len(G_NFM)
     M, _, T = V_MFT.shape
@@ -97,7 +97,7 @@ def _update_gains(V_MFT, P_NFT, G_NFM, free_NM, floor, least, first, last):  # t
                     G_NFM[n, f, m] = max(G_NFM[n, f, m] * np.sqrt(over_N[n] / under_N[n]), least)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _distances(V_MFT, P_NFT, G_NFM, floor, first, last, distance_F):  # type: ignore[no-untyped-def]
     N = len(G_NFM)
     M, _, T = V_MFT.shape
@@ -113,7 +113,7 @@ def _distances(V_MFT, P_NFT, G_NFM, floor, first, last, distance_F):  # type: ig
         distance_F[f] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _project(A_AFT, group_T, first, last, out_AFQ):  # type: ignore[no-untyped-def]
     for a in range(len(A_AFT)):
         for f in range(first, last):

@@ -25,31 +25,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from mnmf.kernels._blocks import (
     FAST,
     GROUPS,
+    Rooms,
     add_product,
-    blocks_of,
-    chunks_of,
-    packed,
+    clear,
     part,
+    sum_over_groups,
     update_bases,
     write_variances,
 )
+from mnmf.kernels._compile import inner, kernel
 from mnmf.kernels._logdet import (
-    FREQUENCIES,
-    LANES,
     add_anchor,
     add_products,
     evaluate,
-    gaps_of,
     load,
     pack_covariances,
     pack_powers,
-    sweep_over_groups,
+    prepared,
     workspace,
     write_traces,
 )
@@ -61,29 +58,68 @@ __all__ = ["images", "sweep"]
 
 Array = NDArray[Any]
 
-UPDATE_R, UPDATE_W, GATHER_H = range(3)  # the stages of a sweep; each starts from an X̂ of its own
+PARTS = 32  # of the blocks of `images` that threads share
+UPDATE_R, UPDATE_W, GATHER_H, IMAGES = range(4)  # the stages of a sweep; each starts from an X̂ of its own
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _group(X_FTM, gaps, parameters, anchors, floor_F, stages, blocks, group, over_CNKS, under_CNKS):  # type: ignore[no-untyped-def]
-    """Do the work of `sweep` for one group of frequencies."""
-    gaps_P2, gap_C = gaps
-    W_NFK, H_CNKS, H_CNSK, R_FNMM = parameters
-    anchor_FNMM, weight_FN = anchors
-    n_blocks, B = blocks
+def _workspace(N: int, K: int, M: int, B: int, S: int) -> tuple[Array, ...]:
+    """Return what the kernel works in, in the order of its arguments."""
+    shapes = (
+        (N, B, S),  # λ of one chunk
+        (N, B, S),  # yᴴ R_n y
+        (N, B, S),  # tr(Z R_n)
+        ((M + 1) * (M + 1), FRAMES),  # X̂ with its border, and then −Z, yᴴ and −xᴴZx
+        (M * M, FRAMES),  # y yᴴ
+        (B, M * M, N),  # Σ_t λ Z
+        (B, M * M, N),  # Σ_t λ y yᴴ
+        (2 * FRAMES,),  # an image
+        (S,),  # ones
+    )
+    room = workspace(N, K, M, B, S, *shapes)[:-1]  # R̃ R⁻¹ R̃ is for joint updates
+    room[8][:] = 1.0
+    return room
+
+
+@inner(fastmath=FAST)
+def _add_image(r, P_S, y, out):  # type: ignore[no-untyped-def]
+    """Add ``λ r y``; the planes hold conj(y)."""
+    a = r.real
+    b = r.imag
+    for t in range(len(P_S)):
+        out[t] += P_S[t] * (a * y[t] + b * y[FRAMES + t])
+        out[FRAMES + t] += P_S[t] * (b * y[t] - a * y[FRAMES + t])
+
+
+@inner
+def _write_images(planes_QS, R_NMM, P_NBS, b, floor, sources, mics, first, ones_S, image, S_TI):  # type: ignore[no-untyped-def]
+    """Write the images of one frequency and chunk."""
+    planes = planes_QS.ravel()
+    N, M, _ = R_NMM.shape
+    for i in range(len(sources)):
+        n = sources[i]
+        clear(image)
+        for j in range(M):
+            at = offset(M, j, M)
+            y = planes[at : at + 2 * FRAMES]
+            _add_image(R_NMM[n, mics[i], j], P_NBS[n, b], y, image)
+            if j == mics[i]:
+                _add_image(complex(floor / N, 0.0), ones_S, y, image)
+        for t in range(min(len(ones_S), len(S_TI) - first)):
+            S_TI[first + t, i] = complex(image[t], image[FRAMES + t])
+
+
+@kernel
+def _blocks(  # type: ignore[no-untyped-def]
+    X_FTM, gaps_P2, gap_C, W_NFK, H_CNKS, H_CNSK, R_FNMM, anchor_FNMM, weight_FN, floor_F, n_blocks, B,
+    first, last, stages, over_CNKS, under_CNKS, sources, mics, S_FTI,
+    P_NBS, over_NBS, under_NBS, planes_QS, pairs_QS, A_BQN, B_BQN, image, ones_S,
+    W_NBK, W_NKB, P_NS, P_SN, model_QN, trace_NQ, inner_NS, part_QN, part_BK, part_KS, scaled, det_S,
+    over_NBK, under_NBK, A_MM, B_MM,
+):  # fmt: skip
+    """Do the work of `sweep` and `images` for the blocks of frequencies from `first` to `last`."""
     F, T, M = X_FTM.shape
-    C, N, K, S = H_CNKS.shape
-    w = workspace(N, K, M, B, S)
-    part_BK = np.empty((B, K))
-    part_KS = np.empty((K, S))
-    over_NBK = np.empty((N, B, K))
-    under_NBK = np.empty((N, B, K))
-    A_BQN = np.empty((B, M * M, N))
-    B_BQN = np.empty((B, M * M, N))
-    A_MM = np.empty((M, M), np.complex128)
-    B_MM = np.empty((M, M), np.complex128)
+    C, N, _, S = H_CNKS.shape
     cost = 0.0
-    first, last = part(group, GROUPS, n_blocks)
     for block in range(first, last):
         f0, f1 = part(block, n_blocks, F)
         n_f = f1 - f0
@@ -91,32 +127,41 @@ def _group(X_FTM, gaps, parameters, anchors, floor_F, stages, blocks, group, ove
             cost += (T * M - len(gaps_P2)) * np.log(floor_F[f0 + b])
         for i in range(len(stages)):
             stage = stages[i]
-            load(w, W_NFK, f0, n_f)
-            over_NBK[:] = 0.0
-            under_NBK[:] = 0.0
-            A_BQN[:] = 0.0
-            B_BQN[:] = 0.0
+            load(W_NFK, f0, n_f, W_NBK, W_NKB)
+            clear(over_NBK.ravel())
+            clear(under_NBK.ravel())
+            clear(A_BQN.ravel())
+            clear(B_BQN.ravel())
             for c in range(C):
-                write_variances(w.W_NBK, H_CNKS[c], w.P_NBS)
-                missing = gaps_P2, gap_C[c], gap_C[c + 1]
+                write_variances(W_NBK, H_CNKS[c], P_NBS)
                 for b in range(n_f):
-                    pack_powers(w, w.P_NBS, b)
-                    pack_covariances(w, R_FNMM[f0 + b])
-                    cost += evaluate(w, w.planes_QS, X_FTM[f0 + b], c * S, missing, floor_F[f0 + b], i == 0)
-                    pairs(w.planes_QS, M, S, w.pairs_QS)
+                    R_NMM = R_FNMM[f0 + b]
+                    floor = floor_F[f0 + b]
+                    pack_powers(P_NBS, b, P_NS, P_SN)
+                    pack_covariances(R_NMM, model_QN, trace_NQ)
+                    cost += evaluate(
+                        model_QN, P_NS, X_FTM[f0 + b], c * S, gaps_P2, gap_C[c], gap_C[c + 1], floor, i == 0,
+                        scaled, det_S, planes_QS,
+                    )  # fmt: skip
+                    if stage == IMAGES:
+                        _write_images(
+                            planes_QS, R_NMM, P_NBS, b, floor, sources, mics, c * S, ones_S, image, S_FTI[f0 + b]
+                        )
+                        continue
+                    pairs(planes_QS, M, S, pairs_QS)
                     if stage == UPDATE_R:
-                        add_product(w.planes_QS[: M * M], w.P_SN, w.part_QN, A_BQN[b])
-                        add_product(w.pairs_QS, w.P_SN, w.part_QN, B_BQN[b])
+                        add_product(planes_QS[: M * M], P_SN, part_QN, A_BQN[b])
+                        add_product(pairs_QS, P_SN, part_QN, B_BQN[b])
                     else:
-                        write_traces(w, w.trace_NQ, w.pairs_QS, 1.0, b, w.over_NBS)
-                        write_traces(w, w.trace_NQ, w.planes_QS[: M * M], -1.0, b, w.under_NBS)
+                        write_traces(trace_NQ, pairs_QS, 1.0, b, inner_NS, over_NBS)
+                        write_traces(trace_NQ, planes_QS[: M * M], -1.0, b, inner_NS, under_NBS)
                 if stage == UPDATE_W:
-                    add_products(w.over_NBS, H_CNSK[c], part_BK, over_NBK)
-                    add_products(w.under_NBS, H_CNSK[c], part_BK, under_NBK)
+                    add_products(over_NBS, H_CNSK[c], part_BK, over_NBK)
+                    add_products(under_NBS, H_CNSK[c], part_BK, under_NBK)
                 elif stage == GATHER_H:
                     # Bases in the padding are zero, and what an earlier block left in `over_NBS` there is finite.
-                    add_products(w.W_NKB, w.over_NBS, part_KS, over_CNKS[c])
-                    add_products(w.W_NKB, w.under_NBS, part_KS, under_CNKS[c])
+                    add_products(W_NKB, over_NBS, part_KS, over_CNKS[c])
+                    add_products(W_NKB, under_NBS, part_KS, under_CNKS[c])
             if stage == UPDATE_W:
                 update_bases(over_NBK, under_NBK, W_NFK, f0, n_f)
             elif stage == UPDATE_R:
@@ -125,11 +170,12 @@ def _group(X_FTM, gaps, parameters, anchors, floor_F, stages, blocks, group, ove
                         weight = weight_FN[f0 + b, n]
                         if weight == np.inf:
                             continue
+                        R_MM = R_FNMM[f0 + b, n]
                         unpack(A_BQN[b], n, -1.0, A_MM)
                         unpack(B_BQN[b], n, 1.0, B_MM)
                         if weight > 0.0:
-                            add_anchor(A_MM, B_MM, R_FNMM[f0 + b, n], anchor_FNMM[f0 + b, n], weight)
-                        solve_riccati(A_MM, B_MM, R_FNMM[f0 + b, n])
+                            add_anchor(A_MM, B_MM, R_MM, anchor_FNMM[f0 + b, n], weight)
+                        solve_riccati(A_MM, B_MM, R_MM)
     return cost
 
 
@@ -192,61 +238,22 @@ def sweep(
     # Without any update the last stage is run all the same, for the cost.
     wanted = ((UPDATE_R, update_r), (UPDATE_W, update_w), (GATHER_H, gather_h or not (update_r or update_w)))
     stages = np.array([stage for stage, wish in wanted if wish])
-    data = X_FTM, W_NFK, H_NKT, R_FNMM, floor_F
-    gather = GATHER_H in stages
-    found = sweep_over_groups(_group, stages, gather, *data, missing_TM, anchor_FNMM, weight_FN)
-    cost, over_NKT, under_NKT = found
+    given = prepared(X_FTM, W_NFK, H_NKT, R_FNMM, floor_F, missing_TM, anchor_FNMM, weight_FN)
+    T, M = X_FTM.shape[1:]
+    H_CNKS, (n_blocks, B) = given[4], given[-2:]
+    N, K, S = H_CNKS.shape[1:]
+    rooms = Rooms(lambda: _workspace(N, K, M, B, S))
+    nobody, no_image = np.zeros(0, np.int64), X_FTM[:0]
+
+    def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
+        blocks, sums = part(group, GROUPS, n_blocks), (over_CNKS, under_CNKS)
+        with rooms.one() as room:
+            return float(_blocks(*given, *blocks, stages, *sums, nobody, nobody, no_image, *room))
+
+    cost, over_NKT, under_NKT = sum_over_groups(work, H_CNKS, T, GATHER_H in stages)
     if not gather_h:
         return cost, np.zeros_like(H_NKT), np.zeros_like(H_NKT)
     return cost, over_NKT, under_NKT
-
-
-@njit(cache=True, error_model="numpy", fastmath=FAST)
-def _add_image(r, P_S, y, out):  # type: ignore[no-untyped-def]
-    """Add ``λ r y``; the planes hold conj(y)."""
-    a = r.real
-    b = r.imag
-    for t in range(len(P_S)):
-        out[t] += P_S[t] * (a * y[t] + b * y[FRAMES + t])
-        out[FRAMES + t] += P_S[t] * (b * y[t] - a * y[FRAMES + t])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _image_block(X_FTM, gaps, parameters, floor_F, sources, mics, blocks, block, S_FTI):  # type: ignore[no-untyped-def]
-    """Do the work of `images` for one block of frequencies."""
-    gaps_P2, gap_C = gaps
-    W_NFK, H_CNKS, R_FNMM = parameters
-    n_blocks, B = blocks
-    F, T, M = X_FTM.shape
-    C, N, K, S = H_CNKS.shape
-    w = workspace(N, K, M, B, S)
-    planes = w.planes_QS.reshape(w.planes_QS.size)
-    ones_S = np.ones(S)
-    image = np.empty(2 * FRAMES)
-    f0, f1 = part(block, n_blocks, F)
-    n_f = f1 - f0
-    load(w, W_NFK, f0, n_f)
-    for c in range(C):
-        write_variances(w.W_NBK, H_CNKS[c], w.P_NBS)
-        first = c * S
-        missing = gaps_P2, gap_C[c], gap_C[c + 1]
-        for b in range(n_f):
-            f = f0 + b
-            pack_powers(w, w.P_NBS, b)
-            pack_covariances(w, R_FNMM[f])
-            unused = first < 0  # a boolean, so that nothing is compiled twice
-            evaluate(w, w.planes_QS, X_FTM[f], first, missing, floor_F[f], unused)
-            for i in range(len(sources)):
-                n = sources[i]
-                image[:] = 0.0
-                for j in range(M):
-                    at = offset(M, j, M)
-                    y = planes[at : at + 2 * FRAMES]
-                    _add_image(R_FNMM[f, n, mics[i], j], w.P_NBS[n, b], y, image)
-                    if j == mics[i]:
-                        _add_image(complex(floor_F[f] / N, 0.0), ones_S, y, image)
-                for t in range(min(S, T - first)):
-                    S_FTI[f, first + t, i] = complex(image[t], image[FRAMES + t])
 
 
 def images(
@@ -289,12 +296,17 @@ def images(
     True
     """
     S_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
-    F, T, _ = X_FTM.shape
-    H_CNKS = packed(H_NKT, *chunks_of(T, FRAMES, LANES))
-    parameters, blocks, gaps = (W_NFK, H_CNKS, R_FNMM), blocks_of(F, FREQUENCIES), gaps_of(missing_TM, H_CNKS)
+    given = prepared(X_FTM, W_NFK, H_NKT, R_FNMM, floor_F, missing_TM)
+    H_CNKS, (n_blocks, B) = given[4], given[-2:]
+    N, K, S = H_CNKS.shape[1:]
+    stages, nothing = np.array([IMAGES]), H_CNKS[:0]
 
-    def work(block: int) -> None:
-        _image_block(X_FTM, gaps, parameters, floor_F, sources, mics, blocks, block, S_FTI)
+    n_parts = min(n_blocks, PARTS)
+    rooms = Rooms(lambda: _workspace(N, K, X_FTM.shape[2], B, S))
 
-    share_out(work, blocks[0])
+    def work(index: int) -> None:
+        with rooms.one() as room:
+            _blocks(*given, *part(index, n_parts, n_blocks), stages, nothing, nothing, sources, mics, S_FTI, *room)
+
+    share_out(work, n_parts)
     return S_FTI

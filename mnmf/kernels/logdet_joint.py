@@ -22,16 +22,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from mnmf.kernels._blocks import (
     GROUPS,
+    Rooms,
     add_product,
+    clear,
     part,
+    sum_over_groups,
     update_bases,
     write_variances,
 )
+from mnmf.kernels._compile import inner, kernel
 from mnmf.kernels._logdet import (
     add_anchor,
     add_products,
@@ -40,7 +43,7 @@ from mnmf.kernels._logdet import (
     numbers,
     pack_covariances,
     pack_powers,
-    sweep_over_groups,
+    prepared,
     workspace,
     write_traces,
 )
@@ -52,97 +55,100 @@ __all__ = ["sweep_jointly"]
 Array = NDArray[Any]
 
 
-@njit(cache=True, error_model="numpy")
-def _new_bases(w, W_NFK, f0, n_f, over_NKB):  # type: ignore[no-untyped-def]
+def _workspace(N: int, K: int, M: int, C: int, B: int, S: int) -> tuple[Array, ...]:
+    """Return what the kernel works in, in the order of its arguments."""
+    shapes = (
+        (C, N, B, S),  # λ
+        (C, N, B, S),  # a
+        (C, N, B, S),  # b
+        (C, (M + 1) * (M + 1), FRAMES),  # X̂ with its border, and then −Z̃, ỹᴴ and −xᴴZ̃x
+        (C, M * M, FRAMES),  # ỹ ỹᴴ
+        (N, M * M),  # the numbers of R̃ R⁻¹ R̃
+        (N, K, B),  # w̃²/w
+        (M * M, N),  # Σ_t λ Z̃
+        (M * M, N),  # Σ_t λ ỹ ỹᴴ
+    )
+    return workspace(N, K, M, B, S, *shapes)
+
+
+@inner
+def _new_bases(W_NBK, W_NFK, f0, n_f, W_NKB, over_NKB):  # type: ignore[no-untyped-def]
     """Write the new bases of a block, and ``w̃²/w`` to `over_NKB`, both with frequencies last."""
-    N, B, K = w.W_NBK.shape
+    N, B, K = W_NBK.shape
     for n in range(N):
         for k in range(K):
             for b in range(B):
-                old = w.W_NBK[n, b, k]
+                old = W_NBK[n, b, k]
                 new = W_NFK[n, f0 + b, k] if b < n_f else 0.0
-                w.W_NKB[n, k, b] = new
+                W_NKB[n, k, b] = new
                 over_NKB[n, k, b] = old * (old / new) if new > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _group(X_FTM, gaps, parameters, anchors, floor_F, updates, blocks, group, over_CNKS, under_CNKS):  # type: ignore[no-untyped-def]
-    """Do the work of `sweep_jointly` for one group of frequencies."""
-    gaps_P2, gap_C = gaps
-    W_NFK, H_CNKS, H_CNSK, R_FNMM = parameters
-    anchor_FNMM, weight_FN = anchors
-    update_w, update_r, gather_h = updates
-    n_blocks, B = blocks
+@kernel
+def _blocks(  # type: ignore[no-untyped-def]
+    X_FTM, gaps_P2, gap_C, W_NFK, H_CNKS, H_CNSK, R_FNMM, anchor_FNMM, weight_FN, floor_F, n_blocks, B,
+    first, last, update_w, update_r, gather_h, over_CNKS, under_CNKS,
+    P_CNBS, over_CNBS, under_CNBS, planes_CQS, pairs_CQS, seen_NQ, over_NKB, A_QN, B_QN,
+    W_NBK, W_NKB, P_NS, P_SN, model_QN, trace_NQ, inner_NS, part_QN, part_BK, part_KS, scaled, det_S,
+    over_NBK, under_NBK, A_MM, B_MM, seen_MM,
+):  # fmt: skip
+    """Do the work of `sweep_jointly` for the blocks of frequencies from `first` to `last`."""
     F, T, M = X_FTM.shape
-    C, N, K, S = H_CNKS.shape
-    w = workspace(N, K, M, B, S)
-    P_CNBS = np.zeros((C, N, B, S))
-    over_CNBS = np.zeros((C, N, B, S))  # a
-    under_CNBS = np.zeros((C, N, B, S))  # b
-    planes_CQS = np.zeros((C, (M + 1) * (M + 1), FRAMES))
-    pairs_CQS = np.zeros((C, M * M, FRAMES))
-    seen_NQ = np.zeros((N, M * M))  # the numbers of R̃ R⁻¹ R̃
-    over_NKB = np.zeros((N, K, B))
-    part_BK = np.empty((B, K))
-    part_KS = np.empty((K, S))
-    over_NBK = np.empty((N, B, K))
-    under_NBK = np.empty((N, B, K))
-    A_QN = np.empty((M * M, N))
-    B_QN = np.empty((M * M, N))
-    A_MM = np.empty((M, M), np.complex128)
-    B_MM = np.empty((M, M), np.complex128)
-    seen_MM = np.empty((M, M), np.complex128)
+    C, N, _, S = H_CNKS.shape
     cost = 0.0
-    first, last = part(group, GROUPS, n_blocks)
     for block in range(first, last):
         f0, f1 = part(block, n_blocks, F)
         n_f = f1 - f0
-        load(w, W_NFK, f0, n_f)
+        load(W_NFK, f0, n_f, W_NBK, W_NKB)
         for c in range(C):
-            write_variances(w.W_NBK, H_CNKS[c], P_CNBS[c])
+            write_variances(W_NBK, H_CNKS[c], P_CNBS[c])
         for b in range(n_f):
             R_NMM = R_FNMM[f0 + b]
             floor = floor_F[f0 + b]
             cost += (T * M - len(gaps_P2)) * np.log(floor)
-            pack_covariances(w, R_NMM)
-            A_QN[:] = 0.0
-            B_QN[:] = 0.0
+            pack_covariances(R_NMM, model_QN, trace_NQ)
+            clear(A_QN.ravel())
+            clear(B_QN.ravel())
             for c in range(C):
-                pack_powers(w, P_CNBS[c], b)
-                missing = gaps_P2, gap_C[c], gap_C[c + 1]
-                cost += evaluate(w, planes_CQS[c], X_FTM[f0 + b], c * S, missing, floor, True)
-                pairs(planes_CQS[c], M, S, pairs_CQS[c])
+                planes_QS = planes_CQS[c]
+                pack_powers(P_CNBS[c], b, P_NS, P_SN)
+                cost += evaluate(
+                    model_QN, P_NS, X_FTM[f0 + b], c * S, gaps_P2, gap_C[c], gap_C[c + 1], floor, True,
+                    scaled, det_S, planes_QS,
+                )  # fmt: skip
+                pairs(planes_QS, M, S, pairs_CQS[c])
                 if update_r:
-                    add_product(planes_CQS[c, : M * M], w.P_SN, w.part_QN, A_QN)
-                    add_product(pairs_CQS[c], w.P_SN, w.part_QN, B_QN)
-            seen_NQ[:] = w.trace_NQ
+                    add_product(planes_QS[: M * M], P_SN, part_QN, A_QN)
+                    add_product(pairs_CQS[c], P_SN, part_QN, B_QN)
+            seen_NQ[:] = trace_NQ
             for n in range(N):
                 weight = weight_FN[f0 + b, n]
                 if not update_r or weight == np.inf:
                     continue
+                R_MM = R_NMM[n]
                 unpack(A_QN, n, -1.0, A_MM)
                 unpack(B_QN, n, 1.0, B_MM)
                 if weight > 0.0:
-                    add_anchor(A_MM, B_MM, R_NMM[n], anchor_FNMM[f0 + b, n], weight)
-                solve_riccati(A_MM, B_MM, R_NMM[n], seen_MM)
-                numbers(seen_MM, n, w.model_QN, seen_NQ)
-                numbers(R_NMM[n], n, w.model_QN, w.trace_NQ)
+                    add_anchor(A_MM, B_MM, R_MM, anchor_FNMM[f0 + b, n], weight)
+                solve_riccati(A_MM, B_MM, R_MM, seen_MM)
+                numbers(seen_MM, n, model_QN, seen_NQ)
+                numbers(R_MM, n, model_QN, trace_NQ)
             for c in range(C):
-                write_traces(w, seen_NQ, pairs_CQS[c], 1.0, b, over_CNBS[c])
-                write_traces(w, w.trace_NQ, planes_CQS[c, : M * M], -1.0, b, under_CNBS[c])
+                write_traces(seen_NQ, pairs_CQS[c], 1.0, b, inner_NS, over_CNBS[c])
+                write_traces(trace_NQ, planes_CQS[c, : M * M], -1.0, b, inner_NS, under_CNBS[c])
         if update_w:
-            over_NBK[:] = 0.0
-            under_NBK[:] = 0.0
+            clear(over_NBK.ravel())
+            clear(under_NBK.ravel())
             for c in range(C):
                 add_products(over_CNBS[c], H_CNSK[c], part_BK, over_NBK)
                 add_products(under_CNBS[c], H_CNSK[c], part_BK, under_NBK)
             update_bases(over_NBK, under_NBK, W_NFK, f0, n_f)
         if gather_h:
             # Bases in the padding are zero, and what an earlier block left in `over_CNBS` there is finite.
-            _new_bases(w, W_NFK, f0, n_f, over_NKB)
+            _new_bases(W_NBK, W_NFK, f0, n_f, W_NKB, over_NKB)
             for c in range(C):
                 add_products(over_NKB, over_CNBS[c], part_KS, over_CNKS[c])
-                add_products(w.W_NKB, under_CNBS[c], part_KS, under_CNKS[c])
+                add_products(W_NKB, under_CNBS[c], part_KS, under_CNKS[c])
     return cost
 
 
@@ -185,5 +191,15 @@ def sweep_jointly(
     >>> second < first
     True
     """
-    data, updates = (X_FTM, W_NFK, H_NKT, R_FNMM, floor_F), (update_w, update_r, gather_h)
-    return sweep_over_groups(_group, updates, gather_h, *data, missing_TM, anchor_FNMM, weight_FN)
+    given = prepared(X_FTM, W_NFK, H_NKT, R_FNMM, floor_F, missing_TM, anchor_FNMM, weight_FN)
+    H_CNKS, (n_blocks, B) = given[4], given[-2:]
+    C, N, K, S = H_CNKS.shape
+    T, M = X_FTM.shape[1:]
+    updates = update_w, update_r, gather_h
+    rooms = Rooms(lambda: _workspace(N, K, M, C, B, S))
+
+    def work(group: int, over_CNKS: Array, under_CNKS: Array) -> float:
+        with rooms.one() as room:
+            return float(_blocks(*given, *part(group, GROUPS, n_blocks), *updates, over_CNKS, under_CNKS, *room))
+
+    return sum_over_groups(work, H_CNKS, T, gather_h)

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit, prange
+from numpy.typing import NDArray
+
+from mnmf.kernels._blocks import part, product
+from mnmf.kernels._compile import kernel
+from mnmf.kernels._threads import share_out
 
 __all__ = ["matmul"]
 
-ROWS = 64  # rows of one part: enough for BLAS to be efficient, few enough for threads to share
+Array = NDArray[Any]
+
+ROWS = 64  # rows that are multiplied at a time, on any number of threads
+PRODUCTS = 2**23  # least products of two numbers for each part: a thread is not worth starting for less
 
 
-@njit(parallel=True, cache=True)
-def matmul(A_IJ, B_JK):  # type: ignore[no-untyped-def]
+@kernel
+def _rows(A_IJ, B_JK, first, last, C_IK):  # type: ignore[no-untyped-def]
+    """Do the work of `matmul` for the blocks of rows from `first` to `last`."""
+    for block in range(first, last):
+        i = block * ROWS
+        product(A_IJ[i : i + ROWS], B_JK, C_IK[i : i + ROWS])
+
+
+def matmul(A_IJ: Array, B_JK: Array) -> Array:
     """Return ``A @ B``.
 
     Parameters
@@ -29,10 +45,9 @@ def matmul(A_IJ, B_JK):  # type: ignore[no-untyped-def]
     >>> matmul(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
     array([[11.]])
     """
-    n_rows = A_IJ.shape[0]
-    C_IK = np.empty((n_rows, B_JK.shape[1]), A_IJ.dtype)
-    for block in prange((n_rows + ROWS - 1) // ROWS):
-        first = block * ROWS
-        last = min(first + ROWS, n_rows)
-        np.dot(A_IJ[first:last], B_JK, C_IK[first:last])
+    (I, J), K = A_IJ.shape, B_JK.shape[1]
+    C_IK = np.empty((I, K), A_IJ.dtype)
+    n_blocks = -(-I // ROWS)
+    n_parts = min(n_blocks, max(I * J * K // PRODUCTS, 1))
+    share_out(lambda index: _rows(A_IJ, B_JK, *part(index, n_parts, n_blocks), C_IK), n_parts)
     return C_IK

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mnmf.kernels._compile import inner, kernel
 from mnmf.kernels._threads import share_out
 
 __all__ = ["solve"]
@@ -19,7 +19,7 @@ DEPENDENT = 1e-12  # a base depends on those in use if less than this part of it
 ROWS = 16  # problems that one thread handles at a time
 
 
-@njit(cache=True)
+@inner
 def _append(A_KK, L_KK, chosen_K, size, j):  # type: ignore[no-untyped-def]
     """Extend the Cholesky factor of the chosen rows and columns by base `j`; return False if it depends on them."""
     left = A_KK[j, j]
@@ -37,7 +37,7 @@ def _append(A_KK, L_KK, chosen_K, size, j):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@inner
 def _least_squares(L_KK, b_K, chosen_K, size, z_K):  # type: ignore[no-untyped-def]
     """Write the unconstrained solution of the chosen bases to the first `size` entries of `z_K`."""
     for i in range(size):
@@ -52,7 +52,7 @@ def _least_squares(L_KK, b_K, chosen_K, size, z_K):  # type: ignore[no-untyped-d
         z_K[i] = value / L_KK[i, i]
 
 
-@njit(cache=True)
+@inner
 def _solve_one(A_KK, b_K, x_K, z_K, state_K, chosen_K, L_KK):  # type: ignore[no-untyped-def]
     """Write the solution of one problem to `x_K`; the arrays after it are room to work in.
 
@@ -121,7 +121,7 @@ def _solve_one(A_KK, b_K, x_K, z_K, state_K, chosen_K, L_KK):  # type: ignore[no
                 state_K[k] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _solve(A_KK, B_TK, first, last, X_TK):  # type: ignore[no-untyped-def]
     """Do the work of `solve` for some of the problems."""
     n_bases = len(A_KK)

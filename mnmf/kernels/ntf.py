@@ -18,10 +18,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from mnmf.kernels._blocks import FAST, product
+from mnmf.kernels._compile import inner, kernel
 from mnmf.kernels._threads import share_out
 from mnmf.kernels.beta import weigh
 
@@ -34,7 +34,7 @@ FREQUENCIES = 64  # frequencies of a tile of W or G; the update of H sums over a
 FRAMES = 128  # frames of a tile of H; the updates of W and G sum over as many at a time
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _dot(a, b):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(len(a)):
@@ -42,7 +42,7 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _log_sum(y):  # type: ignore[no-untyped-def]
     """Return Σ log y of a flat array, with one logarithm for every eight values."""
     eighth = len(y) // 8
@@ -57,7 +57,7 @@ def _log_sum(y):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _cost(v, y, over, under, beta):  # type: ignore[no-untyped-def]
     """Return the part of the divergence of flat arrays that depends on the model."""
     total = 0.0
@@ -70,13 +70,13 @@ def _cost(v, y, over, under, beta):  # type: ignore[no-untyped-def]
     return _dot(y, under) / beta - _dot(y, over) / (beta - 1.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _space(N, M, B, S, kind):  # type: ignore[no-untyped-def]
     """Return room for λ and two weights of the sources, and for data, model and two weights at the microphones."""
     return np.empty((3, N * B * S), kind), np.empty((4, M * B * S), kind)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _weights(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, t0, B, S, with_cost, space):  # type: ignore[no-untyped-def]
     """Return λ (N, BS) and the weights (M, BS) of a tile, and the tile's cost, or zero without `with_cost`."""
     N, M = G_NM.shape
@@ -102,14 +102,14 @@ def _weights(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, t0, B, S, with_cost, sp
     return P_NX, over_MX, under_MX, total
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _exponent(beta):  # type: ignore[no-untyped-def]
     if beta < 1.0:
         return 1.0 / (2.0 - beta)
     return 1.0 / (beta - 1.0) if beta > 2.0 else 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _rescale(old_IK, over_IK, under_IK, gamma, new_IK):  # type: ignore[no-untyped-def]
     """Write ``old · (over / under)^γ``; where there are no data, the old value."""
     for i in range(old_IK.shape[0]):
@@ -123,7 +123,7 @@ def _rescale(old_IK, over_IK, under_IK, gamma, new_IK):  # type: ignore[no-untyp
             new_IK[i, k] = value if value > TINY else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _w_tile(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, new_NFK, with_cost, cost_P):  # type: ignore[no-untyped-def]
     """Do the work of `update_w` for one tile of frequencies."""
     N, F, K = W_NFK.shape
@@ -148,7 +148,7 @@ def _w_tile(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, new_NFK, with_cost, cost
     cost_P[f0 // FREQUENCIES] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _h_tile(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, t0, new_NTK, with_cost, cost_P):  # type: ignore[no-untyped-def]
     """Do the work of `update_h` for one tile of frames."""
     N, F, K = W_NFK.shape
@@ -173,7 +173,7 @@ def _h_tile(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, t0, new_NTK, with_cost, cost
     cost_P[t0 // FRAMES] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _g_tile(V_MFT, W_NFK, H_NTK, G_NM, beta, floor, f0, over_PNM, under_PNM, with_cost, cost_P):  # type: ignore[no-untyped-def]
     """Do the work of `update_g` for one tile of frequencies."""
     N, M = G_NM.shape

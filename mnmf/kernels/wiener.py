@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mnmf.kernels._blocks import Rooms, clear, product, zeros
+from mnmf.kernels._compile import inner, kernel
 from mnmf.kernels._threads import share_out
 
 __all__ = ["diagonal_images"]
@@ -23,7 +24,7 @@ FREQUENCIES = 16  # that one thread handles at a time
 FAST = {"contract"}  # the compiler may join a product and a sum into one instruction
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _load(X_TM, planes_RMT):  # type: ignore[no-untyped-def]
     """Copy signals into real and imaginary planes."""
     for m in range(X_TM.shape[1]):
@@ -32,7 +33,7 @@ def _load(X_TM, planes_RMT):  # type: ignore[no-untyped-def]
             planes_RMT[1, m, t] = X_TM[t, m].imag
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _add_product(z, re_T, im_T, weight_T, out_RT):  # type: ignore[no-untyped-def]
     """Add a complex number times a signal times real weights."""
     a = z.real
@@ -46,7 +47,7 @@ def _add_product(z, re_T, im_T, weight_T, out_RT):  # type: ignore[no-untyped-de
         y_T[t] += a * d + b * c
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _invert(P_NBT, b, G_NM, m, out_T):  # type: ignore[no-untyped-def]
     """Write 1/y of row m, where ``y = Σ_n g_nm λ_n``."""
     out_T[:] = TINY
@@ -59,34 +60,45 @@ def _invert(P_NBT, b, G_NM, m, out_T):  # type: ignore[no-untyped-def]
         out_T[t] = 1 / out_T[t]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _share(P_T, g, least, inverse_T, out_T):  # type: ignore[no-untyped-def]
     """Write the share of one source in a row, ``(g λ + least) / y``."""
     for t in range(len(out_T)):
         out_T[t] = (g * P_T[t] + least) * inverse_T[t]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _block(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, P_FMM, sources, mics, first, S_FTI):  # type: ignore[no-untyped-def]
+def _workspace(N: int, M: int, n_images: int, T: int, kind: Any) -> tuple[Array, ...]:
+    """Return what the kernel works in, in the order of its arguments."""
+    shapes = (
+        (T,),  # ones
+        (T,),  # 1/y of one row
+        (T,),  # the share of one source in it
+        (2, M, T),  # signals, real and imaginary
+        (2, T),  # a row of Qx
+        (n_images, 2, T),  # images of one frequency
+    )
+    room = zeros(shapes, np.float64)
+    room[0][:] = 1.0
+    return np.empty((N, FREQUENCIES, T), kind), *room  # first the λ of a block
+
+
+@kernel
+def _block(  # type: ignore[no-untyped-def]
+    X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, P_FMM, sources, mics, first, S_FTI,
+    P_NBT, ones_T, inverse_T, share_T, planes_RMT, z_RT, images_IRT,
+):  # fmt: skip
     """Do the work of `diagonal_images` for a block of frequencies."""
     F, T, M = X_FTM.shape
     N = len(W_NFK)
     size = min(FREQUENCIES, F - first)
-    P_NBT = np.empty((N, size, T), H_NKT.dtype)
     for n in range(N):
-        np.dot(W_NFK[n, first : first + size], H_NKT[n], P_NBT[n])
-    ones_T = np.ones(T)
-    inverse_T = np.empty(T)
-    share_T = np.empty(T)
-    planes_RMT = np.empty((2, M, T))
-    z_RT = np.empty((2, T))
-    images_IRT = np.empty((len(sources), 2, T))
+        product(W_NFK[n, first : first + size], H_NKT[n], P_NBT[n, :size])
     for b in range(size):
         f = first + b
         _load(X_FTM[f], planes_RMT)
-        images_IRT[:] = 0
+        clear(images_IRT.ravel())
         for m in range(M):
-            z_RT[:] = 0
+            clear(z_RT.ravel())
             for j in range(M):
                 _add_product(Q_FMM[f, m, j], planes_RMT[0, j], planes_RMT[1, j], ones_T, z_RT)
             _invert(P_NBT, b, G_NM, m, inverse_T)
@@ -140,8 +152,12 @@ def diagonal_images(
     """
     S_FTI = np.empty((*X_FTM.shape[:2], len(sources)), X_FTM.dtype)
 
+    N, M = G_NM.shape
+    rooms = Rooms(lambda: _workspace(N, M, len(sources), X_FTM.shape[1], H_NKT.dtype))
+
     def work(block: int) -> None:
-        _block(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, P_FMM, sources, mics, block * FREQUENCIES, S_FTI)
+        with rooms.one() as room:
+            _block(X_FTM, W_NFK, H_NKT, G_NM, Q_FMM, P_FMM, sources, mics, block * FREQUENCIES, S_FTI, *room)
 
     share_out(work, -(-len(X_FTM) // FREQUENCIES))
     return S_FTI
