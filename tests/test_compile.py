@@ -35,12 +35,12 @@ def test_a_part_is_not_assembled_and_the_kernel_computes_the_same(rng, monkeypat
     kernel, part = kernel_of_a_part()
     result = kernel(a, b, 3.0)
     assert result == pytest.approx(a @ b / 3.0)
-    assert [isinstance(each.library, _compile._Part) for each in part.overloads.values()] == [_compile.KNOWN]
+    assert [type(each.library).__name__ == "_Part" for each in part.overloads.values()] == [_compile.KNOWN]
 
     monkeypatch.setattr(_compile, "KNOWN", False)  # as with a release of numba of which nothing is known
     kernel, part = kernel_of_a_part()
     assert kernel(a, b, 3.0).hex() == result.hex()
-    assert not any(isinstance(each.library, _compile._Part) for each in part.overloads.values())
+    assert not any(type(each.library).__name__ == "_Part" for each in part.overloads.values())
 
 
 def test_an_error_in_a_part_is_raised_and_a_division_by_zero_is_not(rng):

@@ -47,7 +47,7 @@ def test_a_kernel_is_compiled_anew_when_a_callee_in_another_file_has_changed(tmp
     kernels = tmp_path / "mnmf" / "kernels"
     kernels.mkdir(parents=True)
     (tmp_path / "mnmf" / "__init__.py").touch()
-    for name in ("__init__.py", "_cache.py", "_compile.py"):
+    for name in ("__init__.py", "_cache.py", "_compile.py", "_parts.py"):
         shutil.copy(Path(mnmf.kernels.__file__).parent / name, kernels)
     (kernels / "caller.py").write_text(CALLER)
     (kernels / "callee.py").write_text(CALLEE.format(1))

@@ -17,67 +17,15 @@ from functools import partial
 from typing import Any
 
 import numba
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.registry import CPUDispatcher
-from numba.core.typed_passes import NopythonTypeInference
 
 __all__ = ["inner", "kernel"]
 
 njit: Any = numba.njit  # not all of its options are among its types
 
-# `_Part` knows how numba keeps code, which is not documented and has changed between releases: 0.60 keeps it otherwise.
-# Releases on which it was not tried compile every function by itself as well, which is slower and nothing else.
+# `_parts` knows how numba keeps code, which is not documented and has changed between releases.  Those on which it was
+# not tried compile every function by itself as well, which is slower and nothing else.
 KNOWN = numba.__version__.split(".")[:2] == ["0", "68"]
-
-
-class _Part(JITCodeLibrary):
-    """The code of a function that is only ever a part of others: linked into theirs, but not optimised or assembled."""
-
-    def finalize(self) -> None:
-        self._raise_if_finalized()
-        for library in dict.fromkeys(self._linking_libraries):
-            self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> int:
-        self._ensure_finalized()
-        return 0
-
-    @property
-    def codegen(self) -> _Part:
-        return self
-
-    def set_env(self, name: str, environment: Any) -> None:
-        """Do nothing: there is no machine code that could refer to it."""
-
-
-@register_pass(mutates_CFG=False, analysis_only=True)
-class _IntoCallers(FunctionPass):
-    """Have the code of a function kept as a `_Part`."""
-
-    _name = "into_callers"
-
-    def __init__(self) -> None:  # abstract in numba
-        super().__init__()
-
-    def run_pass(self, state: Any) -> bool:
-        state.library = _Part(state.targetctx.codegen(), state.func_id.func_qualname)
-        state.library.enable_object_caching()
-        return False
-
-
-class _Compiler(CompilerBase):
-    """What compiles inner functions."""
-
-    def define_pipelines(self) -> list[Any]:
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(_IntoCallers, NopythonTypeInference)
-        passes.finalize()
-        return [passes]
 
 
 class _Inner(CPUDispatcher):
@@ -123,7 +71,11 @@ def inner(function: Callable[..., Any] | None = None, *, fastmath: Any = False) 
     """
     if function is None:
         return partial(inner, fastmath=fastmath)
-    how = {"pipeline_class": _Compiler} if KNOWN else {}
+    how = {}
+    if KNOWN:
+        from mnmf.kernels._parts import Compiler
+
+        how = {"pipeline_class": Compiler}
     options = {"error_model": "numpy", "fastmath": fastmath, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     compiled = njit(**options, **how)(function)
     if isinstance(compiled, CPUDispatcher):  # else the JIT is off
