@@ -462,3 +462,10 @@ def test_output_that_cannot_be_written_is_named():
     assert done.stderr.count("\n") == 1
     assert "No space left on device" in done.stderr
     assert mnmf.__version__ not in done.stderr
+
+
+def test_no_command_is_cut_short_in_the_list(capsys):
+    assert cli.run(["--help"]) == 0
+    listed = capsys.readouterr().out.partition("Commands:\n")[2]
+    assert "separate" in listed
+    assert "..." not in listed

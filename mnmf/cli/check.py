@@ -11,7 +11,7 @@ from mnmf.errors import SessionError
 __all__ = ["command"]
 
 
-@click.command("check")
+@click.command("check", short_help="Prove that stems and inputs are unchanged, and their sums.")
 @click.argument("stems_dir")
 def command(stems_dir: str) -> None:
     """Check that stems and inputs are unchanged, and that what was written sums to the take.

@@ -9,7 +9,7 @@ from mnmf.cli._terminal import say
 __all__ = ["command"]
 
 
-@click.command("cite")
+@click.command("cite", short_help="Print BibTeX of the methods' papers.")
 @click.argument("method", nargs=-1)
 def command(method: tuple[str, ...]) -> None:
     """Print BibTeX for the paper of a METHOD, or of several, and for mnmf itself.

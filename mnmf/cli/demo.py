@@ -17,7 +17,7 @@ from mnmf.output import OutputFolder
 TAKE, REFERENCE, SOLO_TAKE, LABELS = "mixture.flac", "reference.flac", "solos.flac", "solos.txt"
 
 
-@click.command("demo")
+@click.command("demo", short_help="Separate the quartet that comes with it, and print scores.")
 @click.option("--out", default="demo", show_default=True, metavar="DIR", help="Where everything goes.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote.")
 @tuning_options

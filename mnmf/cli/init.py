@@ -15,7 +15,7 @@ from mnmf.errors import OutputError
 __all__ = ["command"]
 
 
-@click.command("init")
+@click.command("init", short_help="Write a session.toml for a folder of files.")
 @click.argument("take", nargs=-1, required=True, metavar="TAKE...", shell_complete=complete_files)
 @click.option(
     "--solos",

@@ -23,7 +23,7 @@ __all__ = ["command"]
 MOST_SHOWN = 16  # microphones whose bleed fits on a page
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Say what is wrong with a take, and who hears whom.")
 @click.argument("take", nargs=-1, required=True, metavar="TAKE...")
 @click.option("--propose", metavar="FILE", help="Write where players seem to play alone, as Audacity labels (.txt).")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier file of labels.")

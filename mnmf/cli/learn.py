@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("learn", cls=Grouped)
+@click.command("learn", short_help="Learn from a take how each player reaches each mic.", cls=Grouped)
 @session_options
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 @click.option("--json", "events", is_flag=True, help="Say everything on stdout as events, a line of JSON each.")

@@ -12,7 +12,7 @@ from mnmf.cli._terminal import interruptible, progress, say, warn
 __all__ = ["command"]
 
 
-@click.command("mushra")
+@click.command("mushra", short_help="Prepare a listening test of several methods.")
 @click.argument("stems_dir", nargs=-1, required=True)
 @click.option(
     "--reference",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "notes_table"]
 
 
-@click.group("notes")
+@click.group("notes", short_help="Make and look at dictionaries of notes.")
 def command() -> None:
     """Make and look at note dictionaries: the spectrum of every note that an instrument plays."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("plan", cls=Grouped)
+@click.command("plan", short_help="Foresee memory, time and disk of a separation.", cls=Grouped)
 @session_options
 @instruments_option
 @click.option("--all-mics", is_flag=True, help="Plan for what every mic heard of every source, too.")

@@ -14,7 +14,7 @@ from mnmf.cli._terminal import add_row, interruptible, printable, say, say_json,
 __all__ = ["command", "score_table", "show_scores"]
 
 
-@click.command("score")
+@click.command("score", short_help="Score stems against the true images.")
 @click.argument("stems_dir")
 @click.option(
     "--reference",
