@@ -10,6 +10,7 @@ from numba import get_num_threads, set_num_threads
 from mnmf import FastMNMF2, Prior, priors
 from mnmf.errors import ArgumentError, NotFittedError
 from mnmf.kernels import fastmnmf2 as kernels
+from mnmf.kernels.wiener import diagonal_images
 from mnmf.models.fastmnmf2 import _normalise
 from tests.reference import fastmnmf2 as naive
 
@@ -40,7 +41,7 @@ def run_pass(X_FTM, prior, **updates):
     """One frequency pass on copies; returns cost, over, under, W, Q."""
     W, Q = prior.W.copy(), prior.Q.copy()
     flags = {"update_w": False, "update_q": False, "gather_h": False, **updates}
-    cost, over, under = kernels.frequency_pass(X_FTM, 1.0, W, prior.H, prior.G, Q, FLOOR, *flags.values())
+    cost, over, under = kernels.frequency_pass(X_FTM / 4, 4.0, W, prior.H, prior.G, Q, FLOOR, *flags.values())
     return cost, over, under, W, Q
 
 
@@ -67,7 +68,7 @@ def test_every_update_is_its_equation(rng, X_FTM, start, size):
     _, over, under, _, _ = run_pass(X_FTM, start, gather_h=True)
     H = start.H * np.sqrt(over / under)
     np.testing.assert_allclose(H, naive.update_h(X_FTM, *parts(start), FLOOR), rtol=1e-9)
-    over, under = kernels.weight_pass(X_FTM, 1.0, *parts(start), FLOOR)
+    over, under = kernels.weight_pass(X_FTM / 4, 4.0, *parts(start), FLOOR)
     np.testing.assert_allclose(start.G * np.sqrt(over / under), naive.update_g(X_FTM, *parts(start), FLOOR), rtol=1e-9)
 
 
@@ -79,6 +80,17 @@ def test_one_pass_updates_q_then_w_then_h_each_from_the_state_before_it(X_FTM, s
     np.testing.assert_allclose(W, naive.update_w(X_FTM, start.W, start.H, start.G, Q, FLOOR), rtol=1e-9)
     H = naive.update_h(X_FTM, W, start.H, start.G, Q, FLOOR)
     np.testing.assert_allclose(start.H * np.sqrt(over / under), H, rtol=1e-9)
+
+
+@pytest.mark.kernel
+def test_images_share_what_no_source_explains(X_FTM, start):
+    W = start.W.copy()
+    W[:, 3] = 0.0
+    sources, mics = np.array([0, 1, 0]), np.array([2, 2, 1])
+    inverse = np.linalg.inv(start.Q)
+    S_FTI = diagonal_images(X_FTM, W, start.H, start.G, start.Q + 0j, inverse + 0j, sources, mics)
+    np.testing.assert_allclose(S_FTI[..., 0] + S_FTI[..., 1], X_FTM[..., 2], rtol=1e-9)
+    np.testing.assert_allclose(S_FTI[3], X_FTM[3][:, mics] / 2, rtol=1e-9)
 
 
 def test_the_kernels_in_its_order_equal_pyroomacoustics(rng, monkeypatch):

@@ -10,6 +10,7 @@ from scipy.optimize import nnls as scipy_nnls
 
 from mnmf.kernels import beta as beta_kernels
 from mnmf.kernels import fastmnmf2, fullrank, nnls, one_blas_thread
+from mnmf.kernels._rows import solve
 from mnmf.kernels._threads import share_out
 from mnmf.kernels.hermitian import nearest_psd
 from mnmf.kernels.matmul import matmul
@@ -96,18 +97,26 @@ def test_update_r_is_eq_6_or_a_step_towards_it(X_FTM, start):
     assert set(steps) <= {0.0} | {2.0**-i for i in range(fullrank.HALVINGS + 1)}
 
 
-def test_update_r_goes_less_far_where_eq_6_would_raise_the_cost(rng, X_FTM, start):
+@pytest.mark.parametrize("halvings", [None, 0])
+def test_update_r_goes_less_far_where_eq_6_would_raise_the_cost(rng, X_FTM, start, monkeypatch, halvings):
+    """And nowhere, if no part of the way may be tried."""
+    if halvings is not None:
+        monkeypatch.setattr(fullrank, "HALVINGS", halvings)
     X = X_FTM[:1]
-    raised = 0
-    for _ in range(20):
+    moved = []
+    for _ in range(12):
         W, H = rng.uniform(0, 1, (2, 1, 4)) ** 4, rng.uniform(0, 1, start.H.shape) ** 4
-        R = start.R[:, :1].copy()
+        R = start.R[:, :1]
         for _ in range(6):
             before = naive.cost(X, W, H, R)
-            raised += naive.cost(X, W, H, naive.r_candidate(X, W, H, R)) > before * (1 + 1e-9)
-            R, cost = fullrank.update_r(fullrank.rooted(X), W, H, R)
+            raised = naive.cost(X, W, H, naive.r_candidate(X, W, H, R)) > before * (1 + 1e-9)
+            new, cost = fullrank.update_r(fullrank.rooted(X), W, H, R)
             assert cost + constant(X) <= before * (1 + 1e-12)
-    assert raised, "no case in which eq. 6 alone raises the cost: the test shows nothing"
+            assert cost + constant(X) == pytest.approx(naive.cost(X, W, H, new), rel=1e-9)
+            moved += [not np.array_equal(new, R)] if raised else []
+            R = new
+    assert moved, "no case in which eq. 6 alone raises the cost: the test shows nothing"
+    assert any(moved) == (halvings is None)
 
 
 @pytest.mark.parametrize("block", ["h", "w", "r"])
@@ -343,6 +352,16 @@ def test_a_pull_without_precision_is_none_and_one_of_any_keeps_the_rows(rng, M):
     # Between the two: nearer to the base than without a pull.
     between, nothing = (np.abs(pull(Q, V, base, c * precision)[1]) ** 2 - np.eye(M) for c in (1, 0))
     assert 1e-9 < np.sum(between) < np.sum(nothing)
+
+
+def test_equations_whose_diagonal_has_zeros_are_solved(rng):
+    A_MM, q_M = complex_noise(rng, 4, 4), complex_noise(rng, 4)
+    A_MM[range(4), range(4)] = 0.0
+    x_M = q_M.copy()
+    assert solve(A_MM.copy(), x_M)
+    np.testing.assert_allclose(A_MM @ x_M, q_M, rtol=1e-9)
+    A_MM[:, 2] = 0.0
+    assert not solve(A_MM, x_M)
 
 
 def test_rows_that_hear_nothing_stay_and_tell_nothing_of_the_spread(rng):

@@ -192,11 +192,15 @@ def test_riccati(rng, M, rank):
     assert np.linalg.eigvalsh(R).min() > -1e-12 * np.abs(R).max()
 
 
+@pytest.mark.kernel
 def test_riccati_without_data_leaves_r(rng):
     old = random_covariances(rng, 3)
-    R = old.copy()
+    R, seen = old.copy(), np.zeros((3, 3), complex)
     solve_riccati(np.zeros((3, 3), complex), np.zeros((3, 3), complex), R)
     np.testing.assert_array_equal(R, old)
+    solve_riccati(np.zeros((3, 3), complex), np.zeros((3, 3), complex), R, seen)
+    np.testing.assert_array_equal(R, old)
+    np.testing.assert_array_equal(seen, old)
 
 
 @pytest.mark.parametrize("block", "WHR")

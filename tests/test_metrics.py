@@ -69,7 +69,7 @@ def assert_scores(scores, expected, **tolerance):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signals", [noise, music])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("permute", [False, True])
 def test_bss_eval_equals_mir_eval(signals, seed, permute):
     rng = np.random.default_rng(seed)

@@ -243,10 +243,10 @@ def test_what_was_not_muted_is_not_filled_in(rng):
     assert fill_in(Evidence(X_FTM, (0, 0)), part_TM, np.random.default_rng(0)) is None
 
 
-@pytest.mark.parametrize(("muted", "fits"), [(slice(9000, 13000), 2), (slice(9000, 9401), 1), (slice(0), 1)])
+@pytest.mark.parametrize(("muted", "fits"), [(slice(2250, 3250), 2), (slice(2250, 2351), 1), (slice(0), 1)])
 def test_the_model_fills_in_what_the_first_one_has(rng, muted, fits):
     """Twice if a microphone is missing in any frame: less than a twentieth of a window is no gap."""
-    _, x_LM = a_duet(rng)
+    x_LM = a_duet(rng)[1][::4]
     x_LM[muted, 1] = 0.0
     starts = []
 
@@ -255,7 +255,7 @@ def test_the_model_fills_in_what_the_first_one_has(rng, muted, fits):
         return METHODS["mnmf"].prior(evidence, n_components, rng)
 
     recipe = replace(METHODS["mnmf"], prior=prior, window=2.5, components=6, iterations=5)
-    separate(x_LM, RATE, method=recipe)
+    separate(x_LM, RATE // 4, method=recipe)
     assert len(starts) == fits
     if fits == 2:  # and what was filled in the second time is another
         assert np.flatnonzero((starts[0] != starts[1]).any(axis=(0, 1))).tolist() == [1]

@@ -58,6 +58,14 @@ def test_each_update_is_the_papers_and_lowers_the_cost(rng, block, beta):
         before = after
 
 
+@pytest.mark.kernel
+def test_what_no_microphone_hears_stays(rng):
+    V, W, H, G = problem(rng, F=3, T=5)
+    G[1] = 0.0
+    for block, before in (("W", W), ("H", H)):
+        np.testing.assert_array_equal(update(block, V, W, H, G, 1.5)[0][1], before[1])
+
+
 def start(rng, X_FTM, N=2, K=4):
     F, T, M = X_FTM.shape
     return Prior(

@@ -11,7 +11,7 @@ from mnmf import METHODS, data, markers, separate
 from mnmf.markers import Passage
 
 ROOT = Path(__file__).parent.parent
-RATE = 8000
+RATE = 4000
 
 pytestmark = pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="the pages are not part of this distribution")
 
