@@ -42,6 +42,16 @@ def test_no_weight_is_no_anchor(rng, X_FTM, start):
     np.testing.assert_allclose(drawn.W_ @ drawn.H_, free.W_ @ free.H_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("weight", [10.0, np.inf])
+def test_an_anchor_of_nothing_is_none(rng, X_FTM, start, weight):
+    anchor_NFMM, weight_NF = hermitian(rng, N, F), np.full((N, F), weight)
+    anchor_NFMM[1, 2] = 0.0
+    drawn = fitted(X_FTM, start | Prior(anchor=Anchor(anchor_NFMM, weight_NF)))
+    weight_NF[1, 2] = 0.0
+    np.testing.assert_array_equal(drawn.R_, fitted(X_FTM, start | Prior(anchor=Anchor(anchor_NFMM, weight_NF))).R_)
+    assert drawn.R_[1, 2].any()
+
+
 def test_an_infinite_weight_holds_some_sources_and_bands_only(rng, X_FTM, start):
     anchor_NFMM, weight_NF = hermitian(rng, N, F), np.zeros((N, F))
     weight_NF[0] = np.inf

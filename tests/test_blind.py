@@ -162,6 +162,17 @@ def test_the_best_of_all_pairings_not_the_best_of_each(rng):
     assigned = assign_spots(model, X, (0, 1))
     np.testing.assert_array_equal(assigned.H_, model.H_)
     np.testing.assert_array_equal(assign_spots(model, X, (1, 0)).H_, model.H_[::-1])
+    np.testing.assert_array_equal(assign_spots(model, X, (1, 0)).Q_, model.Q_[:, ::-1])
+
+
+@pytest.mark.parametrize("gains_M", [[1, 1], [10, 1]])
+def test_a_hot_microphone_does_not_decide_the_assignment(rng, gains_M):
+    """Both hear the first source most, but the second one gets more of its energy at the first microphone."""
+    X = (rng.standard_normal((5, 60, 2)) + 1j * rng.standard_normal((5, 60, 2))) * gains_M
+    W = np.tile(np.eye(2)[:, None], (1, 5, 1))
+    prior = Prior(W=W, H=np.ones((2, 2, 60)), G=np.array([[3, 9], [1, 1]]), Q=np.tile(np.eye(2), (5, 1, 1)))
+    model = FastMNMF2(n_iterations=1).fit(X, prior.hold("W", "H", "G", "Q"))
+    np.testing.assert_array_equal(assign_spots(model, X, (0, 1)).W_, model.W_[::-1])
 
 
 def test_assignment_of_silence_and_of_the_full_rank_model(X_FTM, start):

@@ -110,6 +110,8 @@ def test_frames_in_which_nobody_is_heard_are_those_of_silence(X_FTM):
     model = FastMNMF2(4, 3).fit(X_FTM, prior, missing_TM=none_TM)  # numpy does not warn of a mean of nothing
     left = [t for t in range(X_FTM.shape[1]) if t not in (4, 5)]
     np.testing.assert_allclose(model.H_[:, :, 4], model.H_[:, :, left].mean(axis=2))
+    alone = FastMNMF2(4, 3).fit(X_FTM[:, left], prior | Prior(H=prior.H[:, :, left]))
+    np.testing.assert_array_equal(model.H_[:, :, left], alone.H_)
     assert np.isfinite(model.images(X_FTM, missing_TM=none_TM)).all()
 
 

@@ -322,7 +322,7 @@ def test_distinct_names_are_returned_in_order():
 
 OLD, NEW = "old", "new"
 KILLED = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from mnmf.output import OutputFolder
 
@@ -333,6 +333,7 @@ def killing(source, target):
     if moves[0] == count:
         os.kill(os.getpid(), 9)
     moves[0] += 1
+    time.sleep(0.02)  # more than the tick of the clock that files are stamped by
     replace(source, target)
 
 os.replace = killing
@@ -346,7 +347,7 @@ with OutputFolder(sys.argv[1], ["a", "b", "manifest.json"], overwrite=True) as f
 
 
 @pytest.mark.parametrize("count", range(8))
-def test_killed_while_publishing_no_manifest_vouches_for_a_mixture(tmp_path, count):
+def test_killed_while_publishing_no_manifest_vouches_for_a_mixture(tmp_path, count, monkeypatch):
     names = ["a", "b", "manifest.json"]
     for name in names:
         (tmp_path / name).write_text(OLD)
@@ -358,8 +359,12 @@ def test_killed_while_publishing_no_manifest_vouches_for_a_mixture(tmp_path, cou
     else:
         assert 0 < count < 6
     assert any(path.name.startswith(PARTIAL) for path in tmp_path.iterdir()) == (count < 7)
+    put_back, replace = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda *paths: (put_back.append(os.path.basename(paths[1])), replace(*paths)))
     with pytest.raises(RuntimeError), OutputFolder(tmp_path, names, overwrite=True):
         raise RuntimeError  # the next run fails, and must not take the former files with it
+    monkeypatch.undo()
+    assert put_back[-1:] == (["manifest.json"] if 0 < count < 6 else [])
     kept = OLD if count < 6 else NEW
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, kept)
     with OutputFolder(tmp_path, names, overwrite=True) as folder:
@@ -372,6 +377,8 @@ def test_killed_while_publishing_no_manifest_vouches_for_a_mixture(tmp_path, cou
 def test_the_staging_folder_of_somebody_who_lives_stays(tmp_path):
     with OutputFolder(tmp_path, ["a"]) as one:
         one.path("a").write_text(OLD)
+        (staging,) = tmp_path.glob(f"{PARTIAL}*")
+        assert staging.stat().st_mode & 0o777 == 0o700
         with OutputFolder(tmp_path, ["b"]) as other:
             other.path("b").write_text(NEW)
             other.publish()

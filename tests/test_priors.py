@@ -7,6 +7,8 @@ from mnmf import Prior, priors
 from mnmf.errors import ArgumentError
 from mnmf.kernels.beta import beta_divergence
 from mnmf.priors._nmf import nmf
+from mnmf.priors._spot import demixing_start, dominated
+from mnmf.spots import Spots
 from tests.reference import fullrank as naive
 
 
@@ -237,3 +239,45 @@ def test_a_ridge_bounds_demixing_where_two_players_reach_the_mics_alike(rng):
     assert np.abs(priors.solo(X_FTM, passages, (0, 1), ridge=1e-12).Q).max() > 1000
     learned = priors.solo_covariances(X_FTM, passages, (0, 1), exponent=2.0)
     np.testing.assert_array_equal(priors.unmixing(learned).Q, priors.unmixing(learned, ridge=1e-3).Q)
+
+
+def mixed(rng, A_MN, T=20):
+    """Return a spectrogram of two frequencies in which the sources play alone in turn, and their passages."""
+    X_FTM = np.concatenate([rng.standard_normal((2, T, 1)) * a_M for a_M in A_MN.T], axis=1) + 0j
+    return X_FTM, [slice(n * T, (n + 1) * T) for n in range(A_MN.shape[1])]
+
+
+def test_players_who_cannot_be_told_apart_are_not_demixed(rng):
+    X_FTM, passages = mixed(rng, np.ones((2, 2)))
+    Q_FMM = priors.solo(X_FTM, passages, (1, 0), ridge=1e-7).Q
+    np.testing.assert_array_equal(Q_FMM, demixing_start(Spots((1, 0)), 2, 2))
+
+
+@pytest.mark.parametrize(("level", "used"), [(1e-2, True), (1e-4, False)])
+def test_a_solo_that_its_own_spot_hardly_hears_is_not_used(rng, level, used):
+    X_FTM, passages = mixed(rng, np.array([[level, 0.0], [1.0, 1.0]]))
+    (row,) = priors.solo(X_FTM, passages, (0, 1)).Q[:1, 1]
+    assert (abs(row[0]) > 0.1) == used  # what the second spot is rid of
+
+
+def test_rows_of_no_source_are_the_microphones_that_are_left_as_far_as_can_be(rng):
+    """What is left of each is in phase with it: no rotation of these rows is nearer to the microphones."""
+    X_FTM, passages = mixed(rng, rng.standard_normal((5, 2)) + 1j * rng.standard_normal((5, 2)))
+    Q_FMM = priors.solo(X_FTM, passages, (3, 1)).Q
+    at_mics_FUU = Q_FMM[:, 2:, [0, 2, 4]]
+    np.testing.assert_allclose(at_mics_FUU, at_mics_FUU.conj().swapaxes(1, 2), atol=1e-9)
+    assert np.linalg.eigvalsh(at_mics_FUU).min() > 0
+    np.testing.assert_allclose(
+        Q_FMM[:, 2:] @ Q_FMM[:, 2:].conj().swapaxes(1, 2), np.tile(np.eye(3), (2, 1, 1)), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("exponent", [1.0, 2.0])
+def test_shares_that_are_given_count_as_far_as_they_are_trusted(rng, X_FTM, exponent):
+    power_FTN = np.abs(X_FTM[..., :2]) ** 2
+    own_FTN = power_FTN / power_FTN.sum(axis=2, keepdims=True)
+    shares_NFT, trust_N = rng.random((2, *X_FTM.shape[:2])), np.array([0.25, 1.0])
+    Q_FMM = np.tile(np.eye(3, dtype=complex), (len(X_FTM), 1, 1))
+    for n, V_FT in enumerate(dominated(X_FTM, Q_FMM, exponent, shares_NFT, trust_N)):
+        share_FT = trust_N[n] * shares_NFT[n] + (1 - trust_N[n]) * own_FTN[..., n]
+        np.testing.assert_allclose(V_FT, (power_FTN[..., n] * share_FT) ** (exponent / 2), rtol=1e-9)

@@ -11,9 +11,11 @@ import pytest
 import soundfile as sf
 
 from mnmf import Session
+from mnmf.audio import Recording
 from mnmf.errors import AudioFileError, MarkerError, MnmfError, SessionError
-from mnmf.session import KEYS, session_keys
-from mnmf.whose import find_mics, match_spots
+from mnmf.session import KEYS, Seats, session_keys
+from mnmf.spots import Spots
+from mnmf.whose import find_mics, find_spots, match_spots
 from tests.test_together import bext, music, write
 
 RATE = 8000
@@ -568,3 +570,30 @@ def test_a_recording_that_was_split_is_refused_before_it_is_taken_for_mics(tmp_p
         with pytest.raises(SessionError, match=r"V\w+\.WAV goes on in V\w+-01\.WAV, as .* by sox V\w+\.WAV V"):
             Session.open(take)
     assert Session.open(files[:2]).sources == ("Vln", "Vc")
+
+
+def test_a_part_lies_within_the_take(room):
+    session = Session.open(**room())
+    assert session.part(0.5, 2.0).duration == 1.5
+    for start, stop in ((-0.1, 1.0), (1.0, 2.1), (1.0, 1.0), (2.0, 3.0)):
+        with pytest.raises(SessionError, match="is no part of the take, which lasts 2.0 s"):
+            session.part(start, stop)
+
+
+def test_further_mics_of_a_spot_that_is_given_are_nobody_elses(rng):
+    """They would balance the solos of the others: the second one is heard alike by two microphones."""
+    sound_LN, mixing_MN = rng.standard_normal((RATE, 2)), np.array([[1.0, 0.2], [0.3, 1.0], [0.2, 1.0]])
+    solos = {name: [sound_LN[:, [n]] * mixing_MN[:, n]] for n, name in enumerate("ab")}
+    known = {"sample_rate": RATE, "take": lambda: sound_LN @ mixing_MN.T}
+    assert find_spots("ab", "123", solos=solos, given={"a": (0, 1)}, **known).spots == Spots(((0, 1), (2,)))
+
+
+def test_names_of_files_that_two_of_them_have_mean_neither(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        sf.write(tmp_path / folder / "main.wav", np.full((80, 2), 0.1), RATE)
+    seats = Seats.of(Recording.open([tmp_path / "a" / "main.wav", tmp_path / "b" / "main.wav"]))
+    assert seats.mics("a main") == (0, 1)
+    for name in ("main", "main.wav"):
+        with pytest.raises(SessionError):
+            seats.mics(name)
