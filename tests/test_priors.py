@@ -249,15 +249,16 @@ def mixed(rng, A_MN, T=20):
 
 def test_players_who_cannot_be_told_apart_are_not_demixed(rng):
     X_FTM, passages = mixed(rng, np.ones((2, 2)))
-    Q_FMM = priors.solo(X_FTM, passages, (1, 0), ridge=1e-7).Q
+    Q_FMM = priors.solo(X_FTM, passages, (1, 0)).Q
     np.testing.assert_array_equal(Q_FMM, demixing_start(Spots((1, 0)), 2, 2))
 
 
 @pytest.mark.parametrize(("level", "used"), [(1e-2, True), (1e-4, False)])
 def test_a_solo_that_its_own_spot_hardly_hears_is_not_used(rng, level, used):
-    X_FTM, passages = mixed(rng, np.array([[level, 0.0], [1.0, 1.0]]))
-    (row,) = priors.solo(X_FTM, passages, (0, 1)).Q[:1, 1]
+    X_FTM, passages = mixed(rng, np.array([[level, 0.0, 0.0], [1.0, 1.0, 0.5], [0.0, 0.5, 1.0]]))
+    (row,) = priors.solo(X_FTM, passages, (0, 1, 2)).Q[:1, 1]
     assert (abs(row[0]) > 0.1) == used  # what the second spot is rid of
+    assert abs(row[2]) > 0.1  # it is rid of the third player all the same
 
 
 def test_rows_of_no_source_are_the_microphones_that_are_left_as_far_as_can_be(rng):

@@ -179,7 +179,7 @@ MUTANTS = [
     ),
     *_of(
         "models/fastmnmf2.py",
-        "test_blind.py test_missing.py test_nesting.py -k 'assign or frames or full_rank'",
+        "test_blind.py test_missing.py test_nesting.py -k 'pairings or given_to or frames or full_rank'",
         ("if N <= M else list(range(M))", "if N < M else list(range(M))"),
         ("self.H_ = spread(self.H_, frames, T)", "self.H_ = np.ones((*self.H_.shape[:2], T))"),
         ("W_NFK[n] *= level_F[:, None]", "W_NFK[n] /= level_F[:, None]"),
