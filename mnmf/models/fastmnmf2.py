@@ -236,11 +236,11 @@ class FastMNMF2(Model):
 
     def _images(self, X_FTM: Array, sources: Sequence[int], mics: Sequence[int], **given: Any) -> Array:
         image_FTI = diagonal_images(
-            np.ascontiguousarray(X_FTM),  # each layout would be compiled for
+            np.ascontiguousarray(X_FTM),  # each layout would be compiled for, also below
             self.W_,
             given["H"],
-            self.G_,
-            self.Q_,
+            np.ascontiguousarray(self.G_),
+            np.ascontiguousarray(self.Q_),
             np.linalg.inv(self.Q_),
             np.array(sources, np.int64),
             np.array(mics, np.int64),

@@ -348,7 +348,7 @@ class _Euclidean(Updates):
     """The fit under the squared Euclidean distance."""
 
     def __init__(self, X_FTM: Array, prior: Prior, W: Array, H: Array, R: Array, spots: Spots | None) -> None:
-        self.X = kernels.rooted(X_FTM)
+        self.X = np.ascontiguousarray(kernels.rooted(X_FTM))  # each layout would be compiled for
         self.held, self.spots = prior.held, spots
         self.W, self.H, self.R = W, H, R
         self.observed = float(np.sum(np.sum(np.abs(self.X) ** 2, axis=2, dtype=np.float64) ** 2))

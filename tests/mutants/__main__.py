@@ -26,7 +26,9 @@ def main(words: list[str]) -> int:
     if words[:1] == ["--json"]:
         path, words = Path(words[1]), words[2:]
     chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.file for word in words)]
-    if stale := [mutant for mutant in chosen if (ROOT / "mnmf" / mutant.file).read_text("utf-8").count(mutant.old) != 1]:
+    if stale := [
+        mutant for mutant in chosen if (ROOT / "mnmf" / mutant.file).read_text("utf-8").count(mutant.old) != 1
+    ]:
         for mutant in stale:
             print(f"{mutant.file} does not have once: {mutant.old!r}")
         return 2
