@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from _cases import IMAGES, Case, simulated
 from _datasets import pieces, quartet
-from _figures import curve, save, subplots
+from _figures import COLOURS, FINE, NEITHER, WIDTH, headline, label, markdown, note, save, subplots
 from _measure import scorer, separate
 from _runner import Cell, Result, arguments, grouped, mean_and_margin, run
 from scipy.signal import resample_poly
@@ -384,25 +384,75 @@ def words(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def draw(document: dict[str, Any]) -> None:
-    shown = (
-        (BLIND, "Q of the geometry", "H of an estimate", "W of solos, held"),
-        ("H of an estimate, G of the spots", "W of solos, held, G of the spots", "Q, H and W", OUR_SPOTS, OUR_SOLOS),
-        (BLIND, "truth: Q", "truth: W and H", TRUTH),
+# What starts say: of all that say what is played, some also say where.
+WHERE = ("Q of the geometry", "truth: Q")
+WHAT = tuple(start for start in STARTS if start not in WHERE and not start.startswith("blind"))
+GROUPS = (
+    ("say nothing", NEITHER, (BLIND, "blind, random")),
+    ("say where the players are", COLOURS[1], WHERE),
+    ("say what they play", COLOURS[0], WHAT),
+)
+
+
+def title(document: dict[str, Any]) -> str:
+    """Say which starts end above the blind one."""
+    ahead = {
+        start: [sign(differences(document, settings, start, BLIND)) == 1 for settings in document["summary"]]
+        for start in (*WHAT, *WHERE)
+    }
+    if all(all(ahead[start]) for start in WHAT) and not any(any(ahead[start]) for start in WHERE):
+        return (
+            "Starts that say what is played end clearly above the blind one; those that only say where the players are "
+            "do not"
+        )
+    what, where = (sum(all(ahead[start]) for start in starts) for starts in (WHAT, WHERE))
+    return (
+        f"{what} of {len(WHAT)} starts that say what is played end clearly above the blind one, and {where} of "
+        f"{len(WHERE)} that only say where the players are"
     )
-    titles = ("as published", "told the spots", "told the truth")
-    figure, axes = subplots(1, 3, size=(9.6, 4.2), sharey=True)
-    for axis, names, title in zip(axes, shown, titles):
-        for name in names:
-            row = document["summary"]["published"][name]
-            means, margins = zip(*row["delta_sdr"])
-            curve(axis, row["iterations"], means, [margin or 0.0 for margin in margins], name)
-        axis.axhline(0, color="#888888", linewidth=0.8)
-        axis.set_title(title, loc="left")
-        axis.set_xlabel("iterations")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=8)
-    axes[0].set_ylabel("gain in SDR over the raw spots, dB")
-    save(figure, "initialisations")
+
+
+def picture(document: dict[str, Any]) -> str:
+    return markdown(title(document), "initialisations")
+
+
+def draw(document: dict[str, Any]) -> None:
+    """Draw what every start gains before the first update and after the last."""
+    measured = document["summary"]
+    rows: list[tuple[str, Any, str]] = []
+    for words, colour, starts in GROUPS:
+        ranked = sorted(starts, key=lambda start: measured["published"][start]["delta_sdr"][-1][0])
+        rows += [(words, colour, ""), *((start, colour, start) for start in ranked)]
+    figure, axes = subplots(1, len(measured), size=(WIDTH, 5.4), sharex=True, sharey=True)
+    for axis, (settings, starts) in zip(axes, measured.items()):
+        for row, (_, colour, start) in enumerate(rows):
+            if not start:
+                continue
+            (before, _), *_, (after, margin) = starts[start]["delta_sdr"]
+            axis.plot([before, after], [row, row], color=colour, linewidth=2, alpha=0.35)
+            axis.plot(before, row, "o", color="white", markeredgecolor=colour, markersize=5)
+            axis.errorbar(after, row, xerr=margin or 0.0, fmt="o", color=colour, markersize=5, elinewidth=0.8)
+            if start == WHERE[-1] and settings == "ours":
+                label(axis, "before", (before, row), (7, 0), color=colour)
+                label(axis, "after", (after, row), (0, -5), color=colour)
+        axis.axvline(0, color="black", linewidth=0.8)
+        axis.set_xlabel("gain in SDR over the raw spots, dB")
+        updates = starts[BLIND]["iterations"][-1]
+        whose = "settings of the paper" if settings == "published" else "settings of fastmnmf2"
+        axis.set_title(f"{whose}, {updates} updates", loc="left", fontsize=9)
+        axis.grid(visible=False, axis="y")
+        axis.tick_params(axis="y", length=0)
+    axes[0].set_yticks(range(len(rows)), [words for words, _, _ in rows], fontsize=8)
+    for tick, (_, colour, start) in zip(axes[0].get_yticklabels(), rows):
+        tick.set(color=colour, fontweight="normal" if start else "bold")
+    axes[0].set_ylim(len(rows) - 0.5, -0.7)
+    note(
+        figure,
+        "W: bases, H: activations, Q: demixing, G: spatial weights. Our starts: those of fastmnmf2.\n"
+        "Hollow: before the first update; filled: after the last, with 95 % confidence.",
+    )
+    headline(figure, title(document))
+    save(figure, "initialisations", dpi=FINE)
 
 
 def main() -> None:

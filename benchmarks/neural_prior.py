@@ -5,7 +5,7 @@
 In the place of a network stands the truth, spoilt to a given ratio of signal to error, so that its quality is known.
 The error is half the other players, by random gains that change with time and frequency, as of a network that lets
 others through, and half the player's own spectrum with random phases, as of one that garbles (`degraded`).  Estimates
-go to the default method as those of `mnmf separate --estimates` do.  Takes are the embedded
+go to `fastmnmf2` as those of `mnmf separate --estimates` do.  Takes are the embedded
 quartet in a chamber, and with DIR its ready takes, and two pieces in the hall of Cabañas-Molero et al. 2023.  A seed
 draws the errors, and the random starts.  Writes benchmarks/results/neural_prior.json and docs/images/neural_prior.png.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from _cases import Case, folder_cases, simulated
 from _datasets import free, nothing_found, pieces, quartet, take_folders
-from _figures import COLOURS, curve, save, subplots
+from _figures import COLOURS, FINE, NEITHER, WIDTH, WITHOUT, headline, label, markdown, points, save, subplots
 from _measure import scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 
@@ -32,7 +32,8 @@ QUALITIES = (0, 3, 6, 9, 12)
 SEEDS = range(5)
 ERRORS = ("leaks", "artefacts", "both")
 BLOB = (16, 8)  # frequencies and frames over which the gains of a leak hardly change
-DEFAULT, HELPED = "default", "default, estimates"
+METHOD = "fastmnmf2"
+DEFAULT, HELPED = "default", "default, estimates"  # of the method, in the results
 READY, PLAYED = "ready", "simulated"
 PLACES = {READY: "recorded players", PLAYED: "simulated pieces"}
 
@@ -251,10 +252,11 @@ PLAIN = {"method": "fastmnmf2", "errors": "both", "solos": False}
 
 
 def table(document: dict[str, Any]) -> str:
-    """Gains by the quality of the estimates: of the estimates, of the default, and of the default with them."""
+    """Gains by the quality of the estimates: of the estimates, of the method, and of the method with them."""
     cells = document["cells"]
+    whats = ("estimates", f"`{METHOD}`", f"`{METHOD}` from estimates")
     kinds = [kind for kind in (READY, PLAYED) if gained(cells, kind=kind, start=DEFAULT, **PLAIN)]
-    heads = [f"{PLACES[kind]}: {what}" for kind in kinds for what in ("estimates", "default", "default from estimates")]
+    heads = [f"{PLACES[kind]}: {what}" for kind in kinds for what in whats]
     lines = [f"| estimates of | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for sdr in QUALITIES:
         row = []
@@ -288,7 +290,7 @@ def words(document: dict[str, Any]) -> str:
             least = min(more, key=lambda sdr: more[sdr])
             helped = [f"{sdr}" for sdr, gain in more.items() if gain > 0]
             sentences.append(
-                f"On the {place} the start from estimates ends above both these and the default without them for "
+                f"On the {place} the start from estimates ends above both these and `{METHOD}` without them for "
                 f"estimates of {', '.join(helped) or 'no'} dB; the least difference to the better of the two is "
                 f"{more[least]:+.2f} dB, at {least} dB."
             )
@@ -304,7 +306,7 @@ def starts(document: dict[str, Any]) -> str:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     compared: list[tuple[str, str, dict[str, Any]]] = [(start, start, {}) for start in STARTS]
     compared += [(f"{HELPED}, all errors {errors}", HELPED, {"errors": errors}) for errors in ERRORS[:2]]
-    compared += [("default, estimates, solos", HELPED, {"solos": True})]
+    compared += [(f"{HELPED}, solos", HELPED, {"solos": True})]
     compared += [("`mnmf-is`, estimates", HELPED, {"method": "mnmf-is"})]
     # Not all were run with every seed, and what is compared must have been run with the same.
     seeds = {
@@ -320,26 +322,66 @@ def starts(document: dict[str, Any]) -> str:
         if after and before:
             more = [np.mean(gained(cells, take=t, **known)) - np.mean(gained(cells, take=t, **without)) for t in takes]
             figures = [np.mean(after), np.mean(after) - np.mean(before), *more]
-            lines.append(f"| {name} | {' | '.join(f'{figure:+.2f}' for figure in figures)} |")
+            said = name.replace(DEFAULT, f"`{METHOD}`", 1)
+            lines.append(f"| {said} | {' | '.join(f'{figure:+.2f}' for figure in figures)} |")
     return "\n".join(lines)
 
 
-def draw(document: dict[str, Any]) -> None:
+def kinds_of(cells: list[dict[str, Any]]) -> list[str]:
+    """Return the kinds of takes that were measured."""
+    return [kind for kind in PLACES if gained(cells, kind=kind, start=DEFAULT, **PLAIN)]
+
+
+def added(cells: list[dict[str, Any]], kind: str, sdr: float) -> list[float]:
+    """Return by how much estimates change the gain, one a seed."""
+    helped = gained(cells, kind=kind, start=HELPED, sdr=sdr, **PLAIN)
+    return [a - b for a, b in zip(helped, gained(cells, kind=kind, start=DEFAULT, **PLAIN))]
+
+
+def title(document: dict[str, Any]) -> str:
+    """Say what the worst estimates are worth."""
     cells = document["cells"]
-    kinds = [kind for kind in (READY, PLAYED) if gained(cells, kind=kind, start=DEFAULT, **PLAIN)]
-    figure, axes = subplots(1, len(kinds), size=(4.2 * len(kinds), 3.2), squeeze=False)
+    more = {kind: mean_and_margin(added(cells, kind, QUALITIES[0])) for kind in kinds_of(cells)}
+    figures = ", ".join(f"{mean:+.1f} dB on {PLACES[kind]}" for kind, (mean, _) in more.items())
+    if all(mean > margin for mean, margin in more.values()):
+        return f"Even estimates as poor as {QUALITIES[0]} dB help {METHOD}: {figures}"
+    return f"Estimates of {QUALITIES[0]} dB change what {METHOD} gains: {figures}"
+
+
+def picture(document: dict[str, Any]) -> str:
+    return markdown(title(document), "neural_prior")
+
+
+def draw(document: dict[str, Any]) -> None:
+    """Draw what is gained with and without estimates, and by the estimates themselves, by how good they are."""
+    cells = document["cells"]
+    kinds = kinds_of(cells)
+    figure, axes = subplots(1, len(kinds), size=(WIDTH, 3.6), squeeze=False, sharey=True)
     for axis, kind in zip(axes[0], kinds):
         known = {"kind": kind, "start": HELPED, **PLAIN}
         tried = [sdr for sdr in QUALITIES if gained(cells, sdr=sdr, **known)]
         alone = float(np.mean(gained(cells, kind=kind, start=DEFAULT, **PLAIN)))
-        axis.axhline(alone, color=COLOURS[-1], label="default")
-        for key, label in (("delta_sdr", "default from estimates"), ("of_estimate", "estimates")):
-            curve(axis, tried, *zip(*(mean_and_margin(gained(cells, key, sdr=sdr, **known)) for sdr in tried)), label)
-        axis.set_xlabel("quality of the estimates, dB")
-        axis.set_title(PLACES[kind], fontsize=10)
-    axes[0, 0].set_ylabel("gain in SDR, dB")
-    axes[0, 0].legend()
-    save(figure, "neural_prior")
+        more = [float(np.mean(added(cells, kind, sdr))) for sdr in tried]
+        middle = float(np.mean(tried))
+        axis.axhline(0, color="black", linewidth=0.8)
+        axis.axhline(alone, color=WITHOUT)
+        label(axis, f"{METHOD} without estimates", (middle, alone), (0, -6), color=WITHOUT)
+        for key, colour in (("delta_sdr", COLOURS[0]), ("of_estimate", NEITHER)):
+            found = [mean_and_margin(gained(cells, key, sdr=sdr, **known)) for sdr in tried]
+            points(axis, tried, *zip(*found), color=colour)
+            if key == "delta_sdr":
+                said = f"from estimates, {more[0]:+.1f} to {more[-1]:+.1f} dB"
+                label(axis, said, (middle, max(mean for mean, _ in found)), (0, 6), color=colour)
+            else:
+                mean, _ = found[len(tried) // 2]
+                label(axis, "the estimates\nthemselves", (middle, mean), (8, -10), color=colour, va="top")
+        axis.set_xticks(tried)
+        axis.set_xlabel("signal to error of the estimates, dB")
+        axis.set_title(PLACES[kind], fontsize=9, loc="left")
+    axes[0, 0].set_ylim(top=axes[0, 0].get_ylim()[1] + 3)  # above, a label has room
+    axes[0, 0].set_ylabel("gain in SDR over the raw spot, dB")
+    headline(figure, title(document))
+    save(figure, "neural_prior", dpi=FINE)
 
 
 def main() -> None:

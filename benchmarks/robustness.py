@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from _cases import Case, simulated
 from _datasets import long_enough, pieces, quartet
-from _figures import COLOURS, save, subplots
+from _figures import FINE, NEITHER, WIDTH, WITH_SOLOS, WITHOUT, headline, label, markdown, note, points, save, subplots
 from _measure import scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 from scipy.signal import resample_poly
@@ -578,48 +578,143 @@ def windows(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-# Where two axes share a panel the second is dashed, and the panel says so.
-SHARED = {
-    "delay" + BOTH: ("delay", "one microphone late, ms; dashed: in solos, too"),
-    "gains": ("gain", "gain of one microphone, ± dB; dashed: of all"),
+@dataclass(frozen=True)
+class Panel:
+    """A panel of the picture, of one axis or two, and what it is called in the heading if solos harm there."""
+
+    title: str
+    unit: str
+    cause: str
+    second: str = ""  # an axis, dashed
+    labels: tuple[str, str] = ("", "")  # of the first and the second, where there are two
+
+
+PANELS = {
+    "noise": Panel("noise of the microphones", "dB re the peak of the take", "noise"),
+    "markers": Panel("solos marked wrongly", "s too early or late; swap: of two players", "wrong markers"),
+    "delay": Panel(
+        "one microphone late", "ms", "late microphones", "delay" + BOTH, ("in the take only", "in the solos, too")
+    ),
+    "gain": Panel("gains changed since the solos", "± dB", "changed gains", "gains", ("of one mic", "of all")),
+    "polarity": Panel("polarity of one mic flipped", "flipped in", "a flipped polarity"),
+    "length": Panel("length of the solos", "s a player", "short solos"),
+    "moved": Panel("players moved since solos", "cm", "moved players"),
+    "unison": Panel("two players in unison", "% of the take", "players in unison"),
+    "distance": Panel("from player to microphone", "cm", "distant microphones"),
+    "players": Panel("number of players", "players", "the number of players"),
+    "window, close": Panel("window, close cardioids", "s", "the window"),
+    "window, hall": Panel("window, omnis in a hall", "s", "the window"),
 }
-NOT_DRAWN = ("muted",)
+NAMED = {"no": "nowhere", "take": "take only", "both": "both"}
 LOWEST_DB = -12  # of the picture: how far down the worst goes is in the table
 
 
+def title(document: dict[str, Any]) -> str:
+    """Say what makes solos harmful."""
+    causes = list(dict.fromkeys(PANELS[name].cause for name in by_harm(document) if "harm" in verdict(document, name)))
+    if not causes:
+        return "Nothing that was tried makes solos harmful"
+    listed = " and ".join(filter(None, (", ".join(causes[:-1]), causes[-1])))
+    return f"Of {len(by_harm(document))} things that change, only these make solos harmful: {listed}"
+
+
+def picture(document: dict[str, Any]) -> str:
+    return markdown(title(document), "robustness")
+
+
+def rows_of(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the rows of a panel in which solos can be judged."""
+    axes = (name, PANELS[name].second)
+    return [row for axis in axes for row in of_axis(document, axis) if row["solos_add"]]
+
+
+def by_harm(document: dict[str, Any]) -> list[str]:
+    """Return the panels that were measured, first that in which solos add least."""
+    least = {name: min(row["solos_add"][0] for row in rows) for name in PANELS if (rows := rows_of(document, name))}
+    return sorted(least, key=least.__getitem__)
+
+
+def verdict(document: dict[str, Any], name: str) -> str:
+    """Say in a few words where solos harm, or else where they do not help."""
+    rows = rows_of(document, name)
+    for wanted, words in ((-1, "solos harm:"), (0, "no clear help:")):
+        found = [str(NAMED.get(row["value"], row["value"])) for row in rows if sign(row["solos_add"]) == wanted]
+        if found:
+            return f"{words} {', '.join(dict.fromkeys(found))}"
+    return "solos help throughout"
+
+
 def draw(document: dict[str, Any]) -> Path:
-    """Draw a panel an axis: gain over the raw spots against what changes."""
-    figure, axes = subplots(4, 3, size=(9, 8), sharey=True)
-    panels = dict(zip((name for name in AXES if name not in (*SHARED, *NOT_DRAWN)), axes.flat, strict=True))
-    for name, axis in panels.items():
-        second = next((other for other, (first, _) in SHARED.items() if first == name), None)
-        values = max((values_of(document, each) for each in (name, second) if each), key=len)
-        for each, style in ((name, "-"), (second, "--")):
-            for colour, method in zip(COLOURS, measured(document)[:3]):
-                rows = [row for row in of_axis(document, each or "") if method in row["delta_sdr"]]
-                if not rows or (style == "--" and method.endswith("no solos")):  # as without dashes
-                    continue
-                means, margins = zip(*(row["delta_sdr"][method] for row in rows))
-                axis.errorbar(
-                    [values.index(row["value"]) for row in rows],
-                    means,
-                    margins,
-                    color=colour,
-                    linestyle=style,
-                    marker="o",
-                    markersize=3,
-                    elinewidth=1,
-                    label=method if style == "-" else None,
-                )
-        axis.set_xticks(range(len(values)), [str(value) for value in values])
-        axis.set_xlabel(SHARED[second][1] if second else AXES[name].label, fontsize=8)
-        axis.axhline(0.0, color="black", linewidth=0.8)
-    axes[0, 0].set_ylim(bottom=max(axes[0, 0].get_ylim()[0], LOWEST_DB))
+    """Draw a panel an axis: gain over the raw spots against what changes, with solos and without."""
+    names = by_harm(document)
+    figure, axes = subplots(-(-len(names) // 3), 3, size=(WIDTH, 8.6), sharey="row")
+    for axis in axes.flat[len(names) :]:
+        axis.set_visible(False)
+    for name, axis in zip(names, axes.flat):
+        draw_panel(document, name, axis)
     for axis in axes[:, 0]:
+        axis.set_ylim(max(min(0, axis.get_ylim()[0]), LOWEST_DB), max(each.get_ylim()[1] for each in axes[:, 0]))
         axis.set_ylabel("gain in SDR, dB")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    return save(figure, "robustness")
+    label_methods(document, names[0], axes.flat[0])
+    headline(figure, title(document))
+    note(
+        figure,
+        f"{measured(document)[0].partition(',')[0]}; vertical lines: 95 % confidence. The panels are in the order of "
+        "the least that solos add.\n“Harm” and “help”: where the difference seed by seed is significant.",
+    )
+    return save(figure, "robustness", dpi=FINE)
+
+
+def label_methods(document: dict[str, Any], name: str, axis: Any) -> None:
+    """Write at the ends of the lines of a panel what they are, outside of the two."""
+    methods = measured(document)[:2]
+    *_, last = (row for row in of_axis(document, name) if set(methods) <= set(row["delta_sdr"]))
+    ends = [last["delta_sdr"][method][0] for method in methods]
+    for end, colour, words in zip(ends, (WITH_SOLOS, WITHOUT), ("with solos", "without solos")):
+        place = values_of(document, name).index(last["value"]), end
+        label(axis, words, place, (0, 6 if end == max(ends) else -13), color=colour, ha="right")
+
+
+def label_both(panel: Panel, drawn: list[tuple[Any, Any, Any]], axis: Any) -> None:
+    """Write at two lines with solos what they are: above the end of the upper one, below the bend of the lower one."""
+    if len(drawn) < 2:
+        return
+    upper = max(range(2), key=lambda which: drawn[which][1][-1])
+    for which, (places, means, margins) in enumerate(drawn):
+        if which == upper:
+            place, by = (places[-1], means[-1] + (margins[-1] or 0.0)), (0, 2)
+        else:
+            place, by = (places[-2], means[-2]), (-5, -9)
+        label(axis, panel.labels[which], place, by, color=WITH_SOLOS, ha="right")
+
+
+def draw_panel(document: dict[str, Any], name: str, axis: Any) -> None:
+    panel, (solos, no_solos) = PANELS[name], measured(document)[:2]
+    values = max((values_of(document, each) for each in (name, panel.second)), key=len)
+    axis.axhline(0.0, color="black", linewidth=0.8)
+    drawn: list[tuple[Any, Any, Any]] = []
+    # Without solos the second axis is as the first.
+    for each, method, shift, style in (
+        (name, no_solos, 0.06, {"fmt": "o-", "color": WITHOUT}),
+        (name, solos, -0.06, {"fmt": "o-", "color": WITH_SOLOS}),
+        (panel.second, solos, 0.0, {"fmt": "o--", "color": WITH_SOLOS}),
+    ):
+        rows = [row for row in of_axis(document, each) if method in row["delta_sdr"]]
+        if not rows:
+            continue
+        means, margins = zip(*(row["delta_sdr"][method] for row in rows))
+        places = [values.index(row["value"]) + shift for row in rows]
+        points(axis, places, means, [margin or 0.0 for margin in margins], markersize=3, **style)
+        if method == solos and panel.second:
+            drawn.append((places, means, margins))
+    label_both(panel, drawn, axis)
+    axis.set_xticks(range(len(values)), [str(NAMED.get(value, value)) for value in values])
+    axis.set_xlim(-0.4, len(values) - 0.6)
+    axis.set_xlabel(panel.unit, fontsize=8)
+    said = verdict(document, name)
+    colour = WITHOUT if "harm" in said else WITH_SOLOS if "throughout" in said else NEITHER
+    axis.set_title(panel.title, loc="left", fontsize=8.5, pad=16)
+    label(axis, said, (0, 1), (0, 4), color=colour, ha="left", xycoords="axes fraction")
 
 
 def values_of(document: dict[str, Any], axis: str) -> list[Any]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from _cases import Case, simulated
 from _datasets import pieces, quartet, work
-from _figures import COLOURS, curve, save, subplots
+from _figures import FINE, NEITHER, WIDTH, WITH_SOLOS, WITHOUT, apart, headline, label, markdown, points, save, subplots
 from _measure import median_snr, scorer, separate
 from _runner import Cell, Result, arguments, mean_and_margin, run
 from scipy.signal import resample_poly
@@ -351,28 +351,89 @@ def beyond(gains: Sequence[float], theirs: float) -> str:
     return "beyond the margin" if abs(mean - theirs) > margin else "within the margin"
 
 
+def near_gains(document: dict[str, Any], name: str) -> np.ndarray:
+    """Return the mean gain in every room and layout at 25 cm, (rooms, layouts), NaN in those not measured."""
+    found = [[gains_at(document["cells"], room, layout, NEAR, name) for layout in LAYOUTS] for room in ROOMS]
+    return np.array([[np.mean(values) if values else np.nan for values in row] for row in found])
+
+
+def title(document: dict[str, Any]) -> str:
+    """Say whether rooms or layouts make the greater difference, and where solos help."""
+    gains = [near_gains(document, name) for name in SHOWN[:2]]
+    wider = [np.ptp(np.nanmean(each, axis=0)) > np.ptp(np.nanmean(each, axis=1)) for each in gains]
+    if all(wider):
+        said = "The layout of the players matters more than the room"
+    elif any(wider):
+        said = "Whether the room or the layout of the players matters more depends on the solos"
+    else:
+        said = "The room matters more than the layout of the players"
+    without, told = gains
+    helped, count = int(np.sum(told > without)), int(np.sum(~np.isnan(told)))
+    return f"{said}; solos help in {'all' if helped == count else f'{helped} of'} {count} scenes"
+
+
+def picture(document: dict[str, Any]) -> str:
+    return markdown(title(document), "rooms_and_layouts")
+
+
 def draw(document: dict[str, Any]) -> None:
-    cells = document["cells"]
-    figure, (left, right) = subplots(1, 2, size=(9.0, 3.8), sharey=True, width_ratios=(1, 1.15))
+    """Draw the gains in all rooms and layouts at one distance, and at home at all distances."""
+    figure, (left, right) = subplots(1, 2, size=(WIDTH, 4.0), sharey=True, width_ratios=(1, 1.15))
+    draw_layouts(document, left)
+    draw_distances(document, right)
+    left.set_ylabel("gain of the ratio of signal to error\nover the raw spot, dB (median of frames of 1 s)")
+    left.set_ylim(min(0, left.get_ylim()[0]), left.get_ylim()[1] + 2)  # above, a label has room
+    headline(figure, title(document))
+    save(figure, "rooms_and_layouts", dpi=FINE)
+
+
+def draw_layouts(document: dict[str, Any], axis: Any) -> None:
+    """Draw a dot for each room, and a dash for the mean over the rooms, the best layout first."""
+    gains = {name: near_gains(document, name) for name in SHOWN[:2]}
+    order = np.argsort(-np.nanmean(gains[SHOWN[1]], axis=0), kind="stable")
+    styles = ((SHOWN[0], WITHOUT, -0.17, "without\nsolos"), (SHOWN[1], WITH_SOLOS, 0.17, "with\nsolos"))
+    for name, colour, shift, words in styles:
+        for column, layout in enumerate(order):
+            values = gains[name][:, layout]
+            axis.plot([column + shift] * len(values), values, "o", markersize=3.5, color=colour, alpha=0.6)
+            axis.plot(column + shift, np.nanmean(values), "_", markersize=12, markeredgewidth=2, color=colour)
+        first = gains[name][:, order[0]]
+        place, by = (np.nanmax(first), (0, 6)) if shift > 0 else (np.nanmin(first), (0, -6))
+        label(axis, words, (shift, place), by, color=colour)
+    axis.set_xticks(range(len(order)), [list(LAYOUTS)[layout] for layout in order])
+    axis.grid(visible=False, axis="x")
+    axis.set_xlim(-0.8, len(order) - 0.4)
+    axis.set_xlabel("layout (dash: mean over the rooms)")
+    axis.set_title(f"{split(SHOWN[0])[0]}, spots at {NEAR} cm; a dot a room", loc="left", fontsize=9)
+
+
+def draw_distances(document: dict[str, Any], axis: Any) -> None:
+    """Draw the gains at home by distance; intervals for the faster method alone, those of the other are as wide."""
+    ends, colours = {}, {}
     for name in SHOWN:
-        there = [d for d in DISTANCES if gains_at(cells, *HOME, d, name)]
-        means, margins = zip(*(mean_and_margin(gains_at(cells, *HOME, d, name)) for d in there))
-        curve(left, there, means, np.nan_to_num(margins).tolist(), name)
-    theirs = [THEIR_SCENES[(*HOME, d)][1] for d in DISTANCES]
-    left.plot(DISTANCES, theirs, "x--", color=COLOURS[6], label="Pandey et al. 2026, best network (mean with a bass)")
-    left.set_xlabel("from player to spot, cm (R6/L5)")
-    left.set_ylabel("gain over the raw spot, dB\n(median over 1-s frames, no filter)")
-    for column, room in enumerate(ROOMS):
-        for name, colour, shift in ((SHOWN[0], COLOURS[0], -0.12), (SHOWN[1], COLOURS[1], 0.12)):
-            gains = [values for layout in LAYOUTS if (values := gains_at(cells, room, layout, NEAR, name))]
-            means = [float(np.mean(values)) for values in gains]
-            right.plot([column + shift] * len(means), means, "o", markersize=4, color=colour)
-    right.set_xticks(range(len(ROOMS)), list(ROOMS))
-    right.set_xlabel(f"room, a dot for each layout ({NEAR} cm)")
-    right.set_xlim(-0.5, len(ROOMS) - 0.5)
-    left.set_ylim(bottom=min(0, left.get_ylim()[0]))
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    save(figure, "rooms_and_layouts")
+        there = [distance for distance in DISTANCES if gains_at(document["cells"], *HOME, distance, name)]
+        if not there:
+            continue
+        figures = [mean_and_margin(gains_at(document["cells"], *HOME, distance, name)) for distance in there]
+        means, margins = np.nan_to_num(np.transpose(figures))
+        colours[name] = WITH_SOLOS if split(name)[2] else WITHOUT
+        if name in SHOWN[:2]:
+            shifted = np.add(there, 0.3 if split(name)[2] else -0.3)
+            points(axis, shifted, means, margins, color=colours[name])
+        else:
+            axis.plot(there, means, "--", color=colours[name])
+        ends[name] = float(means[-1])
+    for name, place in zip(ends, apart(list(ends.values()), 0.9)):
+        label(axis, name, (DISTANCES[-1], place), (8, 0), color=colours[name])
+    theirs = [THEIR_SCENES[(*HOME, distance)][1] for distance in DISTANCES]
+    axis.plot(DISTANCES, theirs, "x-", markersize=5, color=NEITHER)
+    label(
+        axis, "best network of Pandey et al. 2026,\na bass among the players", (34, min(theirs)), (0, -6), color=NEITHER
+    )
+    axis.set_xlim(right=DISTANCES[-1] + 17)
+    axis.set_xticks(DISTANCES)
+    axis.set_xlabel("from player to spot, cm")
+    axis.set_title("room R6, layout L5; lines: 95 % over the pieces", loc="left", fontsize=9)
 
 
 def main() -> None:
