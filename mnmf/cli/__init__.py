@@ -14,7 +14,7 @@ from errno import EDQUOT, EIO, ENOSPC
 import click
 
 from mnmf._version import __version__
-from mnmf.cli import check, cite, demo, export, init, inspect, learn, methods, mushra, notes, plan, score, separate
+from mnmf.cli import check, cite, demo, export, init, inspect, learn, methods, mushra, notes, plan, report, score, separate
 from mnmf.cli._terminal import REFUSED, fail, unforeseen
 from mnmf.errors import MnmfError
 from mnmf.folders import SeveralTakes
@@ -31,7 +31,7 @@ def group() -> None:
     """Separate musicians who played together in one room, from their close microphones."""
 
 
-for _module in (separate, inspect, init, learn, plan, score, check, export, demo, methods, cite, mushra, notes):
+for _module in (separate, inspect, init, learn, plan, score, check, report, export, demo, methods, cite, mushra, notes):
     group.add_command(_module.command)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mnmf.cli._terminal import say
 from mnmf.errors import ArgumentError
@@ -27,6 +28,7 @@ __all__ = [
     "complete_files",
     "dictionary_option",
     "file_target",
+    "given_words",
     "instruments_option",
     "joined_dictionary",
     "listed",
@@ -66,6 +68,7 @@ GROUPS = {
         "all_mics",
         "reaper",
         "dawproject",
+        "report",
         "quiet",
         "events",
     ),
@@ -395,6 +398,24 @@ def _reduction_of(option: str) -> tuple[str | None, float]:
     except ValueError as error:  # `ArgumentError` is one
         message = f"--reduction wants dB of 0 or more, or inf, as in --reduction violin=10; got {option!r}"
         raise ArgumentError(message) from error
+
+
+def given_words(context: click.Context, without: Sequence[str] = ()) -> list[str]:
+    """Return the words of a command as it was given, but for some parameters."""
+    arguments, words = [], []
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name in without or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[name]
+        values = list(value) if isinstance(value, tuple) else [value]
+        if isinstance(parameter, click.Argument):
+            arguments += map(str, values)
+        elif getattr(parameter, "is_flag", False):
+            words.append(max(parameter.opts, key=len))
+        else:
+            words += [word for each in values for word in (parameter.opts[0], str(each))]
+    return [*context.command_path.split(), *arguments, *words]
 
 
 def joined_dictionary(options: Sequence[str]) -> tuple[NoteDictionary | None, list[Path]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,7 +55,7 @@ class Helpers:
 
 def introduce(session: Session) -> None:
     """Say whose microphone is whose, and what there is to know about the files, before any work is done."""
-    for remark in dict.fromkeys((*session.recording.remarks, *session.solo_recording.remarks)):
+    for remark in _remarks(session):
         warn(remark)
     for n, source in enumerate(session.sources):
         say(f"{source}: {session.describe_spot(n)}")
@@ -65,6 +65,11 @@ def introduce(session: Session) -> None:
     if session.ignored:
         more = len(session.ignored) - MOST_NAMED
         say(f"ignored labels: {', '.join(session.ignored[:MOST_NAMED])}" + (f", and {more} more" if more > 0 else ""))
+
+
+def _remarks(session: Session) -> dict[str, None]:
+    """Return what there is to know about the files, in lines."""
+    return dict.fromkeys((*session.recording.remarks, *session.solo_recording.remarks))
 
 
 def inspected(take: Sequence[str], options: Mapping[str, Any]) -> Session:
@@ -93,18 +98,24 @@ def inspected(take: Sequence[str], options: Mapping[str, Any]) -> Session:
 
 def report_faults(session: Session) -> None:
     """Say what is wrong with the files of a session, and refuse what would ruin the result."""
+    for text in _faults(session):
+        warn(text)
+
+
+def _faults(session: Session) -> Iterator[str]:
+    """Yield what is wrong with the files of a session, and refuse what would ruin the result."""
     if session.inspected is None:
         return
     corrected = ("late", "drift", "polarity") if session.aligned else ()
     for found in session.inspected.take.findings:
         if found.kind in corrected:
-            warn(f"{found.text}; corrected, and undone in the stems")
+            yield f"{found.text}; corrected, and undone in the stems"
         elif found.grade == "ruin":
             raise SessionError(f"{found.text}; {found.remedy}, or say --unchecked to separate it as it is")
         elif found.grade == "handled" and found.kind != "muted" and found.mic not in session.aside:
-            warn(f"{found.text}; {_kept_as(session, found.mic)}")
+            yield f"{found.text}; {_kept_as(session, found.mic)}"
         elif found.grade != "note":
-            warn(str(found))
+            yield str(found)
 
 
 def _kept_as(session: Session, mic: int) -> str:
@@ -170,13 +181,15 @@ def separate_into(
     unfinished: Unfinished | None = None,
     dial: Mapping[str, float] | None = None,
     projects: Sequence[str] = (),
+    command: Sequence[str] = (),
 ) -> None:
     """Separate `session` and write stems and manifest to `folder`; paths in the manifest are relative to `near`.
 
     A long take keeps in `unfinished` what is done.  Of a `stretch` in seconds nothing is kept.  `projects` of
-    workstations turn bleed down by `dial`.
+    workstations turn bleed down by `dial`.  The manifest keeps the `command`.
     """
     from mnmf import manifest
+    from mnmf.diagnostics import KEY, record_of
     from mnmf.files import unchanged
     from mnmf.methods import DEFAULT_METHOD, find_method
     from mnmf.separation import separate_to
@@ -189,10 +202,11 @@ def separate_into(
     options["room"] = helpers.room
     written = manifest.Written(reduction or {}, residual, only, all_mics, dial=dial or {})
     bleed = manifest.wanted_bleed(session, written)
-    size = replace(size_of(session), estimated=helpers.estimator is not None, learned=helpers.room is not None)
-    size = replace(size, n_bleed=len(bleed))
+    known = {"estimated": helpers.estimator is not None, "learned": helpers.room is not None}
+    size = replace(size_of(session), n_bleed=len(bleed), **known)
     limit = _limited(size, recipe, tuning, options)
     remarks: list[str] = []
+    found = [*_remarks(session), *_faults(session)]
 
     with progress("read", _note()) as tell:
 
@@ -225,14 +239,14 @@ def separate_into(
                 manifest.write_stems(heard, stems, folder, written, inside)
                 more = {} if helpers.described is None else {"estimates": helpers.described}
                 record = manifest.manifest(heard, stems, written, near, digests, more)
+                record[KEY] = record_of(stems, [*found, *_warnings(session, stems, written.clipped)], command)
             manifest.write(folder.path(inside + manifest.MANIFEST), record)
             remarks.extend(_write_projects(folder, projects, session, near, inside))
             return stems
 
         stems = interruptible(work)
-    for remark in remarks:
+    for remark in (*remarks, *_warnings(session, stems, written.clipped)):
         warn(remark)
-    _remark(session, stems, written.clipped)
     if limit is not None and (manifest.peak_memory_mb() or 0.0) * 1e6 > limit:
         warn(f"this took {manifest.peak_memory_mb()} MB at its peak, more than was foreseen; please report it")
     say(f"{len(only or session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
@@ -363,20 +377,21 @@ def _facts(
     }
 
 
-def _remark(session: Session, separation: Stems, clipped: Mapping[str, int]) -> None:
-    """Say on stderr what may have cost quality."""
+def _warnings(session: Session, separation: Stems, clipped: Mapping[str, int]) -> list[str]:
+    """Return what may have cost quality, in lines."""
+    found: list[str] = []
     lasting = {name: sum(p.stop - p.start for p in session.passages if p.source == name) for name in session.sources}
     short = [f"{name} {seconds:.1f} s" for name, seconds in lasting.items() if 0 < seconds < SHORT_SOLO]
     if short and not separation.method.longer_window:  # else how far they hold has been found out
-        warn(
+        found.append(
             f"short solos ({', '.join(short)}): under {SHORT_SOLO:.0f} s of playing shows few frequencies and "
             "can do more harm than good; label more (claps may be as short)"
         )
-    for remark in separation.remarks:
-        warn(remark)
+    found += separation.remarks
     if separation.not_estimated:
         names = ", ".join(separation.not_estimated)
-        warn(f"no estimate of {names}: what the spot hears stands in for it")
+        found.append(f"no estimate of {names}: what the spot hears stands in for it")
     for source, count in clipped.items():
         if count:
-            warn(f"{source}: {count} samples clipped at full scale")
+            found.append(f"{source}: {count} samples clipped at full scale")
+    return found

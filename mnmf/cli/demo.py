@@ -11,6 +11,7 @@ from rich.console import Console
 from mnmf.cli._options import check_tuning, dictionary_option, joined_dictionary, tuning_options
 from mnmf.cli._run import Helpers, introduce, separate_into
 from mnmf.cli._terminal import interruptible, say
+from mnmf.cli.report import check_page, report_beside
 from mnmf.cli.score import show_scores
 from mnmf.output import OutputFolder
 
@@ -20,9 +21,10 @@ TAKE, REFERENCE, SOLO_TAKE, LABELS = "mixture.flac", "reference.flac", "solos.fl
 @click.command("demo", short_help="Separate the quartet that comes with it, and print scores.")
 @click.option("--out", default="demo", show_default=True, metavar="DIR", help="Where everything goes.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote.")
+@click.option("--report", is_flag=True, help="Also make report.html, a page to look at and listen to.")
 @tuning_options
 @dictionary_option
-def command(out: str, overwrite: bool, **tuning: Any) -> None:
+def command(out: str, overwrite: bool, report: bool, **tuning: Any) -> None:
     """Play a string quartet in a simulated room, separate it again and print the score.
 
     DIR gets the take as its four spots heard it, the solo passages with their markers, the true images, and the stems.
@@ -37,6 +39,11 @@ def command(out: str, overwrite: bool, **tuning: Any) -> None:
     stems = [f"stems/{name}.flac" for name in quartet.names]
     files = [TAKE, REFERENCE, SOLO_TAKE, LABELS, *stems, f"stems/{MANIFEST}"]
     helpers = Helpers(*joined_dictionary(tuning["dictionary"])[:1])
+    page = Path(out) / "report.html"
+    if report:
+        check_page(page, overwrite)
+    paths = [Path(out) / name for name in (TAKE, LABELS, SOLO_TAKE)]
+    words = ["mnmf", "separate", paths[0], "--solos", paths[1], "--solo-take", paths[2], "--out", "stems"]
     with OutputFolder(out, files, overwrite=overwrite) as folder:
         with Console(stderr=True).status("a string quartet takes its seats"):
             interruptible(lambda: _play(folder))
@@ -44,12 +51,13 @@ def command(out: str, overwrite: bool, **tuning: Any) -> None:
         introduce(session)
         # The manifest's paths are relative, so they hold before and after the folder is in its place.
         stems_dir = folder.path(f"stems/{MANIFEST}").parent
-        separate_into(folder, session, stems_dir, tuning, helpers, "stems/")
+        separate_into(folder, session, stems_dir, tuning, helpers, "stems/", command=list(map(str, words)))
         result = interruptible(lambda: score_stems(stems_dir, [folder.path(REFERENCE)], [folder.path(TAKE)]))
         folder.publish()
     show_scores(result)
-    paths = [Path(out) / name for name in (TAKE, LABELS, SOLO_TAKE)]
-    say("The same by hand: mnmf separate {} --solos {} --solo-take {} --out stems".format(*paths))
+    say(f"The same by hand: {' '.join(map(str, words))}")
+    if report:
+        report_beside(Path(out) / "stems", page, [Path(out) / REFERENCE])
 
 
 def _play(folder: OutputFolder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from mnmf.cli._options import (
     Renamed,
     check_tuning,
     dictionary_option,
+    given_words,
     instruments_option,
     joined_dictionary,
     memory_option,
@@ -37,12 +39,16 @@ from mnmf.cli._run import (
     stale_stems,
 )
 from mnmf.cli._terminal import say, talking, warn
+from mnmf.cli.report import check_page, report_beside
 from mnmf.errors import ArgumentError, check_number
 from mnmf.output import OutputFolder
 from mnmf.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from mnmf.session import Reduction, Session
+
+REPORT = "report.html"
+NOT_AGAIN = ("overwrite", "reduction", "report", "resume", "quiet", "events")  # of a command that is to be repeated
 
 
 @click.command(
@@ -123,6 +129,7 @@ if TYPE_CHECKING:
 )
 @click.option("--only", metavar="A,B", help="Write the stems of these sources only.")
 @projects_option
+@click.option("--report", is_flag=True, help="Also make report.html, a page to look at and listen to (`mnmf report`).")
 @click.option(
     "--resume",
     is_flag=True,
@@ -143,11 +150,14 @@ def command(take: tuple[str, ...], quiet: bool, events: bool, **options: Any) ->
     TAKE is one polyphonic file, or one file a mic (their order is the order of the mics), a folder that holds one take,
     or a session.toml, which `mnmf init` writes.
     """
+    words = given_words(click.get_current_context(), NOT_AGAIN)
     with talking(quiet=quiet, events=events):
-        _separate(take, **options)
+        _separate(take, words=words, **options)
 
 
-def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) -> None:
+def _separate(
+    take: tuple[str, ...], out: str, overwrite: bool, report: bool, words: Sequence[str], **options: Any
+) -> None:
     if not out:
         raise ArgumentError("--out is empty; name the folder the stems go to")
     stretch = stretch_of(options["preview"])
@@ -155,6 +165,9 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
         options["dictionary"] = (EMBEDDED,)
     check_tuning(options)
     _check_together(options)
+    page = Path(out) / REPORT
+    if report:
+        check_page(page, overwrite)
     session = inspected(take, options)
     if stretch is not None:
         session.part(*stretch)  # refuses what is not there
@@ -191,7 +204,7 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
         Unfinished(out if stretch is None else folder.scratch(), options["resume"]) as kept,
     ):
         try:
-            separate_into(folder, session, Path(out), options, helpers, **asked, unfinished=kept)
+            separate_into(folder, session, Path(out), options, helpers, **asked, unfinished=kept, command=words)
             folder.publish()
             kept.done()
         except BaseException:
@@ -203,6 +216,10 @@ def _separate(take: tuple[str, ...], out: str, overwrite: bool, **options: Any) 
     say(f"stems in {out}" + (f", and {' and '.join(FORMATS[name] for name in projects)}" if projects else ""))
     if stale:
         warn(f"still there from an earlier run: {', '.join(stale)}")
+    if report:
+        report_beside(Path(out), page)
+    elif os.path.lexists(page):
+        warn(f"{page} is of an earlier run; --report makes a new one")
 
 
 def _check_together(options: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -67,6 +67,12 @@ class Stems:
         Of which sources it is kept how further microphones heard them, all by numbers from 0.
     bleed_LI : array or Rows, shape (samples, I), or None
         That, in the same order.
+    costs : tuple of (start, stop, array)
+        The cost after each iteration, of samples `start` to `stop` (exclusive): one entry for each segment that was
+        fitted.
+    solo_seconds : dict of source to tuple of float
+        How many seconds of the take the solo of a source counted for, in the bands of `mnmf.survey.BANDS`; empty where
+        solos were not compared with the take.
     """
 
     take: Take
@@ -79,6 +85,8 @@ class Stems:
     remarks: tuple[str, ...] = ()
     bleed: tuple[tuple[int, int], ...] = ()
     bleed_LI: Array | Rows | None = None
+    costs: tuple[tuple[int, int, Array], ...] = ()
+    solo_seconds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def heard(self, source: int | str, mic: int | str) -> Array | Rows:
         """Return one source as one microphone heard it, at the level of the take.

@@ -20,7 +20,7 @@ from mnmf.rows import Rows
 from mnmf.segments import SEGMENT, SHARED, add_faded, chosen, faded_rows, segments_of
 from mnmf.separation._result import Part, Separation, Stems, images_of
 from mnmf.stft import STFT, Analysis
-from mnmf.survey import Survey
+from mnmf.survey import BANDS, Survey
 from mnmf.take import Levels, Take
 
 __all__ = ["Clock", "Progress", "Span", "Story", "never_playing", "spans_of"]
@@ -136,18 +136,21 @@ class Story:
     def run(self, seed: int, spans: Sequence[Span]) -> Separation:
         """Learn the prior, fit the model, and take each source's image at its own spot; in `spans` of samples."""
         parts: list[Part] = []
+        costs: dict[Span, Array] = {}
         if len(spans) == 1:
             model, stems_LN = self._in_one_piece(seed)
+            costs[spans[0]] = _costs(model)
         else:
             self._settle(spans, seed, {})
             stems_LN = np.zeros((self.take.n_samples, len(self.take.spots)), self.take.x_LM.dtype)
             for k, part, stems_SN in self._in_segments(spans, seed, range(len(spans))):
                 parts.append(part)
+                costs[spans[k]] = _costs(part.model)
                 _shared(parts[0].model, part.model)
                 add_faded(stems_LN, stems_SN, spans, k)
             model = parts[0].model
         self.clock.stop()
-        how = self._outcome(self._parameters(seed, model), len(parts))
+        how = self._outcome(self._parameters(seed, model), len(parts), costs)
         return Separation(stems_LN=stems_LN, model=model, analysis=self.analysis, parts=tuple(parts), **how)
 
     def run_to(self, store: Store, seed: int, spans: Sequence[Span]) -> Stems:
@@ -156,17 +159,21 @@ class Story:
         mics = dict.fromkeys(m for _, m in self.bleed)
         whole = [[name, *(_at_mic(name, m) for m in mics)] for name in names]
         missing = [k for k, parts in enumerate(whole) if not all(part in store for part in parts)]
+        costs: dict[Span, Array] = {}
 
         def keep(k: int, mic: int, image_IS: Array) -> None:
             store[_at_mic(names[k], mic)] = image_IS
 
         if len(spans) == 1 and missing:
-            store[names[0]] = np.ascontiguousarray(self._in_one_piece(seed, partial(keep, 0))[1].T)
+            model, stems_LN = self._in_one_piece(seed, partial(keep, 0))
+            store[names[0]], costs[spans[0]] = np.ascontiguousarray(stems_LN.T), _costs(model)
+            del model, stems_LN  # for memory
             missing = []
         if missing:
             self._settle(spans, seed, store)
         for k, part, stems_SN in self._in_segments(spans, seed, missing, keep):
             store[names[k]] = np.ascontiguousarray(stems_SN.T)  # the last thing kept of it: now it is finished
+            costs[spans[k]] = _costs(part.model)
             del part, stems_SN  # before the next one is fitted, for memory
         self.clock.stop()
         L, kind = self.take.n_samples, self.take.x_LM.dtype
@@ -183,13 +190,14 @@ class Story:
                 bled_SI[:, [i]] = faded_rows(kept, spans, start, stop, [row])
             return bled_SI
 
-        how = self._outcome(self._parameters(seed, None), len(spans) if len(spans) > 1 else 0)
+        how = self._outcome(self._parameters(seed, None), len(spans) if len(spans) > 1 else 0, costs)
         if self.bleed:
             how |= {"bleed": self.bleed, "bleed_LI": Rows((L, len(self.bleed)), kind, bled)}
         return Stems(stems_LN=Rows((L, len(self.take.spots)), kind, faded), **how)
 
-    def _outcome(self, parameters: dict[str, Any], segments: int) -> dict[str, Any]:
+    def _outcome(self, parameters: dict[str, Any], segments: int, costs: dict[Span, Array]) -> dict[str, Any]:
         """Return what is told of every run."""
+        worth_NB = None if self.found is None else self.found.seconds(BANDS[:-1])
         if segments:
             parameters["segments"] = segments
             if "iterations" in parameters:
@@ -208,6 +216,8 @@ class Story:
             "seconds": self.clock.seconds,
             "not_estimated": self.not_estimated,
             "remarks": remarks,
+            "costs": tuple((*span, cost_I) for span, cost_I in costs.items()),
+            "solo_seconds": {} if worth_NB is None else dict(zip(self.playing.sources, map(tuple, worth_NB.tolist()))),
         }
 
     def _in_one_piece(self, seed: Seed, keep: Callable[[int, Array], None] | None = None) -> tuple[Any, Array]:
@@ -434,6 +444,11 @@ class Story:
         if self.estimates_LN is not None:
             parameters["trust"] = self.trust
         return parameters
+
+
+def _costs(model: Any) -> Array:
+    """Return the cost after each iteration; a model of somebody else's may have none."""
+    return np.asarray(getattr(model, "cost_", ()), np.float64)
 
 
 def _at_mic(segment: str, mic: int) -> str:

@@ -142,4 +142,6 @@ def as_recorded(done: Stems, take: Take, alignment: Alignment) -> Stems:
         remarks=done.remarks,
         bleed=done.bleed,
         bleed_LI=Rows((L, len(done.bleed)), kind, bleed) if done.bleed else None,
+        costs=done.costs,
+        solo_seconds=done.solo_seconds,
     )
