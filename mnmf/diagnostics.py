@@ -75,15 +75,11 @@ class Diagnostics:
         solos = record.get("solo_seconds", {})
         if not isinstance(solos, dict) or len(solos) > MOST:
             raise ArgumentError("solo_seconds is no table")
-        worth = {name: _numbers("solo_seconds", _listed("solo_seconds", each), math.inf) for name, each in solos.items()}
+        worth = {name: _numbers("solo_seconds", each, math.inf) for name, each in solos.items()}
         if any(len(each) != len(bands) for each in worth.values()):
             raise ArgumentError("solo_seconds has not one number for each band")
-        costs = []
-        for each in _listed("costs", record.get("costs", [])):
-            start, stop, values = each if isinstance(each, list) and len(each) == 3 else (None, None, None)
-            costs.append((*_numbers("costs", [start, stop]), _numbers("costs", values)))
         return cls(
-            tuple((start, stop, values) for start, stop, values in costs),
+            tuple(map(_segment, _listed("costs", record.get("costs", [])))),
             bands,
             worth,
             _texts("warnings", record.get("warnings", [])),
@@ -121,6 +117,14 @@ def record_of(stems: Stems, warnings: Sequence[str] = (), command: Sequence[str]
     }
 
 
+def _segment(value: Any) -> tuple[float, float, tuple[float, ...]]:
+    """Return first and last second of a segment, and its costs."""
+    if not isinstance(value, list) or len(value) != 3:
+        raise ArgumentError("costs has not two times and a list for each segment")
+    start, stop = _numbers("costs", value[:2])
+    return start, stop, _numbers("costs", value[2])
+
+
 def _listed(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list) or len(value) > MOST:
         raise ArgumentError(f"{name} is no list, or a very long one")
@@ -129,10 +133,10 @@ def _listed(name: str, value: Any) -> list[Any]:
 
 def _numbers(name: str, values: Any, null: float | None = None) -> tuple[float, ...]:
     """Return a list of finite numbers, in which null may stand for another one."""
-    found = [null if each is None else each for each in _listed(name, values)]
+    found: list[Any] = [null if each is None else each for each in _listed(name, values)]
     if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in found):
         raise ArgumentError(f"{name} holds something else than numbers")
-    return tuple(map(float, found))
+    return tuple(float(each) for each in found)
 
 
 def _texts(name: str, values: Any) -> tuple[str, ...]:

@@ -58,8 +58,8 @@ def start(rng, X_FTM):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what takes minutes and is run now and then, unless it is asked for."""
-    for marker in ("fuzz", "notebook", "pages"):
+    """Leave out what takes minutes, or needs a browser, unless it is asked for."""
+    for marker in ("fuzz", "notebook", "pages", "browser"):
         if marker not in config.option.markexpr:
             left_out = [item for item in items if item.get_closest_marker(marker)]
             config.hook.pytest_deselected(items=left_out)

@@ -402,7 +402,8 @@ def _reduction_of(option: str) -> tuple[str | None, float]:
 
 def given_words(context: click.Context, without: Sequence[str] = ()) -> list[str]:
     """Return the words of a command as it was given, but for some parameters."""
-    arguments, words = [], []
+    arguments: list[str] = []
+    words: list[str] = []
     for parameter in context.command.params:
         name = str(parameter.name)
         if name in without or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:

@@ -28,9 +28,7 @@ ENDINGS = (".html", ".htm")
 )
 @click.option("--only", metavar="A,B", help="Make it of these sources only.")
 @click.option("--overwrite", is_flag=True, help="Replace a page that is there.")
-def command(
-    stems_dir: str, out: str | None, reference: tuple[str, ...], only: str | None, overwrite: bool
-) -> None:
+def command(stems_dir: str, out: str | None, reference: tuple[str, ...], only: str | None, overwrite: bool) -> None:
     """Make a page on which you see and hear what was separated.
 
     STEMS_DIR is a folder that `mnmf separate` wrote. The page is one HTML file that needs nothing else: it switches

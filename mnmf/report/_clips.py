@@ -93,9 +93,9 @@ def clip(spot_L: Array, stem_L: Array, sample_rate: int, by: int) -> Clip:
     target = io.BytesIO()
     soundfile.write(target, x_LC, rate, format="FLAC", subtype="PCM_16")
     y_LC = _weighted(x_LC, rate)
-    powers = tuple(float(np.mean(y_LC[:, a] * y_LC[:, b])) for a, b in ((0, 0), (1, 1), (0, 1)))
+    xx, ss, xs = (float(np.mean(y_LC[:, a] * y_LC[:, b])) for a, b in ((0, 0), (1, 1), (0, 1)))
     data = base64.b64encode(target.getvalue()).decode("ascii")
-    return Clip(data, len(x_LC) / rate, scale, powers, float(np.abs(x_LC[:, 0] - x_LC[:, 1]).max()))
+    return Clip(data, len(x_LC) / rate, scale, (xx, ss, xs), float(np.abs(x_LC[:, 0] - x_LC[:, 1]).max()))
 
 
 def _weighted(x_LC: Array, rate: int) -> Array:

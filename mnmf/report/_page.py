@@ -21,7 +21,7 @@ from mnmf.files import check_path, whole
 from mnmf.output import same_file
 from mnmf.report import _pictures
 from mnmf.report._bleed import Bleed, bleed_of, pieces_of
-from mnmf.report._clips import BUDGET, MOST, Clip, clip, plan_clips
+from mnmf.report._clips import MOST, Clip, clip, plan_clips
 from mnmf.report._measures import Levels, measure
 from mnmf.report._places import Place, buried, excerpts, muted
 from mnmf.report._sounds import REPORT, Sounds, Voice
@@ -31,8 +31,11 @@ __all__ = ["write_report"]
 Array = NDArray[Any]
 
 LARGEST = 15_000_000  # bytes of the page
+TRIES = 4  # to keep to that
 PICTURES = 2_400_000  # bytes of all spectrograms, before they are packed
 ROWS, COLUMNS = (96, 160), (120, 480)  # of a spectrogram: fewest and most
+MOST_PLAYERS = 64  # of a page
+SOME = 8  # files of a take that are named
 OPEN = 8  # players that are not folded, if there are no more
 LOST = -15.0  # dB: more of a player in what was taken out is worth a remark
 NOTHING = -30.0  # dB of what was taken out below the stem: less is next to nothing
@@ -92,8 +95,8 @@ def write_report(
     if clash := same_file(page, [*read, *map(Path, reference)]):
         raise OutputError(f"{page} is the input {clash}; choose another place")
     chosen = _chosen(sounds, only)
-    facts = _Facts(sounds, chosen, _scores(sounds, reference))
-    text = facts.page()
+    scores = _scores(sounds, reference)
+    text = _Facts(sounds.only(chosen[:MOST_PLAYERS]), len(chosen), scores).page()
     with whole(page) as place:
         place.write_text(text, encoding="utf-8")
     return page
@@ -120,50 +123,54 @@ def _scores(sounds: Sounds, reference: Sequence[Any]) -> dict[str, Any] | None:
 class _Facts:
     """Everything that the template asks for."""
 
-    def __init__(self, sounds: Sounds, chosen: list[int], scores: dict[str, Any] | None) -> None:
-        self.sounds, self.chosen, self.scores = sounds, chosen, scores
+    def __init__(self, sounds: Sounds, wanted: int, scores: dict[str, Any] | None) -> None:
+        self.sounds, self.wanted, self.scores = sounds, wanted, scores
+        self.count = len(sounds.voices)
         self.rate, self.n_samples = sounds.sample_rate, sounds.n_samples
         self.duration = self.n_samples / self.rate
-        self.levels: Levels = measure(sounds.read, self.n_samples, len(sounds.voices), self.rate)
+        self.levels: Levels = measure(sounds.read, self.n_samples, self.count, self.rate)
         pieces = (sounds.read(*piece) for piece in pieces_of(self.n_samples, self.rate))
-        self.bleed: Bleed = bleed_of(pieces, len(sounds.voices), self.rate)
+        self.bleed: Bleed = bleed_of(pieces, self.count, self.rate)
 
     def page(self) -> str:
         """Return the page, its clips so short that it is small enough."""
-        budget = float(BUDGET)
-        while True:
-            text = self._page(budget)
-            if len(text.encode()) <= LARGEST or budget < BUDGET / 50:
-                return text
-            budget *= 0.7
+        shorter = 1.0
+        for _ in range(TRIES):
+            text, heard = self._page(shorter)
+            size = len(text.encode())
+            if size <= LARGEST:
+                break
+            shorter *= max(0.95 * (LARGEST - size + heard) / max(heard, 1), 0.02)
+        return text
 
-    def _page(self, budget: float) -> str:
-        seconds, by = plan_clips(len(self.chosen), self.rate, budget)
+    def _page(self, shorter: float) -> tuple[str, int]:
+        """Return the page, and how much of it is sound."""
+        seconds, by = plan_clips(self.count, self.rate)
+        seconds *= shorter
         spans = excerpts(self.levels, seconds, self.duration)
         players, clips = [], []
-        for place, n in enumerate(self.chosen):
+        for n in range(self.count):
             spot_L, stem_L = self._samples(n, spans[n])
-            made = clip(spot_L, stem_L, self.rate, by) if place < MOST else None
+            made = clip(spot_L, stem_L, self.rate, by) if n < MOST else None
             players.append(self._player(n, spans[n], made, spot_L, stem_L))
             clips.append(made)
         checks = list(self._checks(spans))
-        return _render(
+        text = _render(
             **self._words(checks, spans),
             players=players,
             checks=checks,
             matrices=self._matrices(),
             trust=self._trust(),
             fit=self._fit(),
-            scores=None if self.scores is None else _score_table(self.scores),
+            scores=None if self.scores is None else _score_table(self.scores, self.sounds),
             rows=self._session(),
-            clips=[(place, made.data) for place, made in enumerate(clips) if made is not None],
+            clips=[(n, made.data) for n, made in enumerate(clips) if made is not None],
             facts={
                 "base": list(self.sounds.diagnostics.command),
-                "players": [
-                    self._for_script(n, spans[n], made) for n, made in zip(self.chosen, clips) if made is not None
-                ],
+                "players": [self._for_script(n, spans[n], made) for n, made in enumerate(clips) if made is not None],
             },
         )
+        return text, sum(len(made.data) for made in clips if made is not None)
 
     def _samples(self, n: int, span: tuple[float, float]) -> tuple[Array, Array]:
         start = min(round(span[0] * self.rate), self.n_samples - 1)
@@ -173,21 +180,20 @@ class _Facts:
 
     def _words(self, checks: list[dict[str, Any]], spans: list[tuple[float, float]]) -> dict[str, Any]:
         """Return the first sentences and the plain facts."""
-        count, names = len(self.chosen), [self.sounds.voices[n].name for n in self.chosen]
+        count, names = self.wanted, [voice.name for voice in self.sounds.voices]
         some = names if count <= 6 else [*names[:5], f"{count - 5} more"]
-        before, after = (
-            [level[n] for n in self.chosen if math.isfinite(level[n])] for level in (self.bleed.before_N, self._after_N)
-        )
-        common = len({spans[n] for n in self.chosen}) == 1
+        before, after = (level[np.isfinite(level)] for level in (self.bleed.before_N, self._after_N))
+        common = len(set(spans)) == 1
         return {
             "title": self._title(),
             "count": count,
             "names": some,
-            "lasting": _clock(self.duration),
-            "before": _below(float(np.median(before))) if before else None,
-            "after": _below(float(np.median(after))) if after else None,
+            "lasting": _lasting(self.duration),
+            "before": _below(float(np.median(before))) if len(before) else None,
+            "after": _below(float(np.median(after))) if len(after) else None,
             "to_check": len(checks),
-            "silent_page": count - MOST if count > MOST else 0,
+            "unheard": max(min(count, MOST_PLAYERS) - MOST, 0),
+            "left_out": max(count - MOST_PLAYERS, 0),
             "common": common,
             "version": __version__,
             "method": self.sounds.record.get("method"),
@@ -213,7 +219,7 @@ class _Facts:
         peak = max(float(np.abs(each).max()) for each in edges)
         C = len(edges[0])
         return {
-            "number": self.chosen.index(n),
+            "number": n,
             "name": voice.name,
             "mic": _mic(voice),
             "file": voice.stem.file,
@@ -222,7 +228,7 @@ class _Facts:
             "silent": not np.any(self.levels.stems_TN[:, n] > 0),
             "several": len(voice.stem.mics),
             "listens": made is not None,
-            "open": len(self.chosen) <= OPEN or self.chosen.index(n) == 0,
+            "open": self.count <= OPEN or n == 0,
             "start": span[0],
             "stop": span[1],
             "from": self._at(span[0]),
@@ -231,6 +237,7 @@ class _Facts:
             "pictures": self._pictures(spot_L, stem_L),
             "ticks": _pictures.ticks(self.rate),
             "outlines": [_pictures.outline(each, peak) for each in edges],
+            "partial": span[1] - span[0] < 0.99 * self.duration,
             "mark": (span[0] / self.duration * C, max(span[1] - span[0], 0.0) / self.duration * C),
             "dial": self._dial(voice),
             "left": voice.left,
@@ -238,7 +245,7 @@ class _Facts:
         }
 
     def _pictures(self, spot_L: Array, stem_L: Array) -> list[tuple[str, str]]:
-        each = PICTURES / (2 * len(self.chosen))
+        each = PICTURES / (2 * self.count)
         rows = int(np.clip(math.sqrt(each / 3), *ROWS))
         columns = int(np.clip(each / rows, *COLUMNS))
         before_RC, loudest = _pictures.spectrogram(spot_L, self.rate, None, rows, columns)
@@ -274,17 +281,17 @@ class _Facts:
         """Yield what an engineer should listen to, and where."""
         for text in self.sounds.diagnostics.warnings:
             yield {"text": text, "places": [], "said": True}
-        for n in self.chosen:
-            voice, name = self.sounds.voices[n], self.sounds.voices[n].name
+        for n, voice in enumerate(self.sounds.voices):
+            name = voice.name
             if not np.any(self.levels.stems_TN[:, n] > 0):
                 yield {"name": name, "text": "its stem is silent.", "places": []}
                 continue
             if places := buried(self.levels, n):
                 most = max(place.value for place in places)
                 text = (
-                    f"here the others are up to {most:.0f} dB louder at its microphone than the player, so the model has "
-                    "to guess most of the stem. Listen whether it still sounds like the instrument; if not, turn the "
-                    "dial towards the take."
+                    f"here the others are up to {most:.0f} dB louder at its microphone than the player, so the model "
+                    "has to guess most of the stem. Listen whether it still sounds like the instrument; if not, turn "
+                    "the dial towards the take."
                 )
                 yield {"name": name, "text": text, "places": self._places(n, places, spans[n])}
             if places := muted(self.levels, n):
@@ -292,8 +299,8 @@ class _Facts:
                 yield {"name": name, "text": text, "places": self._places(n, places, spans[n])}
             if self.bleed.lost_N[n] > LOST:
                 text = (
-                    f"part of its own sound seems to be in what was taken out, {_below(self.bleed.lost_N[n])} below the "
-                    "stem. Press 3 and listen for it there."
+                    f"part of its own sound seems to be in what was taken out, {_below(self.bleed.lost_N[n])} below "
+                    "the stem. Press 3 and listen for it there."
                 )
                 yield {"name": name, "text": text, "places": self._places(n, [Place(*spans[n], 0.0)], spans[n])}
             power = self.levels.rests_TN[:, n].mean(), self.levels.stems_TN[:, n].mean()
@@ -302,12 +309,11 @@ class _Facts:
 
     def _places(self, n: int, places: list[Place], span: tuple[float, float]) -> list[dict[str, Any]]:
         """Return places, with where the player has to go for those that it can play."""
-        number = self.chosen.index(n)
         return [
             {
                 "from": self._at(place.start),
                 "to": self._at(place.stop),
-                "player": number if number < MOST and span[0] <= place.start < span[1] else None,
+                "player": n if n < MOST and span[0] <= place.start < span[1] else None,
                 "at": round(place.start - span[0], 3),
                 "until": round(min(place.stop, span[1]) - span[0], 3),
             }
@@ -316,7 +322,7 @@ class _Facts:
 
     def _matrices(self) -> list[dict[str, Any]]:
         """Return the heat maps before and after."""
-        names = [self.sounds.voices[n].name for n in self.chosen]
+        names = [voice.name for voice in self.sounds.voices]
         pairs = (
             ("Before: in the microphones", "microphone", self.bleed.before_NN, self.bleed.least_before_NN),
             ("After: in the stems", "stem", self.bleed.after_NN, self.bleed.least_after_NN),
@@ -324,9 +330,9 @@ class _Facts:
         found = []
         for title, what, level_NN, least_NN in pairs:
             rows = []
-            for i in self.chosen:
-                cells = [None if i == j else _cell(level_NN[i, j], least_NN[i, j]) for j in self.chosen]
-                rows.append((self.sounds.voices[i].name, cells))
+            for i, name in enumerate(names):
+                cells = [None if i == j else _cell(level_NN[i, j], least_NN[i, j]) for j in range(len(names))]
+                rows.append((name, cells))
             found.append({"title": title, "what": what, "names": names, "rows": rows})
         return found if len(names) > 1 else []
 
@@ -338,10 +344,11 @@ class _Facts:
         bands = []
         for low, high in zip(known.bands_hz, [*known.bands_hz[1:], math.inf]):
             below, above = (f"{hz:g} Hz" if hz < 1000 else f"{hz / 1000:.3g} kHz" for hz in (low, high))
-            bands.append(f"below {above}" if low <= 0 else f"above {below}" if math.isinf(high) else f"{below} to {above}")
+            bands.append(
+                f"below {above}" if low <= 0 else f"above {below}" if math.isinf(high) else f"{below} to {above}"
+            )
         rows = []
-        for n in self.chosen:
-            voice = self.sounds.voices[n]
+        for voice in self.sounds.voices:
             seconds = known.solo_seconds.get(voice.name)
             given = bool(voice.facts.get("solos"))
             if seconds is None:
@@ -372,18 +379,17 @@ class _Facts:
         record, rate = self.sounds.record, self.rate
         seconds = record.get("seconds")
         worked = sum(value for value in seconds.values() if _is_number(value)) if isinstance(seconds, dict) else None
-        first = self.sounds.first / rate
+        first, more = self.sounds.first / rate, " …" if len(record["take"]) > SOME else ""
         plain = [
-            ("Take", ", ".join(Path(name).name for name in record["take"][:8]) + (" …" if len(record["take"]) > 8 else "")),
-            ("Length", _clock(self.duration) + (f", from {_clock(first)} of the take" if first else "")),
+            ("Take", ", ".join(Path(name).name for name in record["take"][:SOME]) + more),
+            ("Length", _lasting(self.duration) + (f", from {_clock(first)} of the take" if first else "")),
             ("Sample rate", f"{rate / 1000:g} kHz"),
             ("Method", f"{record.get('method')}: {record.get('citation')}"),
         ]
         if worked is not None:
             plain.append(("Time it took", f"{worked:.0f} seconds of computing"))
         players = []
-        for n in self.chosen:
-            voice = self.sounds.voices[n]
+        for voice in self.sounds.voices:
             solos, margin = voice.facts.get("solos"), voice.facts.get("margin_db")
             spans = [each for each in solos if _is_span(each)] if isinstance(solos, list) else []
             players.append(
@@ -436,6 +442,13 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{text}" if hours else f"{minutes}:{text}"
 
 
+def _lasting(seconds: float) -> str:
+    """Return a duration in words."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds" if seconds >= 10 else f"{seconds:.1f} seconds"
+    return f"{seconds / 60:.0f} minutes"
+
+
 def _below(level: float) -> str | None:
     """Return how far something is below something else."""
     if not math.isfinite(level):
@@ -443,14 +456,12 @@ def _below(level: float) -> str | None:
     return f"{abs(level):.0f} dB {'below' if level <= 0 else 'above'}"
 
 
-def _cell(level: float, least: float) -> tuple[str, str, str] | None:
-    """Return the text and the colours of a cell of a heat map."""
+def _cell(level: float, least: float) -> tuple[str, str | None, str | None] | None:
+    """Return the text and the colours of a cell of a heat map; no colours where nothing can be told."""
     if math.isnan(level) or math.isnan(least):
         return None
-    sure = level > least
-    value = level if sure else least
-    number = f"{value:.0f}".replace("-", "−")
-    return (number if sure else f"≤ {number}", *_pictures.heat(value))
+    text = f"{max(level, least):.0f}".replace("-", "−")
+    return (text, *_pictures.heat(level)) if level > least else (f"≤ {text}", None, None)
 
 
 def _trusted(seconds: float) -> tuple[str, str]:
@@ -475,10 +486,11 @@ def _reduction(voice: Voice) -> str:
     return REMOVED if reduction is None else f"turned down by {reduction:g} dB"
 
 
-def _score_table(scores: Mapping[str, Any]) -> dict[str, Any]:
+def _score_table(scores: Mapping[str, Any], sounds: Sounds) -> dict[str, Any]:
     """Return the scores as cells of text."""
     with_input = "input" in scores["mean"]
-    rows = [*scores["sources"], {"name": "mean", **scores["mean"]}]
+    shown = {voice.name for voice in sounds.voices}
+    rows = [*(row for row in scores["sources"] if row["name"] in shown), {"name": "mean", **scores["mean"]}]
     made = []
     for row in rows:
         cells = []

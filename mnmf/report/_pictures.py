@@ -6,6 +6,7 @@ import base64
 import struct
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def spectrogram(x_L: Array, sample_rate: int, loudest: float | None, rows: int, 
     power_FC = power_FC[:, np.linspace(0, power_FC.shape[1] - 1, columns).round().astype(int)]
     bounds = np.append(rows_of(sample_rate, rows), LOWEST)[::-1] * length / sample_rate  # in bins, rising
     power_RC = np.empty((rows, columns))
-    for r, (low, high) in enumerate(zip(bounds[:-1], bounds[1:])):
+    for r, (low, high) in enumerate(pairwise(bounds)):
         first, last = int(np.ceil(low)), int(np.floor(high))
         if last > first:
             power_RC[r] = power_FC[first : last + 1].max(axis=0)

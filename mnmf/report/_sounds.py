@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,9 @@ class Sounds:
             raise SessionError(f"{where}: {manifest.WHAT}: {error}; {manifest.REMEDY}") from error
         rate, n_samples = (record.get(name) for name in ("sample_rate", "samples"))
         first, names = record.get("first_sample", 0), record.get("take")
-        counts = all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST for n in (rate, n_samples, first))
+        counts = all(
+            isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST for n in (rate, n_samples, first)
+        )
         texts = isinstance(names, list) and names and all(isinstance(name, str) and name for name in names)
         if not (counts and texts and n_samples and 1 <= int(rate or 0) <= MOST_RATE):
             raise SessionError(f"{where}: does not say of which take its stems are; {REMEDY}")
@@ -120,6 +122,11 @@ class Sounds:
             if (rest.n_mics, rest.n_samples) != (voice.file.n_mics, voice.file.n_samples):
                 raise SessionError(f"{rest.paths[0]} is not what its manifest is of; {REMEDY}")
         return cls(folder, voices, take, residuals, rate, n_samples, first, record, diagnostics)
+
+    def only(self, chosen: Sequence[int]) -> Sounds:
+        """Return the same of some sources, by number."""
+        voices = tuple(self.voices[n] for n in chosen)
+        return replace(self, voices=voices, residuals=tuple(self.residuals[n] for n in chosen if self.residuals))
 
     def read(self, start: int, stop: int, only: int | None = None) -> tuple[Array, Array]:
         """Return what the own microphone of each source heard, and its stem without bleed, float32 (samples, N) each.
@@ -161,9 +168,7 @@ def _take(
     return take.part(first, first + n_samples) if first or n_samples < take.n_samples else take
 
 
-def _voice(
-    folder: Path, stem: Stem, take: Recording | None, rate: int, n_samples: int, facts: dict[str, Any]
-) -> Voice:
+def _voice(folder: Path, stem: Stem, take: Recording | None, rate: int, n_samples: int, facts: dict[str, Any]) -> Voice:
     file, mic = Recording.open(folder / stem.file), stem.mics[0] - 1
     lead, length = (0, n_samples) if take is None else (take.lead(mic), take.covered(mic).n_samples)
     if (file.n_samples, file.sample_rate) != (length, rate):
@@ -171,4 +176,3 @@ def _voice(
     single = not isinstance(stem.reduction, Mapping)
     left = 10 ** (-stem.reduction / 20) if isinstance(stem.reduction, int | float) else 0.0
     return Voice(stem, file, lead, left, single and left <= MOST_LEFT, facts)
-

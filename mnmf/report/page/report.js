@@ -88,7 +88,7 @@
       this.begun = null; // when, by the clock of the context, and where it started
       this.resting = 0; // where it goes on
       this.parts = {};
-      for (const name of ["play", "turn", "at", "loops", "low", "high", "command", "clock", "from", "to"]) {
+      for (const name of ["play", "turn", "at", "loops", "low", "high", "command", "rendered", "clock", "from", "to"]) {
         this.parts[name] = $(`.${name}`, this.root);
       }
       const { play, turn, at, loops, low, high } = this.parts;
@@ -157,7 +157,12 @@
       const text = dB >= REMOVED ? "removed" : dB === 0 ? "as recorded" : `${dB} dB down`;
       $(`#player-${this.number}-told`).textContent = text;
       this.parts.turn.setAttribute("aria-valuetext", text);
+      const turned = dB < REMOVED || this.known.dial !== null;
       this.parts.command.textContent = command([this]);
+      this.parts.command.hidden = !turned;
+      this.parts.rendered.textContent = turned
+        ? "This writes such a stem, for the whole take:"
+        : "Turn the dial, and the command that writes such a stem stands here.";
       this.changed();
       told();
     }
