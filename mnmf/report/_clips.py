@@ -39,8 +39,9 @@ class Clip:
     seconds : float
     scale : float
         By which both channels were multiplied.
-    powers : tuple of float
-        Mean squares after the weighting of ITU-R BS.1770 of the microphone, of the stem, and of their product.
+    microphone, stem, both : float
+        Mean squares, after the weighting of ITU-R BS.1770, of the microphone and of the stem; and of both the mean
+        product.
     peak : float
         Of what was taken out, multiplied alike.
     """
@@ -48,7 +49,9 @@ class Clip:
     data: str
     seconds: float
     scale: float
-    powers: tuple[float, float, float]
+    microphone: float
+    stem: float
+    both: float
     peak: float
 
 
@@ -78,7 +81,7 @@ def clip(spot_L: Array, stem_L: Array, sample_rate: int, by: int) -> Clip:
     --------
     >>> x_L = np.sin(np.arange(8000))
     >>> made = clip(x_L, 0.5 * x_L, 8000, 1)
-    >>> made.seconds, round(made.scale, 2), round(made.powers[2] / made.powers[0], 3)
+    >>> made.seconds, round(made.scale, 2), round(made.both / made.microphone, 3)
     (1.0, 0.98, 0.5)
     """
     import soundfile
@@ -95,7 +98,7 @@ def clip(spot_L: Array, stem_L: Array, sample_rate: int, by: int) -> Clip:
     y_LC = _weighted(x_LC, rate)
     xx, ss, xs = (float(np.mean(y_LC[:, a] * y_LC[:, b])) for a, b in ((0, 0), (1, 1), (0, 1)))
     data = base64.b64encode(target.getvalue()).decode("ascii")
-    return Clip(data, len(x_LC) / rate, scale, (xx, ss, xs), float(np.abs(x_LC[:, 0] - x_LC[:, 1]).max()))
+    return Clip(data, len(x_LC) / rate, scale, xx, ss, xs, float(np.abs(x_LC[:, 0] - x_LC[:, 1]).max()))
 
 
 def _weighted(x_LC: Array, rate: int) -> Array:

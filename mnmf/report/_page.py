@@ -36,6 +36,8 @@ PICTURES = 2_400_000  # bytes of all spectrograms, before they are packed
 ROWS, COLUMNS = (96, 160), (120, 480)  # of a spectrogram: fewest and most
 MOST_PLAYERS = 64  # of a page
 SOME = 8  # files of a take that are named
+MORE = 6  # cards of places that no excerpt has
+AROUND, LONGEST_CHECK = 1.0, 8.0  # seconds
 OPEN = 8  # players that are not folded, if there are no more
 LOST = -15.0  # dB: more of a player in what was taken out is worth a remark
 NOTHING = -30.0  # dB of what was taken out below the stem: less is next to nothing
@@ -148,13 +150,10 @@ class _Facts:
         seconds, by = plan_clips(self.count, self.rate)
         seconds *= shorter
         spans = excerpts(self.levels, seconds, self.duration)
-        players, clips = [], []
-        for n in range(self.count):
-            spot_L, stem_L = self._samples(n, spans[n])
-            made = clip(spot_L, stem_L, self.rate, by) if n < MOST else None
-            players.append(self._player(n, spans[n], made, spot_L, stem_L))
-            clips.append(made)
+        players = [self._card(n, n, spans[n], by, heard=n < MOST) for n in range(self.count)]
         checks = list(self._checks(spans))
+        cards = [*players, *self._more(checks, by, shorter)]
+        heard = [card for card in cards if card["clip"] is not None]
         text = _render(
             **self._words(checks, spans),
             players=players,
@@ -164,13 +163,26 @@ class _Facts:
             fit=self._fit(),
             scores=None if self.scores is None else _score_table(self.scores, self.sounds),
             rows=self._session(),
-            clips=[(n, made.data) for n, made in enumerate(clips) if made is not None],
+            clips=[(card["number"], card["clip"].data) for card in heard],
             facts={
                 "base": list(self.sounds.diagnostics.command),
-                "players": [self._for_script(n, spans[n], made) for n, made in enumerate(clips) if made is not None],
+                "players": [self._for_script(card) for card in heard],
             },
         )
-        return text, sum(len(made.data) for made in clips if made is not None)
+        return text, sum(len(card["clip"].data) for card in heard)
+
+    def _more(self, checks: list[dict[str, Any]], by: int, shorter: float) -> list[dict[str, Any]]:
+        """Give the checks of places that no player has in its excerpt a player of their own, and return those."""
+        more: list[dict[str, Any]] = []
+        for check in checks:
+            n, place = check.get("unheard") or (MOST, None)
+            if place is None or n >= MOST or len(more) == MORE:
+                continue
+            start = max(place.start - AROUND, 0.0)
+            stop = min(place.stop + AROUND, start + max(LONGEST_CHECK * shorter, 1.0), self.duration)
+            more.append(self._card(self.count + len(more), n, (start, stop), by, heard=True))
+            check["card"] = more[-1]
+        return more
 
     def _samples(self, n: int, span: tuple[float, float]) -> tuple[Array, Array]:
         start = min(round(span[0] * self.rate), self.n_samples - 1)
@@ -200,7 +212,6 @@ class _Facts:
             "citation": self.sounds.record.get("citation"),
             "range": round(_pictures.RANGE),
             "colours": _pictures.scale_of_colours(),
-            "outline_columns": self.levels.spot_edges_NC.shape[1],
         }
 
     @property
@@ -209,17 +220,23 @@ class _Facts:
         return np.fmax(self.bleed.after_N, self.bleed.least_after_N)
 
     def _title(self) -> str:
-        names = [Path(name).stem for name in self.sounds.record["take"]]
-        folder = self.sounds.folder.absolute().name
-        return names[0] if len(names) == 1 else folder
+        take = [self.sounds.folder.absolute() / name for name in self.sounds.record["take"]]
+        if len(take) == 1:
+            return take[0].stem
+        return os.path.basename(os.path.dirname(os.path.normpath(take[0]))) or "a take"
 
-    def _player(self, n: int, span: tuple[float, float], made: Clip | None, spot_L: Array, stem_L: Array) -> Any:
+    def _card(self, number: int, n: int, span: tuple[float, float], by: int, heard: bool) -> dict[str, Any]:
+        """Return all that stands on the card of a player, for one stretch of the take."""
+        spot_L, stem_L = self._samples(n, span)
         voice, before, after = self.sounds.voices[n], self.bleed.before_N[n], self._after_N[n]
         edges = self.levels.spot_edges_NC[n], self.levels.stem_edges_NC[n]
         peak = max(float(np.abs(each).max()) for each in edges)
         C = len(edges[0])
         return {
-            "number": n,
+            "number": number,
+            "source": n,
+            "extra": number >= self.count,
+            "clip": clip(spot_L, stem_L, self.rate, by) if heard else None,
             "name": voice.name,
             "mic": _mic(voice),
             "file": voice.stem.file,
@@ -227,8 +244,7 @@ class _Facts:
             "after": _below(after),
             "silent": not np.any(self.levels.stems_TN[:, n] > 0),
             "several": len(voice.stem.mics),
-            "listens": made is not None,
-            "open": self.count <= OPEN or n == 0,
+            "open": number < self.count and (self.count <= OPEN or number == 0),
             "start": span[0],
             "stop": span[1],
             "from": self._at(span[0]),
@@ -237,6 +253,7 @@ class _Facts:
             "pictures": self._pictures(spot_L, stem_L),
             "ticks": _pictures.ticks(self.rate),
             "outlines": [_pictures.outline(each, peak) for each in edges],
+            "columns": C,
             "partial": span[1] - span[0] < 0.99 * self.duration,
             "mark": (span[0] / self.duration * C, max(span[1] - span[0], 0.0) / self.duration * C),
             "dial": self._dial(voice),
@@ -257,17 +274,19 @@ class _Facts:
         reduction = voice.stem.reduction
         return float(reduction) if isinstance(reduction, int | float) else None
 
-    def _for_script(self, n: int, span: tuple[float, float], made: Clip) -> dict[str, Any]:
-        voice = self.sounds.voices[n]
+    def _for_script(self, card: dict[str, Any]) -> dict[str, Any]:
+        made: Clip = card["clip"]
         return {
-            "name": _shown(voice.name),
-            "start": self._second(span[0]),
+            "number": card["number"],
+            "extra": card["extra"],
+            "name": _shown(card["name"]),
+            "start": self._second(card["start"]),
             "seconds": made.seconds,
-            "powers": made.powers,
+            "powers": [made.microphone, made.stem, made.both],
             "peak": made.peak,
-            "dial": self._dial(voice),
-            "option": voice.name,
-            "parted": voice.parted,
+            "dial": card["dial"],
+            "option": card["name"],
+            "parted": card["parted"],
         }
 
     def _second(self, second: float) -> float:
@@ -280,7 +299,7 @@ class _Facts:
     def _checks(self, spans: list[tuple[float, float]]) -> Iterator[dict[str, Any]]:
         """Yield what an engineer should listen to, and where."""
         for text in self.sounds.diagnostics.warnings:
-            yield {"text": text, "places": [], "said": True}
+            yield {"text": text, "places": []}
         for n, voice in enumerate(self.sounds.voices):
             name = voice.name
             if not np.any(self.levels.stems_TN[:, n] > 0):
@@ -293,32 +312,34 @@ class _Facts:
                     "has to guess most of the stem. Listen whether it still sounds like the instrument; if not, turn "
                     "the dial towards the take."
                 )
-                yield {"name": name, "text": text, "places": self._places(n, places, spans[n])}
+                yield {"name": name, "text": text, **self._places(n, places, spans[n])}
             if places := muted(self.levels, n):
                 text = "its microphone is silent here; what the stem has comes from the other microphones, if anything."
-                yield {"name": name, "text": text, "places": self._places(n, places, spans[n])}
+                yield {"name": name, "text": text, **self._places(n, places, spans[n])}
             if self.bleed.lost_N[n] > LOST:
                 text = (
                     f"part of its own sound seems to be in what was taken out, {_below(self.bleed.lost_N[n])} below "
                     "the stem. Press 3 and listen for it there."
                 )
-                yield {"name": name, "text": text, "places": self._places(n, [Place(*spans[n], 0.0)], spans[n])}
+                yield {"name": name, "text": text, **self._places(n, [Place(*spans[n], 0.0)], spans[n])}
             power = self.levels.rests_TN[:, n].mean(), self.levels.stems_TN[:, n].mean()
             if voice.parted and power[0] < 10 ** (NOTHING / 10) * power[1]:
                 yield {"name": name, "text": "next to nothing was taken out of its microphone.", "places": []}
 
-    def _places(self, n: int, places: list[Place], span: tuple[float, float]) -> list[dict[str, Any]]:
-        """Return places, with where the player has to go for those that it can play."""
-        return [
+    def _places(self, n: int, places: list[Place], span: tuple[float, float]) -> dict[str, Any]:
+        """Return places, with where the player has to go for those that it can play; if it can none, the worst."""
+        inside = [n < MOST and span[0] <= place.start < span[1] for place in places]
+        shown = [
             {
                 "from": self._at(place.start),
                 "to": self._at(place.stop),
-                "player": n if n < MOST and span[0] <= place.start < span[1] else None,
+                "player": n if known else None,
                 "at": round(place.start - span[0], 3),
                 "until": round(min(place.stop, span[1]) - span[0], 3),
             }
-            for place in sorted(places, key=lambda place: place.start)
+            for place, known in sorted(zip(places, inside), key=lambda each: each[0].start)
         ]
+        return {"places": shown, "unheard": None if any(inside) else (n, places[0])}
 
     def _matrices(self) -> list[dict[str, Any]]:
         """Return the heat maps before and after."""

@@ -304,10 +304,10 @@
   /** Show what would render all stems as the dials stand. */
   function told() {
     const all = $("#command");
-    if (all) all.textContent = command([...players.values()]);
+    if (all) all.textContent = command([...players.values()].filter((player) => !player.known.extra));
   }
 
-  facts.players.forEach((known, number) => players.set(number, new Player(number, known)));
+  for (const known of facts.players) players.set(known.number, new Player(known.number, known));
   told();
 
   $("#matched").addEventListener("change", () => players.forEach((player) => player.changed()));
