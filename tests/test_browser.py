@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mnmf.report import write_report
-from tests.test_report import DIAGNOSTICS, HOSTILE, RATE, folder_of, room
+from tests.test_report import DIAGNOSTICS, HOSTILE, RATE, folder_of, room, with_a_buried_place
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 ARGUMENTS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
@@ -309,19 +309,23 @@ def test_a_hostile_name_stays_text(opened, tmp_path, monkeypatch):
 
 
 def test_a_place_to_check_is_played(opened, tmp_path):
-    out = folder_of(tmp_path / "a")
-    players_LN, x_LM = room()
-    x_LM[4 * RATE : 6 * RATE, 0] += 20 * (x_LM - players_LN)[4 * RATE : 6 * RATE, 0]
-    import soundfile
-
-    soundfile.write(tmp_path / "a" / "mic1.wav", 0.3 * x_LM[:, 0], RATE, subtype="PCM_24")
-    soundfile.write(out / "stem0.wav", 0.3 * players_LN[:, 0], RATE, subtype="PCM_24")
-    page = opened(path=write_report(out))
+    page = opened(path=write_report(with_a_buried_place(tmp_path / "a", 4.0, 6.0)))
     page.get_by_role("button", name="Listen to violin from").click()
     until(page, "mnmf.players.get(0).begun !== null")
     assert 3.8 <= at(page) <= 6.2
     assert page.evaluate("mnmf.players.get(0).mode") == "stem"
     assert page.evaluate("mnmf.players.get(0).loop[0]") == pytest.approx(4.0, abs=0.2)
+
+
+def test_a_place_that_no_excerpt_has_can_be_played_where_it_is_named(opened, tmp_path):
+    page = opened(path=write_report(with_a_buried_place(tmp_path / "a", 2.0, 5.0, seconds=40.0)))
+    page.locator("#check summary").click()
+    page.locator("#player-2 .play").click()
+    until(page, "mnmf.players.get(2).position > 0.1")
+    assert page.evaluate("mnmf.players.get(2).known.start") == pytest.approx(1.0, abs=0.2)
+    page.locator("#player-2-dial").fill("6")
+    assert "--reduction violin=6" in page.locator("#player-2 .command").inner_text()
+    assert "--reduction" not in page.locator("#command").inner_text()  # which is of the dials above
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

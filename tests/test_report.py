@@ -78,6 +78,17 @@ def folder_of(place, names=("violin", "cello"), *, residual=False, reduction=Non
     return out
 
 
+def with_a_buried_place(place, start, stop, seconds=12.0):
+    """Do the same, with a stretch in which the others are far louder at the first microphone."""
+    out = folder_of(place, seconds=seconds)
+    players_LN, x_LM = room(seconds=seconds)
+    loud = slice(round(start * RATE), round(stop * RATE))
+    x_LM[loud, 0] += 20 * (x_LM - players_LN)[loud, 0]
+    audio.write(place / "mic1.wav", 0.3 * x_LM[:, 0], RATE, "PCM_24")
+    audio.write(out / "stem0.wav", 0.3 * players_LN[:, 0], RATE, "PCM_24")
+    return out
+
+
 DIAGNOSTICS = {
     "version": 1,
     "costs": [[0.0, 12.0, [100.0, 50.0, 20.0, 10.0, 9.0, 8.5]]],
@@ -243,17 +254,17 @@ def test_buried_and_muted_places_are_found(tmp_path):
 
 
 def test_what_the_model_guessed_is_said_with_times(tmp_path):
-    players_LN, x_LM = room(seconds=12)
-    loud = slice(3 * RATE, 5 * RATE)
-    x_LM[loud, 0] += 20 * (x_LM - players_LN)[loud, 0]
-    out = folder_of(tmp_path / "a")
-    audio.write(tmp_path / "a" / "mic1.wav", 0.5 * x_LM[:, 0], RATE, "PCM_24")
-    audio.write(out / "stem0.wav", 0.5 * players_LN[:, 0], RATE, "PCM_24")
-    page = Page(write_report(out))
+    page = Page(write_report(with_a_buried_place(tmp_path / "a", 3.0, 5.0)))
     assert "violin : here the others are up to" in page.text
     (button,) = [attributes for tag, attributes in page.tags if "data-go" in attributes]
     assert float(button["data-at"]) == pytest.approx(3.0, abs=0.2)
     assert button["aria-label"].startswith("Listen to violin from 0:0")
+    assert len(page.facts["players"]) == 2
+    later = Page(write_report(with_a_buried_place(tmp_path / "b", 2.0, 5.0, seconds=40.0)))
+    assert not any("data-go" in attributes for _, attributes in later.tags)
+    *_, extra = later.facts["players"]
+    assert (extra["name"], extra["extra"], extra["number"]) == ("violin", True, 2)
+    assert (extra["start"], extra["seconds"]) == pytest.approx((1.0, 5.0), abs=0.3)
 
 
 def test_what_the_manifest_knows_is_shown(tmp_path):

@@ -189,7 +189,6 @@ def separate_into(
     workstations turn bleed down by `dial`.  The manifest keeps the `command`.
     """
     from mnmf import manifest
-    from mnmf.diagnostics import KEY, record_of
     from mnmf.files import unchanged
     from mnmf.methods import DEFAULT_METHOD, find_method
     from mnmf.separation import separate_to
@@ -206,7 +205,6 @@ def separate_into(
     size = replace(size_of(session), n_bleed=len(bleed), **known)
     limit = _limited(size, recipe, tuning, options)
     remarks: list[str] = []
-    found = [*_remarks(session), *_faults(session)]
 
     with progress("read", _note()) as tell:
 
@@ -239,7 +237,7 @@ def separate_into(
                 manifest.write_stems(heard, stems, folder, written, inside)
                 more = {} if helpers.described is None else {"estimates": helpers.described}
                 record = manifest.manifest(heard, stems, written, near, digests, more)
-                record[KEY] = record_of(stems, [*found, *_warnings(session, stems, written.clipped)], command)
+                record |= _diagnosed(session, stems, written.clipped, command)
             manifest.write(folder.path(inside + manifest.MANIFEST), record)
             remarks.extend(_write_projects(folder, projects, session, near, inside))
             return stems
@@ -375,6 +373,16 @@ def _facts(
         "estimate": [helpers.described, helpers.trust],
         "choice of --align or of mics set aside": [str(session.alignment()), session.aside],
     }
+
+
+def _diagnosed(
+    session: Session, separation: Stems, clipped: Mapping[str, int], command: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the manifest keeps of how it went."""
+    from mnmf.diagnostics import KEY, record_of
+
+    said = [*_remarks(session), *_faults(session), *_warnings(session, separation, clipped)]
+    return {KEY: record_of(separation, said, command)}
 
 
 def _warnings(session: Session, separation: Stems, clipped: Mapping[str, int]) -> list[str]:

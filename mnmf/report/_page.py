@@ -444,9 +444,10 @@ def _render(facts: Mapping[str, Any], **words: Any) -> str:
     script = parts["report.js"]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     shown = json.dumps(facts, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return environment.get_template("report.html").render(
+    page: str = environment.get_template("report.html").render(
         **words, style=Markup(parts["report.css"]), script=Markup(script), script_sha256=digest, facts=Markup(shown)
     )
+    return page
 
 
 def _shown(text: str) -> str:

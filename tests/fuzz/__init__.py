@@ -35,6 +35,7 @@ from mnmf.estimators._folder import read_at
 from mnmf.files import check_path, read_arrays, read_table
 from mnmf.manifest import read_stems
 from mnmf.notes._library import Note, find_notes, read_note
+from mnmf.report import write_report
 from mnmf.spots import Spots
 from tests import containers
 
@@ -383,6 +384,14 @@ MANIFEST = json.dumps(
         "first_sample": 0,
         "samples": RATE // 5,
         "seconds": {"fit": 1.25},
+        "diagnostics": {
+            "version": 1,
+            "costs": [[0.0, 0.2, [3.5, 2.5, 2.25]]],
+            "bands_hz": [0.0, 360.0],
+            "solo_seconds": {"violin": [None, 2.5], "viola": [0.0, 0.0]},
+            "warnings": ["mic 2 is practically silent"],
+            "command": ["mnmf", "separate", "take.wav"],
+        },
     }
 ).encode()
 SESSION = b"""\
@@ -430,6 +439,13 @@ def project(path: Path) -> object:
     for kind in FORMATS:
         write_project(path.parent / "project", read_project(path.parent, channels=kind == "reaper"), kind)
     return path
+
+
+def report(path: Path) -> object:
+    """Make a page of the stems of a manifest."""
+    for name, n_mics in (("take", 2), ("violin", 1), ("viola", 1)):
+        (path.parent / f"{name}.wav").write_bytes(audio("WAV", "PCM_16", n_mics))
+    return write_report(path.parent)
 
 
 def table(path: Path) -> object:
@@ -491,7 +507,9 @@ KINDS = {
     "iZotope RX": Kind("markers.txt", lambda: RX, changed_text, LABEL),
     "WAV, cue points": Kind("cues.wav", cues, changed_bytes, LABEL),
     "session": Kind("session.toml", lambda: SESSION, changed_toml, (session,)),
-    "manifest": Kind("manifest.json", lambda: MANIFEST, changed_json, (lambda path: read_stems(path.parent), project)),
+    "manifest": Kind(
+        "manifest.json", lambda: MANIFEST, changed_json, (lambda path: read_stems(path.parent), project, report)
+    ),
     "piece": Kind("meta.json", lambda: META, changed_json, (meta,)),
     "table of notes": Kind("index.csv", lambda: TABLE, changed_text, (table,)),
     "model": Kind("model.npz", model, changed_arrays, (FastMNMF2.load, arrays)),
