@@ -497,4 +497,4 @@ def test_a_separation_reports_itself(tmp_path, capsys):
     assert cli.run([*words, "--report"]) == 2
     assert "exists already" in capsys.readouterr().err
     assert cli.run([*words, "--overwrite"]) == 0
-    assert "report.html is of an earlier run" in capsys.readouterr().err
+    assert "still there from an earlier run: report.html" in capsys.readouterr().err

@@ -154,13 +154,14 @@ def input_files(session: Session, helpers: Helpers) -> list[Path]:
 
 def stale_stems(out: Path, declared: Sequence[str]) -> list[str]:
     """Return the files of an earlier run in `out` that this one, which writes `declared`, will not replace."""
+    from mnmf.cli.report import REPORT
     from mnmf.daw import FORMATS
     from mnmf.manifest import read_nobody, read_stems
 
     with suppress(MnmfError):
         files = [file for stem in read_stems(out) for file in stem.files]
         files += [each.file for each in read_nobody(out)]
-        files += FORMATS.values()
+        files += [*FORMATS.values(), REPORT]
         return [file for file in files if file not in declared and (out / file).is_file()]
     return []
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from mnmf.cli._options import check_tuning, dictionary_option, joined_dictionary, tuning_options
 from mnmf.cli._run import Helpers, introduce, separate_into
 from mnmf.cli._terminal import interruptible, say
-from mnmf.cli.report import check_page, report_beside
+from mnmf.cli.report import REPORT, check_page, report_beside
 from mnmf.cli.score import show_scores
 from mnmf.output import OutputFolder
 
@@ -39,7 +39,7 @@ def command(out: str, overwrite: bool, report: bool, **tuning: Any) -> None:
     stems = [f"stems/{name}.flac" for name in quartet.names]
     files = [TAKE, REFERENCE, SOLO_TAKE, LABELS, *stems, f"stems/{MANIFEST}"]
     helpers = Helpers(*joined_dictionary(tuning["dictionary"])[:1])
-    page = Path(out) / "report.html"
+    page = Path(out) / REPORT
     if report:
         check_page(page, overwrite)
     paths = [Path(out) / name for name in (TAKE, LABELS, SOLO_TAKE)]

@@ -12,8 +12,9 @@ from mnmf.cli._options import file_target, listed
 from mnmf.cli._terminal import interruptible, say, warn
 from mnmf.errors import MnmfError, OutputError
 
-__all__ = ["ENDINGS", "check_page", "command", "report_beside"]
+__all__ = ["REPORT", "check_page", "command", "report_beside"]
 
+REPORT = "report.html"
 ENDINGS = (".html", ".htm")
 
 
@@ -34,7 +35,7 @@ def command(stems_dir: str, out: str | None, reference: tuple[str, ...], only: s
     STEMS_DIR is a folder that `mnmf separate` wrote. The page is one HTML file that needs nothing else: it switches
     between original, stem and residual while they play, and has a dial for the bleed of each source.
     """
-    from mnmf.report import REPORT, write_report
+    from mnmf.report import write_report
 
     target = Path(stems_dir) / REPORT if out is None else file_target(out, ENDINGS)
     check_page(target, overwrite)

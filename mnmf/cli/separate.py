@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ from mnmf.cli._run import (
     stale_stems,
 )
 from mnmf.cli._terminal import say, talking, warn
-from mnmf.cli.report import check_page, report_beside
+from mnmf.cli.report import REPORT, check_page, report_beside
 from mnmf.errors import ArgumentError, check_number
 from mnmf.output import OutputFolder
 from mnmf.unfinished import Unfinished
@@ -47,7 +46,6 @@ from mnmf.unfinished import Unfinished
 if TYPE_CHECKING:
     from mnmf.session import Reduction, Session
 
-REPORT = "report.html"
 NOT_AGAIN = ("overwrite", "reduction", "report", "resume", "quiet", "events")  # of a command that is to be repeated
 
 
@@ -165,9 +163,8 @@ def _separate(
         options["dictionary"] = (EMBEDDED,)
     check_tuning(options)
     _check_together(options)
-    page = Path(out) / REPORT
     if report:
-        check_page(page, overwrite)
+        check_page(Path(out) / REPORT, overwrite)
     session = inspected(take, options)
     if stretch is not None:
         session.part(*stretch)  # refuses what is not there
@@ -196,7 +193,7 @@ def _separate(
     declared = declared_files(session, **chosen)
     for name in projects:
         check_project(name, session.recording, declared, out)
-    stale = stale_stems(Path(out), declared)
+    stale = stale_stems(Path(out), [*declared, REPORT] if report else declared)
     helpers = _helpers(session, options)
     inputs = input_files(session, helpers)
     with (
@@ -217,9 +214,7 @@ def _separate(
     if stale:
         warn(f"still there from an earlier run: {', '.join(stale)}")
     if report:
-        report_beside(Path(out), page)
-    elif os.path.lexists(page):
-        warn(f"{page} is of an earlier run; --report makes a new one")
+        report_beside(Path(out), Path(out) / REPORT)
 
 
 def _check_together(options: dict[str, Any]) -> None:

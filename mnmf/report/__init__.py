@@ -12,6 +12,5 @@
 """
 
 from mnmf.report._page import write_report
-from mnmf.report._sounds import REPORT
 
-__all__ = ["REPORT", "write_report"]
+__all__ = ["write_report"]

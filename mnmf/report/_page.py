@@ -8,6 +8,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,7 @@ class _Facts:
     def _title(self) -> str:
         take = [self.sounds.folder.absolute() / name for name in self.sounds.record["take"]]
         if len(take) == 1:
-            return take[0].stem
+            return str(take[0].stem)
         return os.path.basename(os.path.dirname(os.path.normpath(take[0]))) or "a take"
 
     def _card(self, number: int, n: int, span: tuple[float, float], by: int, heard: bool) -> dict[str, Any]:
@@ -429,30 +430,39 @@ class _Facts:
 
 def _render(facts: Mapping[str, Any], **words: Any) -> str:
     """Return the page."""
-    from jinja2 import DictLoader, Environment, StrictUndefined
     from markupsafe import Markup
 
-    parts = {path.name: path.read_text("utf-8") for path in (files("mnmf.report") / "page").iterdir() if path.is_file()}
+    template, style, script = _parts()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    shown = json.dumps(facts, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    page: str = template.render(
+        **words, style=Markup(style), script=Markup(script), script_sha256=digest, facts=Markup(shown)
+    )
+    return page
+
+
+@cache
+def _parts() -> tuple[Any, str, str]:
+    """Return the template of the page, its style and its script."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
     environment = Environment(
-        loader=DictLoader({"report.html": parts["report.html"]}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: _shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
-    script = parts["report.js"]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    shown = json.dumps(facts, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    page: str = environment.get_template("report.html").render(
-        **words, style=Markup(parts["report.css"]), script=Markup(script), script_sha256=digest, facts=Markup(shown)
+    page, style, script = (
+        (files("mnmf.report") / "page" / f"report.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
     )
-    return page
+    return environment.from_string(page), style, script
 
 
 def _shown(text: str) -> str:
     """Return text in which nothing is invisible: control and bidirectional characters are spelled out."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _clock(seconds: float) -> str:

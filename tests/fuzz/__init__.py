@@ -441,6 +441,11 @@ def project(path: Path) -> object:
     return path
 
 
+def entries(path: Path) -> object:
+    """Read what a manifest says of its stems."""
+    return read_stems(path.parent)
+
+
 def report(path: Path) -> object:
     """Make a page of the stems of a manifest."""
     for name, n_mics in (("take", 2), ("violin", 1), ("viola", 1)):
@@ -507,9 +512,7 @@ KINDS = {
     "iZotope RX": Kind("markers.txt", lambda: RX, changed_text, LABEL),
     "WAV, cue points": Kind("cues.wav", cues, changed_bytes, LABEL),
     "session": Kind("session.toml", lambda: SESSION, changed_toml, (session,)),
-    "manifest": Kind(
-        "manifest.json", lambda: MANIFEST, changed_json, (lambda path: read_stems(path.parent), project, report)
-    ),
+    "manifest": Kind("manifest.json", lambda: MANIFEST, changed_json, (entries, project, report)),
     "piece": Kind("meta.json", lambda: META, changed_json, (meta,)),
     "table of notes": Kind("index.csv", lambda: TABLE, changed_text, (table,)),
     "model": Kind("model.npz", model, changed_arrays, (FastMNMF2.load, arrays)),
