@@ -137,6 +137,7 @@ def test_a_page_says_first_what_came_out_and_then_lets_listen(tmp_path):
     assert page.text.index("2 players, each in a file of their own") < page.text.index("Press Play")
     assert "From 12 seconds of music mnmf made 2 stems" in page.text
     assert "were 10 dB below that player" in page.text
+    assert "You hear the whole take." in page.text
     assert page.text.index("Press Play") < page.text.index("The session")
 
 

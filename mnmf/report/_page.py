@@ -208,6 +208,7 @@ class _Facts:
             "unheard": max(min(count, MOST_PLAYERS) - MOST, 0),
             "left_out": max(count - MOST_PLAYERS, 0),
             "common": common,
+            "whole": common and spans[0] == (0.0, self.duration),
             "version": __version__,
             "method": self.sounds.record.get("method"),
             "citation": self.sounds.record.get("citation"),

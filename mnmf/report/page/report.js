@@ -92,7 +92,10 @@
         this.parts[name] = $(`.${name}`, this.root);
       }
       const { play, turn, at, loops, low, high } = this.parts;
-      if (known.dial !== null) turn.value = Math.min(Math.round(known.dial), REMOVED - 1);
+      if (known.dial !== null) {
+        if (!Number.isInteger(known.dial)) turn.step = "0.1";
+        turn.value = known.dial < REMOVED ? known.dial : REMOVED;
+      }
       for (const input of [at, low, high]) input.max = known.seconds.toFixed(1);
       high.value = high.max;
       play.addEventListener("click", () => this.toggle());
@@ -122,7 +125,7 @@
     }
 
     get decibels() {
-      return Number(this.parts.turn.value);
+      return Number(Number(this.parts.turn.value).toFixed(1));
     }
 
     get loop() {
