@@ -132,8 +132,9 @@ def test_commands(page, desk, monkeypatch, capsys):
         out = Path(words[words.index("--out") + 1] if "--out" in words else "stems")
         if words[1] == "separate" and "--overwrite" not in words and out.exists():
             shutil.rmtree(out)  # the page shows one or the other, here and below
-        for made in ("stems/stems.RPP", "stems/stems.dawproject", *(["labels.txt"] if "--propose" in words else [])):
-            Path(made).unlink(missing_ok=True)
+        made = ["stems/stems.RPP", "stems/stems.dawproject", "stems/report.html"]
+        for file in [*made, *(["labels.txt"] if "--propose" in words else [])]:
+            Path(file).unlink(missing_ok=True)
         assert cli.run(words[1:]) == 0, f"{line}\n{capsys.readouterr().err}"
 
 

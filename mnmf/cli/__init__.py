@@ -14,7 +14,22 @@ from errno import EDQUOT, EIO, ENOSPC
 import click
 
 from mnmf._version import __version__
-from mnmf.cli import check, cite, demo, export, init, inspect, learn, methods, mushra, notes, plan, report, score, separate
+from mnmf.cli import (
+    check,
+    cite,
+    demo,
+    export,
+    init,
+    inspect,
+    learn,
+    methods,
+    mushra,
+    notes,
+    plan,
+    report,
+    score,
+    separate,
+)
 from mnmf.cli._terminal import REFUSED, fail, unforeseen
 from mnmf.errors import MnmfError
 from mnmf.folders import SeveralTakes
