@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from mnmf.cli._options import check_tuning, dictionary_option, joined_dictionary, tuning_options
+from mnmf.cli._options import check_tuning, dictionary_option, given_words, joined_dictionary, tuning_options
 from mnmf.cli._run import Helpers, introduce, separate_into
 from mnmf.cli._terminal import interruptible, say
 from mnmf.cli.report import REPORT, check_page, report_beside
@@ -44,6 +44,7 @@ def command(out: str, overwrite: bool, report: bool, **tuning: Any) -> None:
         check_page(page, overwrite)
     paths = [Path(out) / name for name in (TAKE, LABELS, SOLO_TAKE)]
     words = ["mnmf", "separate", paths[0], "--solos", paths[1], "--solo-take", paths[2], "--out", "stems"]
+    words += given_words(click.get_current_context(), ("out", "overwrite", "report"))[2:]
     with OutputFolder(out, files, overwrite=overwrite) as folder:
         with Console(stderr=True).status("a string quartet takes its seats"):
             interruptible(lambda: _play(folder))
