@@ -1,5 +1,6 @@
-"""Fuzz every reader, and print a table: ``python -m tests.fuzz [CASES]``, or ``python -m tests.fuzz KIND NUMBER``."""
+"""Fuzz every reader, and print a table: ``python -m tests.fuzz [--cases N]``."""
 
+import argparse
 import sys
 import tempfile
 import time
@@ -10,9 +11,15 @@ from tests.fuzz import KINDS, case, fuzz
 
 
 def main() -> int:
-    if len(sys.argv) == 3:
-        return one(sys.argv[1], int(sys.argv[2]))
-    cases = int(sys.argv[1]) if len(sys.argv) == 2 else 5000
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz every reader, and print a table.")
+    parser.add_argument("--cases", type=int, default=5000, metavar="N", help="of each kind (default: %(default)s)")
+    parser.add_argument("--show", nargs=2, metavar=("KIND", "NUMBER"), help="one case only, and what is made of it")
+    asked = parser.parse_args()
+    if asked.show:
+        if asked.show[0] not in KINDS:
+            parser.error(f"KIND is one of {', '.join(map(repr, KINDS))}")
+        return one(asked.show[0], int(asked.show[1]))
+    cases = asked.cases
     failures = []
     print(f"{'kind':<18}{'cases':>7}{'read':>7}{'refused':>9}{'failed':>8}{'slowest, ms':>13}{'all, s':>8}")
     for kind in KINDS:
