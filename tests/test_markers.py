@@ -128,7 +128,7 @@ def test_markers_past_the_end_are_refused_and_a_millisecond_is_cut(write):
     assert markers.read(path, 10.0) == (Passage("violin", 1.0, 10.0),)
     refused(path, "violin", "10.001 s", "9.990 s", duration=9.99)
     refused(write("0:0:9:0\tA\n"), "'A'", "9.000 s", "8.500 s", duration=8.5)
-    refused(write("0:0:9:0\tA\n"), "'A'", "end of the take", duration=9.0)
+    refused(write("0:0:9:0\tA\n"), "'A'", "end of the take", "--solo-take", duration=9.0)
 
 
 def test_solos_of_two_sources_must_not_overlap(write):

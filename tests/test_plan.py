@@ -9,6 +9,7 @@ from scipy.signal import resample_poly
 
 from mnmf import METHODS, Session, audio, cli, data
 from mnmf.cli import _run
+from mnmf.cli.plan import _roughly
 from mnmf.errors import ArgumentError
 from mnmf.plan import YARDSTICK, Size, foreseen_seconds, memory_of, plan, plan_within
 from mnmf.separation import separate_to
@@ -247,3 +248,10 @@ def test_only_some_stems_are_written(recorded, tmp_path, capsys):
     assert (out / "d.wav").read_bytes() == (tmp_path / "all" / "d.wav").read_bytes()
     assert cli.run(["separate", str(recorded), f"--out={tmp_path}/x", "--only=oboe", *names, *sizes]) == 2
     assert "--only names 'oboe', which is not among the sources: a, b, c, d" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(0.9, "less than a minute"), (1.0, "1 minute"), (1.4, "1 minute"), (1.6, "2 minutes")]
+)
+def test_one_minute_is_no_minutes(minutes, said):
+    assert _roughly(minutes) == said

@@ -487,6 +487,12 @@ def test_an_ending_that_several_mics_have_is_refused():
 # Stereo files
 
 
+def test_a_range_of_mics_is_one_players(room):
+    take = room(extra=1)["take"]
+    session = Session.open(take, sources=["alto", "tenor"], spots={"alto": "1-2", "tenor": "3-4"})
+    assert mics_of(session) == [(0, 1), (2, 3)]
+
+
 @pytest.fixture
 def stereo(room, tmp_path):
     """The take of `room` as files: a violin, a stereo piano, and a cello; and what a main pair hears."""

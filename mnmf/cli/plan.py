@@ -73,13 +73,19 @@ def command(take: tuple[str, ...], **options: Any) -> None:
     add_row(table, "memory", f"{planned.memory / 1e9:.1f} GB")
     add_row(table, "disk, until it is done", f"{planned.disk / 1e9:.1f} GB")
     minutes = foreseen_seconds(planned, n_iterations) / 60
-    add_row(table, "time, roughly", f"{minutes:.0f} minutes" if minutes >= 1 else "less than a minute")
+    add_row(table, "time, roughly", _roughly(minutes))
     show(table)
     if options["memory"] is None:  # what `separate` would say of what is free now; the plan holds all the same
         try:
             within_memory(size, method, options, options)
         except ArgumentError as error:
             warn(str(error))
+
+
+def _roughly(minutes: float) -> str:
+    if minutes < 1:
+        return "less than a minute"
+    return f"{minutes:.0f} minute{'' if round(minutes) == 1 else 's'}"
 
 
 def _further_spots(recording: Recording, n_sources: int, spots: Mapping[str, Any]) -> int:

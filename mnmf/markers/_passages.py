@@ -249,7 +249,8 @@ def _excuse(passage: Passage, duration: float | None) -> tuple[str, str] | None:
         where = "before the beginning of the take"
         return (
             f"{passage.start:.3f} s, {where}",
-            f"label {who} starts at {passage.start:.3f} s, {where}; move it, or give the take it belongs to",
+            f"label {who} starts at {passage.start:.3f} s, {where}; move it, or give the recording it belongs to with "
+            "--solo-take",
         )
     if duration is not None and (flaw := _past_the_end(passage, duration)):
         return f"{_late(passage):.3f} s, past the end of the take", flaw
@@ -265,7 +266,8 @@ def _past_the_end(passage: Passage, duration: float) -> str:
         return ""
     return (
         f"{_quoted(passage.source)} at {_late(passage):.3f} s lies past the end of the take, "
-        f"which is {duration:.3f} s long; move it, or give the take these markers belong to; if it is no player, name "
+        f"which is {duration:.3f} s long; move it, or give the recording these markers belong to "
+        "with --solo-take; if it is no player, name "
         "those who are with --sources"
     )
 
