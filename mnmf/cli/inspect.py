@@ -102,7 +102,7 @@ def _show_findings(found: Inspection) -> None:
         say(f"{each.text}; {each.remedy}")
     if not found.findings:
         say("nothing is wrong, as far as can be told")
-    if not found.clocks.tells and len(found.live) > 1:
+    if not found.clocks.tells and len(found.live) > 1 and not found.of("late"):
         say("too little is heard to tell who is late or flipped")
 
 

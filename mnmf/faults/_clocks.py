@@ -25,7 +25,7 @@ from scipy.sparse.csgraph import connected_components
 from mnmf.faults._excerpts import Excerpts, windows
 from mnmf.pairs import CLEAR, Edge, agreement, per_mic, waves
 
-__all__ = ["Clocks", "Heard", "clocks_of", "heard_in"]
+__all__ = ["SURE", "Clocks", "Heard", "clocks_of", "heard_in"]
 
 Array = NDArray[Any]
 
@@ -68,6 +68,12 @@ WAY = 0.06  # seconds from a player to another one's microphone, and what the co
 THERE_AND_BACK = 0.001  # seconds by which others' players are further away than the own ones, both ways together
 AGREE = 0.6  # of the clear pairs of a microphone agree on its delay within its error
 CLEARLY = 0.25  # height of a peak, 0 to 1, from which on two microphones are in one room
+SURE = 0.25  # of a delay: with a larger error pairs do not tell it
+REFLECTED = 0.002  # seconds by which a pair is wrong that takes a reflection for the direct sound
+
+# What the coarse step found alone
+ROUGHLY = 0.1  # seconds: less is not named
+SAME = 0.001  # seconds by which a way may differ in both halves of the take
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +130,8 @@ class Clocks:
         Standard errors, as far as pairs disagree; infinite where nothing tells.
     paired_M : bool, shape (M,)
         Whether a microphone's delay was seen in both directions, so that the way of the sound does not count.
+    rough_M : float, shape (M,)
+        Seconds by which those are about late of whom only long windows tell; 0 where they do not.
     tells : bool
         Whether there was enough to tell anything.
     """
@@ -134,13 +142,14 @@ class Clocks:
     error_M: Array
     drift_error_M: Array
     paired_M: Array
+    rough_M: Array
     tells: bool = True
 
     @classmethod
     def none(cls, n_mics: int) -> Clocks:
         """Return what is known where nothing tells."""
         zero_M, unknown_M = np.zeros(n_mics), np.full(n_mics, np.inf)
-        return cls(zero_M, zero_M, np.ones(n_mics, int), unknown_M, unknown_M, np.zeros(n_mics, bool), False)
+        return cls(zero_M, zero_M, np.ones(n_mics, int), unknown_M, unknown_M, np.zeros(n_mics, bool), zero_M, False)
 
 
 def clocks_of(excerpts: Excerpts) -> tuple[Clocks, Heard | None]:
@@ -167,12 +176,14 @@ def clocks_of(excerpts: Excerpts) -> tuple[Clocks, Heard | None]:
     drift_M, drift_error_M = _drifts(heard, middle)
     late_M, sign_M, error_M, paired_M, alone_M = _delays(heard, begun_M + begun_drift_M * middle)
     late_M = late_M + begun_M + begun_drift_M * middle
+    unsure_M = (begun_drift_M == 0) & (alone_M | ~(error_M < SURE * np.abs(late_M)))
+    rough_M = _rough(heard, np.where(unsure_M, begun_M, 0.0), begun_M)
     drift_M = drift_M + begun_drift_M
     together = np.flatnonzero(~alone_M)
     for each_M, unknown_M in ((late_M, error_M), (drift_M, drift_error_M)):
         each_M -= np.sort(each_M[together])[(len(together) - 1) // 2] if len(together) else 0.0
         each_M[alone_M], unknown_M[alone_M] = 0.0, np.inf
-    return Clocks(late_M, drift_M, sign_M, error_M, drift_error_M, paired_M, len(together) > 1), heard
+    return Clocks(late_M, drift_M, sign_M, error_M, drift_error_M, paired_M, rough_M, len(together) > 1), heard
 
 
 def _excerpts_at(excerpts: Excerpts, heard: Heard) -> Array:
@@ -556,6 +567,35 @@ def _delays(heard: Heard, before_M: Array) -> tuple[Array, Array, Array, Array, 
     return late_M, sign_M, error_M, paired_M, alone_M
 
 
+def _rough(heard: Heard, later_M: Array, begun_M: Array) -> Array:
+    """Return by how many seconds microphones are about late where pairs are not clear, of what the coarse step found.
+
+    Music that is repeated at another microphone is heard in one direction only, and what is the same at both needs no
+    way there and back; so ways must be there in both directions, and the same at all times.
+    """
+    found_M = np.zeros(len(begun_M))
+    for m in np.flatnonzero((np.abs(later_M) >= ROUGHLY) & heard.player_M).tolist():
+        others = np.flatnonzero((np.abs(begun_M - later_M[m]) >= ROUGHLY) & heard.player_M).tolist()
+        sure = sum(_there_and_back(heard, m, other) for other in others[:NEIGHBOURS])
+        if sure >= min(2, len(begun_M) - 1):  # of two that are apart a third one tells who is late
+            found_M[m] = later_M[m]
+    return found_M
+
+
+def _there_and_back(heard: Heard, i: int, j: int) -> bool:
+    """Return whether two microphones hear each other's players, at all times alike."""
+    step, T = 0.5 / heard.rate, heard.X_FTM.shape[1]
+    lags = np.arange(-round(WAY / step), round(WAY / step) + 1) * step
+    waves_LF, both = waves(heard.frequencies, lags), 0.0
+    for own, other in ((i, j), (j, i)):
+        cross_BF = _cross(heard, own, [0, T // 2, T])[:, :, other]
+        first, second = lags[np.abs(agreement(cross_BF, waves_LF)).argmax(axis=1)].tolist()
+        if abs(first - second) > SAME:
+            return False
+        both += (first + second) / 2
+    return THERE_AND_BACK < both < WAY
+
+
 def _alone(clear: list[tuple[int, int]], n_mics: int) -> Array:
     """Return which microphones are not among the most that are connected by clear pairs."""
     joined = np.zeros((n_mics, n_mics))
@@ -591,7 +631,12 @@ def _consensus(halves: list[tuple[int, int, float, float]], n_mics: int) -> tupl
             error_M[m] = float(np.quantile(rest[own], AGREE)) + 5e-5
         if len(own) == 2:  # of three that disagree any one may be the one that is wrong
             near = {mic for k in own for mic in halves[k][:2]}
-            error_M[m] = float(sum(r for r, half in zip(rest, halves) if near.issuperset(half[:2]))) + 5e-5
+            inside = [k for k, half in enumerate(halves) if near.issuperset(half[:2])]
+            error_M[m] = float(rest[inside].sum()) + 5e-5
+            if len(inside) < 3:  # neither of two pairs confirms the other
+                error_M[m] = max(error_M[m], REFLECTED)
+        elif len(own) == 1:
+            error_M[m] = max(error_M[m], REFLECTED)
     late_M[paired_M] -= np.sort(late_M[paired_M])[(paired_M.sum() - 1) // 2]
     late_M[~paired_M] = 0.0
     return late_M, error_M, paired_M

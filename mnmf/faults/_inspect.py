@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import MOST_RATE, ArgumentError, check_audio, check_number
 from mnmf.faults._alike import Hum, Mix, copies, hums, mixes, unrelated
-from mnmf.faults._clocks import Clocks, clocks_of
+from mnmf.faults._clocks import SURE, Clocks, clocks_of
 from mnmf.faults._excerpts import Excerpts, excerpts_of
 from mnmf.faults._findings import Finding, Inspection, decibels
 from mnmf.faults._players import bleed_of, solos_of
@@ -30,7 +30,6 @@ ALIKE = 0.5  # seconds, to tell what is alike, or hum
 OFFSET = 0.01  # of full scale: less is nothing to speak of
 HUM_DB = -40.0  # of the level of a microphone, likewise
 LATE = 0.002  # seconds; less may be where somebody sits
-SURE = 0.001  # seconds by which pairs may disagree about it
 FAR = 0.04  # seconds: further away no main pair stands
 RUINS = 0.1  # seconds: then windows of the take no longer hold the same sound
 DRIFTS = 1e-4  # seconds over the take: players sway by as much
@@ -273,10 +272,12 @@ class _Said:
                 yield self._drift(m, begun, ended, drift)
             at_least = min(abs(begun), abs(ended)) if begun * ended > 0 else 0.0
             paired = bool(self.clocks.paired_M[k])
-            if paired and at_least >= LATE and self.clocks.error_M[k] <= max(SURE, 0.2 * at_least):
+            if paired and at_least >= LATE and self.clocks.error_M[k] <= SURE * at_least:
                 yield self._late(m, begun, ended, late)
             elif not paired and np.isfinite(self.clocks.error_M[k]) and not -LATE < late < FAR:
                 yield self._far(m, begun, ended, late)
+            elif rough := float(self.clocks.rough_M[k]):
+                yield self._roughly(m, rough)
 
     def _values(self, begun: float, ended: float) -> dict[str, float]:
         return {"start_s": begun, "end_s": ended, "samples": round(begun * self.rate)}
@@ -300,6 +301,10 @@ class _Said:
             text += ", as if its time stamp were wrong"
         grade = "ruin" if min(abs(begun), abs(ended)) >= RUINS else "warning"
         return Finding("late", m, text, "move its file, or say --align", grade, (), self._values(begun, ended))
+
+    def _roughly(self, m: int, late: float) -> Finding:
+        text = f"{self.mic(m)} is about {abs(late):.1f} s {'late' if late > 0 else 'early'}"
+        return Finding("late", m, text, "move its file, or say --align", "ruin", (), self._values(late, late))
 
     def _far(self, m: int, begun: float, ended: float, late: float) -> Finding:
         if late < 0:
