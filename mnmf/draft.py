@@ -1,7 +1,7 @@
 """Drafts of session files: what a folder seems to hold, in words that its owner can correct.
 
-Names are guesses, and every guess says so in a comment; what the solos show is measured.  How a session file is read
-is told by `mnmf.session`.
+Names are guesses, and every guess says so in a comment; what the solos show, and what is wrong with the files, is
+measured.  How a session file is read is told by `mnmf.session`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mnmf import folders, markers, whose
 from mnmf.audio import Recording
 from mnmf.errors import AudioFileError, MnmfError, SessionError
+from mnmf.inspected import Inspected
 from mnmf.markers import Passage
 from mnmf.notes._instruments import known_instrument
 from mnmf.session import Seats, Session, measured, recordings, session_keys
@@ -51,11 +52,14 @@ class Draft:
         What it opens as.
     problem : str
         Why it does not open as it is; empty if it does.
+    inspected : Inspected or None
+        What was found to be wrong with the files, if that was looked for.
     """
 
     text: str
     session: Session | None
     problem: str = ""
+    inspected: Inspected | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,10 @@ class _Guess:
         Of those that no solo shows.
     likely : mapping of name to microphones
         Of those that a solo shows, as their names suggest.
-    rooms, left : microphones
-        Nobody's spots, by their names, and as no solo is heard there.
+    rooms, left, faulty : microphones
+        Nobody's spots, by their names, as no solo is heard there, and since they hear nothing or the same as others.
+    inspected : Inspected or None
+        What was found to be wrong with the files.
     """
 
     take: Recording
@@ -86,6 +92,8 @@ class _Guess:
     likely: Mapping[str, Mics]
     rooms: Mics
     left: Mics = ()
+    faulty: Mics = ()
+    inspected: Inspected | None = None
 
 
 def draft(
@@ -94,6 +102,8 @@ def draft(
     *,
     solos: PathLike | None = None,
     solo_take: PathLike | Sequence[PathLike] = (),
+    inspect: bool = False,
+    progress: Callable[[float], Any] | None = None,
 ) -> Draft:
     """Return a session file for a take, with spots guessed by names and the solos of a marker file beside it.
 
@@ -103,6 +113,10 @@ def draft(
         As of `Session.open`; what is not given is looked for in the folder of the take.
     target : Path
         Where the file will be: its paths are relative to that.
+    inspect : bool
+        Look for what is wrong with the files: who hears nothing, or the same as others, is nobody's spot.
+    progress : callable, optional
+        Called with the part of that which is done, 0 to 1.
 
     Raises
     ------
@@ -111,7 +125,8 @@ def draft(
     """
     recording, solo, marked = _found(take, solos, solo_take)
     passages = () if marked is None else markers.read(marked, duration=solo.duration)
-    guess = _guess(recording, solo, marked, passages)
+    inspected = Inspected.of(recording, solo, progress) if inspect else None
+    guess = replace(_guess(recording, solo, marked, passages, inspected), inspected=inspected)
     tried = [_tried(guess, target)]
     if tried[0].problem and guess.likely:  # the solos do not tell, so let the names
         every = tuple(dict.fromkeys((*guess.sources, *guess.likely)))
@@ -193,25 +208,35 @@ def _are_solos(marked: Path, labels: Sequence[str], recording: Recording, heard:
     return bool(_likely(list(dict.fromkeys(labels)), Seats.of(recording).by_name((), {})))
 
 
-def _guess(recording: Recording, solo: Recording, marked: Path | None, passages: Sequence[Passage]) -> _Guess:
+def _guess(
+    recording: Recording,
+    solo: Recording,
+    marked: Path | None,
+    passages: Sequence[Passage],
+    inspected: Inspected | None,
+) -> _Guess:
     seats = Seats.of(recording)
     rooms, _ = seats.aside(None, {}, ())
-    everything = seats.by_name(rooms, {})
     labels = list(dict.fromkeys(passage.source for passage in passages))
+    faulty, dead = ((), ()) if inspected is None else inspected.faulty(())
+    # Who is dead in the take only has a player all the same, if a solo says so.
+    faulty = tuple(m for m in faulty if m not in rooms and not (labels and m in dead))
+    everything = seats.by_name((*rooms, *faulty), {})
     if not labels:
-        return _Guess(recording, solo, marked, (), everything, {}, rooms)
+        return _Guess(recording, solo, marked, (), everything, {}, rooms, faulty=faulty)
     likely = _likely(labels, everything)
     claimed = set(likely.values())
     others = {name: mics for name, mics in everything.items() if mics not in claimed and name not in labels}
     if len(likely) == len(labels):
-        return _Guess(recording, solo, marked, (*labels, *others) if others else (), others, likely, rooms)
+        named = (*labels, *others) if others else ()
+        return _Guess(recording, solo, marked, named, others, likely, rooms, faulty=faulty)
     left: Mics = ()
     if len(everything) != len(labels):
         solos = {name: _alone(solo, passages, name) for name in labels}
         start = max(recording.n_samples - ENOUGH * recording.sample_rate, 0) // 2
         take_LM = recording.read(start, recording.n_samples - start)
-        left = tuple(whose.spare_mics(solos, solo.sample_rate, take_LM, rooms, seats.pairs))
-    return _Guess(recording, solo, marked, (), {}, likely, rooms, left)
+        left = tuple(whose.spare_mics(solos, solo.sample_rate, take_LM, (*rooms, *faulty), seats.pairs))
+    return _Guess(recording, solo, marked, (), {}, likely, rooms, left, faulty)
 
 
 def _likely(labels: Sequence[str], mics: Mapping[str, Mics]) -> dict[str, Mics]:
@@ -242,11 +267,13 @@ def _alone(recording: Recording, passages: Sequence[Passage], source: str) -> It
 
 
 def _tried(guess: _Guess, target: Path) -> Draft:
-    text = _text(guess, target)
+    text, inspected = _text(guess, target), guess.inspected
     try:
-        return Draft(text, Session.open(**session_keys(target, tomllib.loads(text))))
+        return Draft(
+            text, Session.open(**session_keys(target, tomllib.loads(text)), inspect=inspected or False), "", inspected
+        )
     except SessionError as error:
-        return Draft(text, None, str(error))
+        return Draft(text, None, str(error), inspected)
 
 
 def _text(guess: _Guess, target: Path) -> str:
@@ -254,9 +281,9 @@ def _text(guess: _Guess, target: Path) -> str:
     recording = guess.take
     many = "1 mic" if recording.n_mics == 1 else f"{recording.n_mics} mics"
     lines = [HEAD, f"# {many} at {recording.sample_rate} Hz, {folders.clock(recording.duration)}."]
-    lines += [*_files("take", recording, target), ""]
+    lines += [*_findings(guess), *_files("take", recording, target), ""]
     if guess.markers is None:
-        lines += ['# solos = "labels.txt"  # where each player is alone; helps much', ""]
+        lines += ['# solos = "labels.txt"  # where each player is alone; helps much', *_proposed(guess), ""]
     else:
         lines += ["# Where each player is alone.", f"solos = {_quoted(_relative(guess.markers, target))}"]
         if guess.solo is not guess.take:
@@ -269,9 +296,10 @@ def _text(guess: _Guess, target: Path) -> str:
             "",
         ]
     seats = Seats.of(recording)
-    if aside := sorted((*guess.rooms, *guess.left)):
+    if aside := sorted((*guess.rooms, *guess.left, *guess.faulty)):
         why = ["by their names"] if guess.rooms else []
         why += ["since none of the solos is loudest there"] if guess.left else []
+        why += ["for what was found in them"] if guess.faulty else []
         lines.append(f"# Nobody's spots, {' and '.join(why)}.")
         lines += [f"ambient = [{', '.join(_meant(mics, seats) for mics in whose.units(aside, seats.pairs))}]", ""]
     else:
@@ -283,6 +311,25 @@ def _text(guess: _Guess, target: Path) -> str:
         lines += ["", "# What they play, for methods that take notes from a dictionary.", "# [instruments]"]
         lines += [f"# {_key(name)} = {_quoted(known)}" for name, known in played.items()]
     return "\n".join(lines) + "\n"
+
+
+def _findings(guess: _Guess) -> list[str]:
+    """Return what is wrong with the files, a comment each."""
+    if guess.inspected is None:
+        return []
+    lines = [f"# {_plain(str(each))}" for each in guess.inspected.take.findings]
+    if guess.solo is not guess.take:
+        lines += [f"# In the recording of the solos {_plain(str(each))}" for each in guess.inspected.solos.findings]
+    return ["# What mnmf inspect found:", *lines, ""] if lines else []
+
+
+def _proposed(guess: _Guess) -> list[str]:
+    """Return where the take itself seems to hold solos, a comment each."""
+    if guess.inspected is None or not guess.inspected.take.solos:
+        return []
+    names = guess.take.mic_names
+    lines = [f"# {_plain(names[m])} from {start:.1f} to {stop:.1f} s" for m, start, stop in guess.inspected.take.solos]
+    return ["# Somebody seems to play alone here; mnmf inspect --propose labels.txt writes it as labels:", *lines]
 
 
 def _spots(guess: _Guess, seats: Seats) -> list[str]:
@@ -307,7 +354,7 @@ def _files(key: str, recording: Recording, target: Path) -> list[str]:
         own = [m for m, mic in enumerate(recording.mics) if mic.path == path] if len(recording.paths) < 2 else []
         count = len(own) or sum(mic.path == path for mic in recording.mics[first : first + 1024])
         names = ", ".join(recording.mic_names[first : first + count])
-        told = f"  # {whose.spans(range(first, first + count))}: {_quoted(names)[1:-1]}"
+        told = f"  # {whose.spans(range(first, first + count))}: {_plain(names)}"
         lines.append(f"    {_quoted(_relative(path, target))},{told}")
         first += count
     return [*lines, "]"]
@@ -334,6 +381,11 @@ def _relative(path: Path, target: Path) -> str:
 
 def _key(text: str) -> str:
     return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _quoted(text)
+
+
+def _plain(text: str) -> str:
+    """Return a text for a comment, which holds no controls."""
+    return _quoted(text)[1:-1]
 
 
 def _quoted(text: str) -> str:

@@ -122,7 +122,7 @@ class Session:
         instruments: Sequence[str] | Mapping[str, str] = (),
         queries: Mapping[str, str] | None = None,
         reduction: Mapping[str, Reduction] | None = None,
-        inspect: bool = False,
+        inspect: bool | Inspected = False,
         align: bool = False,
         progress: Callable[[float], Any] | None = None,
     ) -> Session:
@@ -153,9 +153,9 @@ class Session:
             What to ask for of a network that takes words; what the source plays if not given.
         reduction : mapping of source to dB, or to a mapping of source to dB, optional
             By how much bleed is turned down, as in the attribute of that name; it is removed if not given.
-        inspect : bool
-            Look for what is wrong with the files first (`mnmf.faults`): who hears nothing, or the same as others, is
-            nobody's spot unless `spots` says so, and is set aside.
+        inspect : bool or Inspected
+            Look for what is wrong with the files first (`mnmf.faults`), or take what was found in them before: who
+            hears nothing, or the same as others, is nobody's spot unless `spots` says so, and is set aside.
         align : bool
             Also correct who is late, drifts or is flipped.
         progress : callable, optional
@@ -167,7 +167,9 @@ class Session:
             One line naming the file, microphone or source, and what to do.
         """
         recording, solo_recording = recordings(take, solo_take)
-        inspected = Inspected.of(recording, solo_recording, progress) if inspect or align else None
+        inspected = inspect if isinstance(inspect, Inspected) else None
+        if inspected is None and (inspect or align):
+            inspected = Inspected.of(recording, solo_recording, progress)
         seats = Seats.of(recording)
         sources = None if sources is None else _composed(list(sources))
         spots, ambient, instruments, queries, reduction = map(

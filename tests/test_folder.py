@@ -238,8 +238,11 @@ def test_a_session_file_is_written_and_works_as_it_is(folder, capsys):
     assert ran("mnmf init live/T03_*") == 0
     said = capsys.readouterr()
     assert "live/session.toml is written; look at it, then: mnmf separate live/session.toml\n" in said.out
-    assert said.err == ""
     text = (folder / "session.toml").read_text("utf-8")
+    silent = "mic 11 (Spare1) is practically silent (-120 dB); it is set aside; look at its cable"
+    assert f"mnmf: {silent}" in said.err
+    assert f"\n# {silent}" in text
+    assert "\n# In the recording of the solos mic 12 (Spare2) is practically silent" in text
     assert '"T03_05_Cb.WAV",  # 5: Cb\n' in text
     assert 'solos = "T02.txt"\n' in text
     assert 'ambient = ["Main L", "Main R", "Hall L", "Hall R", "Spare1", "Spare2"]\n' in text

@@ -1,6 +1,7 @@
 """What is looked for before every run: what it prints, who is set aside, what is refused, and what aligning gives."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -197,6 +198,68 @@ def test_alignment_reaches_solos_and_takes_that_are_read_in_parts(tmp_path, x_LM
     with pytest.raises(SessionError, match="aligned over the whole take"):
         session.part(1.0, 2.0)
     assert Session.open(files, inspect=True).alignment() is None
+
+
+# mnmf init
+
+
+def same(first, second):
+    """Whether two sessions separate the same microphones as the same sources."""
+    return all(getattr(first, name) == getattr(second, name) for name in ("sources", "aside", "mic_names")) and (
+        first.spots.references == second.spots.references
+    )
+
+
+def test_a_session_file_says_what_was_found_and_sets_it_aside(tmp_path, x_LM, capsys):
+    x_LM[:, 1] = 0.0
+    x_LM[:, 2] *= -1
+    write(tmp_path, np.column_stack([x_LM, 0.25 * x_LM[:, 0]]), (*NAMES, "safe"))
+    status, out, err = run(capsys, "init", tmp_path)
+    text = (tmp_path / "session.toml").read_text("utf-8")
+    assert status == 0
+    assert "vl2: mic" not in out
+    for line in ("mic 5 (vl2) is silent; it is set aside", "mic 1 (safe) is a copy of mic 4 (vl1) at -12.0 dB"):
+        assert f"mnmf: {line}" in err
+        assert f"\n# {line}" in text
+    assert "\n# mic 2 (va) is flipped against the others; turn its polarity, or say --align\n" in text
+    assert text.index("is flipped") < text.index("\ntake = [")
+    assert '# Nobody\'s spots, for what was found in them.\nambient = ["safe", "vl2"]\n' in text
+    assert '[spots]\n# A name of your choice = its mic.\nva = "va"\nvc = "vc"\nvl1 = "vl1"\n\n' in text
+    written, bare = Session.from_toml(tmp_path / "session.toml", inspect=True), Session.open(tmp_path, inspect=True)
+    assert same(written, bare)
+    assert (bare.sources, bare.aside) == (("va", "vc", "vl1"), (0, 4))
+    assert run(capsys, "init", tmp_path, "--unchecked", "--out", tmp_path / "all.toml")[::2] == (0, "")
+    assert Session.from_toml(tmp_path / "all.toml").sources == ("safe", "va", "vc", "vl1", "vl2")
+    assert "flipped" not in (tmp_path / "all.toml").read_text("utf-8")
+
+
+def test_a_session_file_proposes_the_solos_that_a_take_holds(tmp_path, x_LM, capsys):
+    x_LM[: 5 * RATE] = x_LM[: 5 * RATE, [2]] * [0.1, 0.1, 1.0, 0.1]
+    write(tmp_path, x_LM)
+    assert run(capsys, "init", tmp_path)[0] == 0
+    text = (tmp_path / "session.toml").read_text("utf-8")
+    assert re.search(r"\n# Somebody seems to play alone here; .*\n# va from 0.\d to [45].\d s\n", text)
+    assert "\nsolos" not in text  # somebody has to listen first
+    (tmp_path / "labels.txt").write_text("0.5\t4.0\tva\n")
+    assert run(capsys, "init", tmp_path, "--out", tmp_path / "marked.toml")[0] == 0
+    assert "play alone" not in (tmp_path / "marked.toml").read_text("utf-8")
+
+
+def test_a_session_file_leaves_who_was_dead_in_the_take_only_to_its_solo(tmp_path, x_LM, capsys):
+    (tmp_path / "solos").mkdir()
+    turns_LM = np.concatenate([x_LM[: 2 * RATE, [n]] * np.where(np.arange(4) == n, 1.0, 0.1) for n in range(4)])
+    solos = write(tmp_path / "solos", turns_LM)
+    labels = tmp_path / "solos" / "labels.txt"
+    labels.write_text("".join(f"{2 * n}\t{2 * n + 2}\t{name}\n" for n, name in enumerate("abcd")))
+    x_LM[:, 1] = 0.0
+    given = {"solos": labels, "solo_take": solos}
+    files = write(tmp_path, x_LM)
+    words = ["--solos", labels, *(word for each in solos for word in ("--solo-take", each))]
+    status, _, err = run(capsys, "init", *files, *words, "--out", tmp_path / "session.toml")
+    assert (status, "corrected first" in err) == (0, False)
+    written = Session.from_toml(tmp_path / "session.toml", inspect=True)
+    assert same(written, Session.open(files, **given, inspect=True))
+    assert (written.sources, written.spots.references, written.aside) == (tuple("abcd"), [0, 1, 2, 3], ())
 
 
 def test_findings_of_all_kinds_have_a_name():
