@@ -1,6 +1,7 @@
 """What is wrong with a take: each fault is planted alone, must be found, and nothing else."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -272,6 +273,67 @@ def test_three_that_disagree_are_all_unsure():
     late_M, error_M, _ = _clocks._consensus([*halves[:2], (1, 2, 0.0019, 0.5)], 3)
     assert error_M.max() < 1e-3
     np.testing.assert_allclose(late_M, [-0.0004, 0.0, 0.0019], atol=1e-4)
+
+
+def test_one_pair_may_take_a_reflection_for_the_direct_sound():
+    """So what nothing confirms is not named if it is no more than a few times as late as that."""
+    _, error_M, _ = _clocks._consensus([(0, 1, 0.0035, 0.5)], 2)
+    assert (error_M > _clocks.SURE * 0.0035).all()
+    assert (error_M < _clocks.SURE * 0.05).all()
+    _, error_M, _ = _clocks._consensus([(0, 1, 0.003, 0.5), (1, 2, -0.005, 0.5)], 3)
+    assert (error_M > _clocks.SURE * 0.003).all()
+    _, error_M, _ = _clocks._consensus([(0, 1, 0.003, 0.5), (1, 2, -0.003, 0.5), (0, 2, 0.0, 0.5)], 3)
+    assert (error_M < _clocks.SURE * 0.003).all()
+
+
+def heard_over(ways, n_mics):
+    """Return what mics hear of players who play in turn, over ways (i, j) in seconds, softly in noise."""
+    rng = np.random.default_rng(3)
+    f, T = np.arange(200.0, 4000.0, 5.0), 40 * n_mics
+
+    def noise(*shape):
+        return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+    X_FTM, own_T = noise(len(f), T, n_mics), rng.permutation(np.arange(T) % n_mics)
+    for i in range(n_mics):
+        alone_FT = 5 * noise(len(f), np.sum(own_T == i))
+        X_FTM[:, own_T == i, i] += alone_FT
+        for j in range(n_mics):
+            if (i, j) in ways:
+                X_FTM[:, own_T == i, j] += 0.02 * alone_FT * np.exp(-2j * np.pi * f[:, None] * ways[i, j])
+    own_FT = np.broadcast_to(own_T, (len(f), T)).astype(np.int16)
+    zero_T, every_M = np.zeros(T, int), np.ones(n_mics, bool)
+    return _clocks.Heard(X_FTM.astype(np.complex64), f, np.arange(T) * 0.1, zero_T, zero_T, own_FT, every_M, 11025.0)
+
+
+@pytest.mark.parametrize(
+    ("ways", "told"),
+    [
+        ({(0, 1): 0.009, (1, 0): 0.004}, True),
+        ({(0, 1): 0.030, (1, 0): -0.015}, True),  # the coarse step was off
+        ({(0, 1): 0.009}, False),  # music that is repeated
+        ({(0, 1): 0.0, (1, 0): 0.0}, False),  # the same at both
+    ],
+)
+def test_who_is_roughly_late_is_heard_in_both_directions(ways, told):
+    rough_M = _clocks._rough(heard_over(ways, 2), np.array([0.0, 0.5]), np.array([0.0, 0.5]))
+    assert rough_M.tolist() == [0.0, 0.5 if told else 0.0]
+
+
+def test_of_three_one_pair_does_not_tell_who_is_roughly_late():
+    ways = {(0, 2): 0.009, (2, 0): 0.004}
+    late_M = np.array([0.0, 0.0, -0.4])
+    assert _clocks._rough(heard_over(ways, 3), late_M, late_M).tolist() == [0.0, 0.0, 0.0]
+    ways |= {(1, 2): 0.007, (2, 1): 0.007}
+    assert _clocks._rough(heard_over(ways, 3), late_M, late_M).tolist() == [0.0, 0.0, -0.4]
+
+
+def test_what_is_roughly_late_is_said_so(x_LM, monkeypatch):
+    rough = replace(_clocks.Clocks.none(4), rough_M=np.array([0.0, 0.0, 0.52, 0.0]))
+    monkeypatch.setattr("mnmf.faults._inspect.clocks_of", lambda _: (rough, None))
+    finding = the_only(x_LM, "late", 2)
+    assert (str(finding), finding.grade) == ("mic 3 is about 0.5 s late; move its file, or say --align", "ruin")
+    assert faults.inspect(x_LM, RATE).alignment().late_M == (0, 0, round(0.52 * RATE), 0)
 
 
 def test_a_wrong_time_stamp_explains_a_delay(x_LM):
