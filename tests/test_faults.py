@@ -286,6 +286,19 @@ def test_one_pair_may_take_a_reflection_for_the_direct_sound():
     assert (error_M < _clocks.SURE * 0.003).all()
 
 
+def test_weak_pairs_confirm_a_clear_one():
+    """Of six pairs two take a reflection for the direct sound."""
+    halves = [(0, 3, 0.0, 0.65), (0, 2, 0.0, 0.41), (0, 1, 0.003, 0.24), (1, 2, -0.003, 0.8), (1, 3, -0.0017, 0.32)]
+    late_M, error_M, _ = _clocks._consensus([*halves, (2, 3, 0.0, 0.71)], 4)
+    np.testing.assert_allclose(late_M, [0.0, 0.003, 0.0, 0.0], atol=1e-4)
+    assert error_M[1] < _clocks.SURE * 0.003
+    # Without the weak one a single pair says so, against another one.
+    _, error_M, _ = _clocks._consensus([*halves[:2], *halves[3:], (2, 3, 0.0, 0.71)], 4)
+    assert error_M[1] > _clocks.SURE * 0.003
+    weak = [(i, j, later, 0.2) for i, j, later, _ in halves]
+    assert np.isinf(_clocks._consensus(weak, 4)[1]).all()
+
+
 def heard_over(ways, n_mics):
     """Return what mics hear of players who play in turn, over ways (i, j) in seconds, softly in noise."""
     rng = np.random.default_rng(3)

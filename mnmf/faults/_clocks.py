@@ -624,19 +624,32 @@ def _consensus(halves: list[tuple[int, int, float, float]], n_mics: int) -> tupl
         late_M = np.linalg.lstsq(rows * root[:, None], values * root, rcond=None)[0]
         rest = np.abs(rows[:-1] @ late_M - values[:-1])
         weight = sure / np.maximum(rest, 5e-5)
-    clear = [k for k, (*_, height) in enumerate(halves) if height >= CLEARLY]
     for m in np.flatnonzero(paired_M).tolist():
-        own = [k for k in clear if m in halves[k][:2]]
-        if len(own) >= min(2, n_mics - 1):
-            error_M[m] = float(np.quantile(rest[own], AGREE)) + 5e-5
-        if len(own) == 2:  # of three that disagree any one may be the one that is wrong
-            near = {mic for k in own for mic in halves[k][:2]}
-            inside = [k for k, half in enumerate(halves) if near.issuperset(half[:2])]
-            error_M[m] = float(rest[inside].sum()) + 5e-5
-            if len(inside) < 3:  # neither of two pairs confirms the other
-                error_M[m] = max(error_M[m], REFLECTED)
-        elif len(own) == 1:
-            error_M[m] = max(error_M[m], REFLECTED)
+        error_M[m] = _error(halves, rest, m, n_mics)
     late_M[paired_M] -= np.sort(late_M[paired_M])[(paired_M.sum() - 1) // 2]
     late_M[~paired_M] = 0.0
     return late_M, error_M, paired_M
+
+
+def _error(halves: list[tuple[int, int, float, float]], rest: Array, m: int, n_mics: int) -> float:
+    """Return by how much the pairs of a microphone disagree about its delay; infinite where that rests on too little.
+
+    Most of them count, each as it is clear, and at least two.  They confirm each other as far as those that they are
+    with agree without this microphone, by the best pairs that connect them.
+    """
+    own = sorted((k for k, half in enumerate(halves) if m in half[:2]), key=lambda k: float(rest[k]))
+    sure = np.cumsum([halves[k][3] ** 2 for k in own])
+    least = min(2, n_mics - 1)
+    most = max(int(np.searchsorted(sure, AGREE * sure[-1])) + 1, least)
+    if len(own) < least or max(halves[k][3] for k in own[:most]) < CLEARLY:
+        return np.inf
+    error = float(rest[own[most - 1]]) + 5e-5
+    others = [i if j == m else j for i, j, *_ in (halves[k] for k in own[:most])]
+    group_M = np.arange(n_mics)
+    for k in np.argsort(rest, kind="stable").tolist():
+        i, j = halves[k][:2]
+        if m not in (i, j):
+            group_M[group_M == group_M[i]] = group_M[j]
+        if len(set(group_M[others].tolist())) < len(others):
+            return error + min(float(rest[k]), REFLECTED)
+    return error + REFLECTED
