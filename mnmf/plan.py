@@ -302,7 +302,7 @@ def _remedy(method: Method, size: Size, most: float, given: dict[str, float | in
 
 
 def _shown(size: float) -> str:
-    return f"{size / 1e9:.1f}G"
+    return f"{size / 1e9:.1f}G" if size >= 1e9 else f"{size / 1e6:.0f}M"
 
 
 def memory_of(text: str) -> int:

@@ -149,7 +149,14 @@ def test_the_plan_of_a_take_reads_no_sound(recorded, capsys, monkeypatch):
     assert cli.run(["plan", str(recorded), "--sources", "a,b,c", "--ambient", "4", "--method", "kamir"]) == 0
     assert "3 sources" in capsys.readouterr().out
     assert cli.run(["plan", str(recorded), "--memory", "1M"]) == 2
-    assert "more than 0.0G; give at least --memory 0." in capsys.readouterr().err
+    assert re.search(r"more than 1M; give at least --memory \d00M", capsys.readouterr().err)
+
+
+def test_looking_for_faults_counts_as_well(recorded, tmp_path, capsys):
+    command = ["separate", str(recorded), f"--out={tmp_path}/out", "--memory=300M", "--method=kamir", "--iterations=1"]
+    assert cli.run(command) == 2
+    assert "--memory 300M: looking for faults takes about 384M with 4 mics; " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_plan_counts_what_all_mics_heard(recorded, monkeypatch):
@@ -169,7 +176,8 @@ def test_a_plan_is_shown_although_too_little_is_free(recorded, capsys, monkeypat
     assert cli.run(["plan", str(recorded)]) == 0
     out, err = capsys.readouterr()
     assert re.search(r"memory +0\.\d GB", out)
-    assert err.startswith("mnmf: half of the free memory is the limit: mnmf needs about 0.")
+    limit = "mnmf: half of the free memory is the limit"
+    assert re.match(rf"{limit}: mnmf needs about \d+M for 4 mics, more than 100M;", err)
     assert cli.run(["separate", str(recorded), "--out=nowhere"]) == 2
 
 
@@ -184,7 +192,7 @@ def test_the_plan_of_a_session_file(recorded, tmp_path, capsys):
 
 
 def test_a_limit_shortens_the_segments_or_refuses(recorded, tmp_path, capsys, monkeypatch):
-    sizes = ["--components=2", "--iterations=1", "--window=0.3"]
+    sizes = ["--components=2", "--iterations=1", "--window=0.3", "--unchecked"]
     recording = Session.open(recorded)
     needed = plan(DEFAULT, _run.size_of(recording), window=0.3, components=2, segment=20.0).memory
     asked = {}

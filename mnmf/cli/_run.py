@@ -36,6 +36,7 @@ __all__ = [
     "within_memory",
 ]
 
+INSPECTING, INSPECTING_A_MIC = 340e6, 11e6  # bytes that looking for faults holds at its peak, at any length
 CHOSEN = "segment", "window"  # by the memory that is free
 SHORT_SOLO = 3.0  # seconds; a few notes show a few frequencies
 MOST_NAMED = 20  # ignored labels
@@ -92,8 +93,22 @@ def inspected(take: Sequence[str], options: Mapping[str, Any]) -> Session:
             )
 
         session = interruptible(work)
+    if options["memory"] is not None:
+        _inspected_within(options["memory"], session.recording.n_mics)
     # A room is of all microphones.
     return session if options["model"] is None else replace(session, aside=())
+
+
+def _inspected_within(memory: str, n_mics: int) -> None:
+    """Refuse a limit that looking for faults exceeds by itself, whatever is done afterwards."""
+    from mnmf.plan import memory_of
+
+    needed = INSPECTING + INSPECTING_A_MIC * n_mics
+    if memory_of(memory) < needed:
+        raise ArgumentError(
+            f"--memory {memory}: looking for faults takes about {needed / 1e6:.0f}M with {n_mics} mics; give as much, "
+            "or say --unchecked"
+        )
 
 
 def report_faults(session: Session) -> None:

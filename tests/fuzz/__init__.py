@@ -1,8 +1,8 @@
 """A fuzzer: small files of every kind that mnmf reads, each changed at random, and what its readers make of them.
 
 Every case is decided by its kind and number, so that a failure can be repeated: ``python -m tests.fuzz --show KIND
-NUMBER`` writes the file and shows what happens.  A reader must return or raise one `MnmfError` of one line, without a warning,
-within `SECONDS` and `BYTES`.
+NUMBER`` writes the file and shows what happens.  A reader must return or raise one `MnmfError` of one line, without a
+warning, within `SECONDS` and `BYTES`.
 """
 
 from __future__ import annotations
