@@ -482,6 +482,9 @@ def short_demo(monkeypatch):
 def test_demo(tmp_path, short_demo, capsys):
     out = tmp_path / "demo"
     assert cli.run(["demo", "--out", str(out), *QUICK]) == 0
+    command = json.loads((out / "stems" / "manifest.json").read_text())["diagnostics"]["command"]
+    assert command[:3] == ["mnmf", "separate", str(out / "mixture.flac")]
+    assert command[-2:] == ["--out", str(out / "stems")]  # not those of somebody's own
     printed = capsys.readouterr().out
     mean = next(line for line in printed.splitlines() if line.startswith("mean"))
     assert float(mean.split("+")[1].split()[0]) > 3  # mean gain in SDR

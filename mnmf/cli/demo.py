@@ -43,7 +43,7 @@ def command(out: str, overwrite: bool, report: bool, **tuning: Any) -> None:
     if report:
         check_page(page, overwrite)
     paths = [Path(out) / name for name in (TAKE, LABELS, SOLO_TAKE)]
-    words = ["mnmf", "separate", paths[0], "--solos", paths[1], "--solo-take", paths[2], "--out", "stems"]
+    words = ["mnmf", "separate", paths[0], "--solos", paths[1], "--solo-take", paths[2]]
     words += given_words(click.get_current_context(), ("out", "overwrite", "report"))[2:]
     with OutputFolder(out, files, overwrite=overwrite) as folder:
         with Console(stderr=True).status("a string quartet takes its seats"):
@@ -52,11 +52,12 @@ def command(out: str, overwrite: bool, report: bool, **tuning: Any) -> None:
         introduce(session)
         # The manifest's paths are relative, so they hold before and after the folder is in its place.
         stems_dir = folder.path(f"stems/{MANIFEST}").parent
-        separate_into(folder, session, stems_dir, tuning, helpers, "stems/", command=list(map(str, words)))
+        said = [*map(str, words), "--out", str(Path(out) / "stems")]  # what a report repeats must replace these stems
+        separate_into(folder, session, stems_dir, tuning, helpers, "stems/", command=said)
         result = interruptible(lambda: score_stems(stems_dir, [folder.path(REFERENCE)], [folder.path(TAKE)]))
         folder.publish()
     show_scores(result)
-    say(f"The same by hand: {' '.join(map(str, words))}")
+    say(f"The same by hand: {' '.join(map(str, words))} --out stems")
     if report:
         report_beside(Path(out) / "stems", page, [Path(out) / REFERENCE])
 
