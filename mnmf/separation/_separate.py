@@ -315,9 +315,11 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
     if not isinstance(given, Take):
         in_segments = recipe.segments and is_long(given.duration, SEGMENT if segment is None else segment)
         heard = given.take(whole or given.spots.shared or not in_segments)
-    taken, remarks = (heard, ()) if room is not None else _without_dead(heard)
+    levels = Levels.of(heard.of_seen(), recipe.lowest)
+    taken, remarks = (heard, ()) if room is not None else _without_dead(heard, levels)
+    if remarks:
+        levels = Levels.of(taken.of_seen(), recipe.lowest)
     heard = taken.of_seen()
-    levels = Levels.of(heard, recipe.lowest)
     silent, found, fit = [], None, None
     if recipe.longer_window or recipe.floor or room is not None:
         clock.start("survey")
@@ -344,14 +346,14 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
     return story, spans, taken
 
 
-def _without_dead(take: Take) -> tuple[Take, tuple[str, ...]]:
+def _without_dead(take: Take, levels: Levels) -> tuple[Take, tuple[str, ...]]:
     """Return a take with those mics set aside that hear nothing and are nobody's spot, and a line about each.
 
-    Their levels say nothing, but whoever compares levels between a take and solos would take them at their word.
+    `levels` are those of the mics that are seen.  How loud a dead mic is means nothing, but would count where levels of
+    take and solos are compared.
     """
     own = {m for mics in take.spots for m in mics}
-    levels = Levels.of(take)
-    dead = [m for m in levels.silent_mics if m not in own and m not in take.aside]
+    dead = [m for m in (take.seen[k] for k in levels.silent_mics) if m not in own]
     if not dead:
         return take, ()
     remarks = tuple(f"{describe(m, take.mic_names)} is practically silent in the take; set aside" for m in dead)
