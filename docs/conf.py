@@ -1,7 +1,6 @@
 """How Sphinx makes the site: `pip install -e '.[site]' && sphinx-build -W -b html docs build/site`.
 
-Sphinx and MyST, as scientific Python uses them: pages stay Markdown that GitHub shows as well, the API comes from the
-numpydoc docstrings, and everything builds without a network.
+Why Sphinx: see CONTRIBUTING.md.
 """
 
 import sys
@@ -32,6 +31,6 @@ html_theme = "furo"
 html_title = "mnmf"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["access.js"]
 html_show_sourcelink = False
 html_copy_source = False
-html_theme_options = {"navigation_with_keys": True}

@@ -18,6 +18,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from mnmf.priors import Prior  # noqa: E402
+from tests import browsers  # noqa: E402
 from tests.processes import end_all  # noqa: E402
 
 
@@ -36,6 +37,11 @@ def _no_line_of_progress(monkeypatch):
 def _no_process_is_left():
     yield
     end_all()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    yield from browsers.running()
 
 
 @pytest.fixture

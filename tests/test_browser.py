@@ -5,24 +5,15 @@
 
 import base64
 import json
-import os
-import shutil
 
 import numpy as np
 import pytest
 
 from mnmf.report import write_report
+from tests.browsers import SIZES, grave_faults
 from tests.test_report import DIAGNOSTICS, HOSTILE, RATE, folder_of, room, with_a_buried_place
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-ARGUMENTS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
-SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-GRAVE = ("serious", "critical")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; install it, or name it in $CHROMIUM"),
-]
+pytestmark = pytest.mark.browser
 SECONDS = 2  # of what is compared sample by sample
 MIXED = """
 async ([number, mode, decibels, matched, length, rate]) => {
@@ -51,17 +42,6 @@ def until(page, expression):
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"never: {expression}")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed; see the extra `browser`"
-    )
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -332,11 +312,7 @@ def test_a_place_that_no_excerpt_has_can_be_played_where_it_is_named(opened, tmp
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["full", "left"])
 def test_axe_finds_no_grave_fault(opened, name, size, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    page = opened(name, size, scheme)
-    found = axe.Axe().run(page).response["violations"]
-    grave = [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found if each["impact"] in GRAVE]
-    assert grave == []
+    assert grave_faults(opened(name, size, scheme)) == []
 
 
 @pytest.mark.parametrize("size", SIZES)

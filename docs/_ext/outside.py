@@ -1,6 +1,7 @@
-"""Links that leave the folder of the pages: to a page that includes the file, or to no more than their text.
+"""Links that leave the folder of the pages: to a page that includes the file, to the file, or to nothing but words.
 
-GitHub shows the same files, where `../CONTRIBUTING.md` is a place; on the site it is not.
+GitHub shows the same files, where `../CONTRIBUTING.md` is a place; on the site it is not. Notebooks, scripts and other
+files are put onto the site, to be downloaded there.
 """
 
 import os
@@ -41,7 +42,7 @@ def mended(text: str, page: Path, docs: Path) -> str:
         path = included.get(path, path)
         if path.is_dir() and (path / "index.md").exists():
             path = path / "index.md"
-        if docs not in path.parents:
+        if docs not in path.parents and (path.suffix == ".md" or not path.is_file()):
             return words
         there = Path(os.path.relpath(path, shown.parent)).as_posix()
         return f"[{words}]({there}{anchor if path.suffix == '.md' else ''})"
