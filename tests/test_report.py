@@ -20,6 +20,7 @@ from mnmf.report import _bleed as bleed
 from mnmf.report import write_report
 from mnmf.report._clips import plan_clips
 from mnmf.report._measures import measure
+from mnmf.report._page import LARGEST
 from mnmf.report._pictures import png, rows_of, spectrogram
 from mnmf.report._places import buried, excerpts, muted
 from mnmf.report._sounds import Sounds
@@ -418,6 +419,51 @@ def test_many_players_fit_into_a_page(tmp_path, monkeypatch):
     assert [player["name"] for player in few.facts["players"]] == ["player 3", "player 26"]
     with pytest.raises(ArgumentError, match="no stem of 'player'"):
         write_report(tmp_path / "a" / "stems", only=["player"])
+
+
+@pytest.mark.slow
+def test_as_many_players_as_a_page_has_fit_into_it_with_the_longest_names(tmp_path):
+    names = ["&" * 197 + f"{n:03d}" for n in range(70)]  # each & takes five letters of HTML
+    path = write_report(folder_of(tmp_path / "a", names, seconds=0.5))
+    without_sound = path.stat().st_size - sum(len(text) for name, text in Page(path).scripts.items() if "clip" in name)
+    assert without_sound < 0.7 * LARGEST
+
+
+def test_a_page_keeps_to_its_size_whatever_the_manifest_says(tmp_path):
+    names, long = ("violin", "cello"), "x" * 1000  # no text of a manifest is longer
+    plain = write_report(folder_of(tmp_path / "a", names, seconds=1.0)).stat().st_size
+    loud = DIAGNOSTICS | {
+        "costs": [[0.0, 1.0, [1e6 / (i + 1) for i in range(2000)]]] * 100,
+        "bands_hz": [float(hz) for hz in range(2000)],
+        "solo_seconds": {name: [1.5] * 2000 for name in names},
+        "warnings": [f"warning {i}: {long if i == 0 else ''}" for i in range(3000)],
+        "command": ["mnmf", "separate", *[long] * 400],
+    }
+    out = folder_of(
+        tmp_path / "b", names, seconds=1.0, facts={"diagnostics": loud, "method": long, "citation": [long] * 400}
+    )
+    record = json.loads((out / "manifest.json").read_text())
+    record["sources"][0] |= {"mic_names": [long], "clipped_samples": long}
+    (out / "manifest.json").write_text(json.dumps(record))
+    path = write_report(out)
+    assert path.stat().st_size < plain + 400_000
+    page = Page(path)
+    assert "warning 49" in page.text
+    assert "warning 50" not in page.text
+    assert "there are 2950 more warnings in manifest.json" in page.text
+    assert page.facts["base"] == []
+    assert "x" * 301 not in page.html
+
+
+def test_a_page_that_no_excerpt_is_short_enough_for_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mnmf.report._page.LARGEST", 60_000)
+    out = folder_of(tmp_path / "a", seconds=1.0)
+    assert cli.run(["report", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "a page of these 2 players takes" in said
+    assert "0.06 MB at most are wanted; name fewer of them by --only" in said
+    assert not (out / "report.html").exists()
 
 
 @pytest.mark.parametrize(("n", "rate"), [(1, 44100), (4, 192000), (8, 48000), (60, 96000), (2, 8000), (1, 1000)])

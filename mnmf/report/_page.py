@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnmf import manifest
 from mnmf._version import __version__
 from mnmf.errors import ArgumentError, OutputError
 from mnmf.files import check_path, whole
@@ -33,6 +34,9 @@ Array = NDArray[Any]
 
 LARGEST = 15_000_000  # bytes of the page
 TRIES = 4  # to keep to that
+LONGEST_TEXT, LONGEST_COMMAND = 300, 10_000  # letters of what a manifest says
+MOST_WARNINGS, MOST_BANDS, MOST_MICS = 50, 32, 8  # that are shown; a run has fewer bands
+CURVES, POINTS = 60, 300  # of the cost
 PICTURES = 2_400_000  # bytes of all spectrograms, before they are packed
 ROWS, COLUMNS = (96, 160), (120, 480)  # of a spectrogram: fewest and most
 MOST_PLAYERS = 64  # of a page
@@ -73,7 +77,8 @@ def write_report(
     Raises
     ------
     MnmfError
-        The folder has no manifest, a file is missing or is another one, or the page cannot be written.
+        The folder has no manifest, a file is missing or is another one, or the page cannot be written, or would be
+        larger than 15 MB however short its excerpts are.
 
     Examples
     --------
@@ -144,6 +149,11 @@ class _Facts:
             if size <= LARGEST:
                 break
             shorter *= max(0.95 * (LARGEST - size + heard) / max(heard, 1), 0.02)
+        if size > LARGEST:
+            raise OutputError(
+                f"a page of these {self.count} players takes {size / 1e6:.1f} MB, and {LARGEST / 1e6:g} MB at most are "
+                "wanted; name fewer of them by --only"
+            )
         return text
 
     def _page(self, shorter: float) -> tuple[str, int]:
@@ -166,7 +176,7 @@ class _Facts:
             rows=self._session(),
             clips=[(card["number"], card["clip"].data) for card in heard],
             facts={
-                "base": list(self.sounds.diagnostics.command),
+                "base": _command(self.sounds.diagnostics.command),
                 "players": [self._for_script(card) for card in heard],
             },
         )
@@ -210,8 +220,6 @@ class _Facts:
             "common": common,
             "whole": common and spans[0] == (0.0, self.duration),
             "version": __version__,
-            "method": self.sounds.record.get("method"),
-            "citation": self.sounds.record.get("citation"),
             "range": round(_pictures.RANGE),
             "colours": _pictures.scale_of_colours(),
         }
@@ -224,8 +232,8 @@ class _Facts:
     def _title(self) -> str:
         take = [self.sounds.folder.absolute() / name for name in self.sounds.record["take"]]
         if len(take) == 1:
-            return str(take[0].stem)
-        return os.path.basename(os.path.dirname(os.path.normpath(take[0]))) or "a take"
+            return _brief(take[0].stem)
+        return _brief(os.path.basename(os.path.dirname(os.path.normpath(take[0]))) or "a take")
 
     def _card(self, number: int, n: int, span: tuple[float, float], by: int, heard: bool) -> dict[str, Any]:
         """Return all that stands on the card of a player, for one stretch of the take."""
@@ -300,8 +308,11 @@ class _Facts:
 
     def _checks(self, spans: list[tuple[float, float]]) -> Iterator[dict[str, Any]]:
         """Yield what an engineer should listen to, and where."""
-        for text in self.sounds.diagnostics.warnings:
-            yield {"text": text, "places": []}
+        warnings = self.sounds.diagnostics.warnings
+        for text in warnings[:MOST_WARNINGS]:
+            yield {"text": _brief(text), "places": []}
+        if (more := len(warnings) - MOST_WARNINGS) > 0:
+            yield {"text": f"there are {more} more warnings in {manifest.MANIFEST}.", "places": []}
         for n, voice in enumerate(self.sounds.voices):
             name = voice.name
             if not np.any(self.levels.stems_TN[:, n] > 0):
@@ -362,7 +373,7 @@ class _Facts:
     def _trust(self) -> dict[str, Any] | None:
         """Return how far solos were trusted, as a table."""
         known = self.sounds.diagnostics
-        if not known.solo_seconds or not known.bands_hz:
+        if not known.solo_seconds or not 1 <= len(known.bands_hz) <= MOST_BANDS:
             return None
         bands = []
         for low, high in zip(known.bands_hz, [*known.bands_hz[1:], math.inf]):
@@ -392,11 +403,12 @@ class _Facts:
                 continue
             left = [float(np.clip((cost - costs[-1]) / gained, 0, 1.2)) for cost in costs]
             late.append(left[-1 - max(len(costs) // 5, 1)])
-            curves.append(_pictures.line(left, 300, 100))
+            curves.append(_pictures.line(_thinned(left), 300, 100))
         if not curves:
             return None
         iterations = max(len(costs) for _, _, costs in self.sounds.diagnostics.costs)
-        return {"curves": curves[:60], "segments": len(curves), "iterations": iterations, "late": f"{max(late):.1%}"}
+        still = f"{max(late):.1%}"
+        return {"curves": curves[:CURVES], "segments": len(curves), "iterations": iterations, "late": still}
 
     def _session(self) -> dict[str, Any]:
         record, rate = self.sounds.record, self.rate
@@ -404,16 +416,16 @@ class _Facts:
         worked = sum(value for value in seconds.values() if _is_number(value)) if isinstance(seconds, dict) else None
         first, more = self.sounds.first / rate, " …" if len(record["take"]) > SOME else ""
         plain = [
-            ("Take", ", ".join(Path(name).name for name in record["take"][:SOME]) + more),
+            ("Take", ", ".join(_brief(Path(name).name) for name in record["take"][:SOME]) + more),
             ("Length", _lasting(self.duration) + (f", from {_clock(first)} of the take" if first else "")),
             ("Sample rate", f"{rate / 1000:g} kHz"),
-            ("Method", f"{record.get('method')}: {record.get('citation')}"),
+            ("Method", f"{_brief(record.get('method'))}: {_brief(record.get('citation'))}"),
         ]
         if worked is not None:
             plain.append(("Time it took", f"{worked:.0f} seconds of computing"))
         players = []
         for voice in self.sounds.voices:
-            solos, margin = voice.facts.get("solos"), voice.facts.get("margin_db")
+            solos, margin, clipped = (voice.facts.get(key) for key in ("solos", "margin_db", "clipped_samples"))
             spans = [each for each in solos if _is_span(each)] if isinstance(solos, list) else []
             players.append(
                 {
@@ -423,7 +435,7 @@ class _Facts:
                     "solos": f"{sum(stop - start for start, stop in spans):.1f} s" if spans else "none",
                     "margin": f"{margin:.1f} dB" if _is_number(margin) else "–",
                     "reduction": _reduction(voice),
-                    "clipped": voice.facts.get("clipped_samples") or 0,
+                    "clipped": f"{clipped:.0f}" if _is_number(clipped) else 0,
                 }
             )
         return {"plain": plain, "players": players}
@@ -459,6 +471,23 @@ def _parts() -> tuple[Any, str, str]:
         (files("mnmf.report") / "page" / f"report.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
     )
     return environment.from_string(page), style, script
+
+
+def _brief(text: Any) -> str:
+    """Return what a manifest says as text for a page that keeps to its size, whatever stands there."""
+    text = str(text)
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
+def _command(words: Sequence[str]) -> list[str]:
+    """Return the words of a command, or none, as if it were unknown, if it is too long for a page."""
+    return list(words) if sum(map(len, words)) + len(words) <= LONGEST_COMMAND else []
+
+
+def _thinned(values: list[float]) -> list[float]:
+    """Return a curve with no more points than can be seen, its first and its last among them."""
+    kept = np.linspace(0, len(values) - 1, min(len(values), POINTS)).round().astype(int)
+    return [values[i] for i in kept]
 
 
 def _shown(text: str) -> str:
@@ -507,15 +536,16 @@ def _mic(voice: Voice) -> str:
     names = voice.facts.get("mic_names")
     known = isinstance(names, list) and len(names) == len(voice.stem.mics)
     found = []
-    for m, name in zip(voice.stem.mics, names if known and isinstance(names, list) else voice.stem.mics):
-        found.append(f"{m}" if str(name) == str(m) else f"{m} ({name})")
-    return " and ".join(found)
+    for m, name in zip(voice.stem.mics[:MOST_MICS], names if known and isinstance(names, list) else voice.stem.mics):
+        found.append(f"{m}" if str(name) == str(m) else f"{m} ({_brief(name)})")
+    more = len(voice.stem.mics) - MOST_MICS
+    return " and ".join([*found, f"{more} more"] if more > 0 else found)
 
 
 def _reduction(voice: Voice) -> str:
     reduction = voice.stem.reduction
     if isinstance(reduction, Mapping):
-        return ", ".join(f"{name} by {value:g} dB" for name, value in reduction.items() if value is not None)
+        return _brief(", ".join(f"{name} by {value:g} dB" for name, value in reduction.items() if value is not None))
     return REMOVED if reduction is None else f"turned down by {reduction:g} dB"
 
 
