@@ -74,8 +74,9 @@ def timed(folder: Path, take_LM: np.ndarray, rate: int, options: list[str]) -> t
 
 
 def table(document: dict[str, Any]) -> str:
-    """What is gained, in how many seconds: take, what is given, method."""
-    lines = ["| 14 s of a string quartet, four mics | method | gain, dB | seconds |", "|---|---|---|---|"]
+    """What is gained, in how many seconds and how much memory: take, what is given, method."""
+    heads = "14 s of a string quartet, four mics", "method", "gain, dB", "seconds", "memory, MB"
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for each in document["cells"]:
         cell, found = each["cell"], each["result"]
         if "take" in cell:
@@ -83,7 +84,7 @@ def table(document: dict[str, Any]) -> str:
             where = cell["take"].removeprefix("quartet, ")
             lines.append(
                 f"| in a {where}, {given} | `{cell['method']}` | {np.mean(found['delta_sdr']):+.1f} | "
-                f"{found['seconds']:.0f} |"
+                f"{found['seconds']:.0f} | {found['peak_memory_mb']:.0f} |"
             )
     machine = document["environment"]
     return "\n".join([*lines, "", f"On {machine['logical_cores']} cores of one {machine['cpu']}."])
