@@ -146,10 +146,24 @@ def test_commands(page, desk, monkeypatch, capsys):
         assert cli.run(words[1:]) == 0, f"{line}\n{capsys.readouterr().err}"
 
 
-def test_the_first_page_leads_from_a_folder_to_a_session(desk, capsys):
+@pytest.mark.parametrize("main", [True, False])
+def test_the_first_page_leads_from_a_folder_to_a_session(desk, main, capsys):
+    if not main:
+        for path in [*desk.glob("live/*_Main_*"), *desk.glob("warmup/*_Main_*")]:
+            path.unlink()
     for line in "".join(blocks("sh")[FIRST]).splitlines():
-        if line.startswith("mnmf"):
-            assert cli.run(shlex.split(line)[1:]) == 0, capsys.readouterr().err
+        if not line.startswith("mnmf"):
+            continue
+        status = cli.run(shlex.split(line)[1:])
+        said = capsys.readouterr()
+        if main or "--ambient" not in line:
+            assert status == 0, said.err
+            assert ("ambient: " in said.out + said.err) == (main and line.startswith("mnmf separate live")), line
+        else:  # as the page says: a line, and nothing is lost
+            assert status != 0
+            assert said.err.count("\n") == 1
+            assert "Main*" in said.err
+            assert (desk / "stems").exists()
     stems = {path.stem for path in (desk / "stems").glob("*.WAV")}
     assert stems == set(STRINGS)
     project = (desk / "stems" / "stems.RPP").read_text("utf-8")
