@@ -310,7 +310,7 @@ class _Facts:
         """Yield what an engineer should listen to, and where."""
         warnings = self.sounds.diagnostics.warnings
         for text in warnings[:MOST_WARNINGS]:
-            yield {"text": _brief(text), "places": []}
+            yield {"text": text, "places": []}
         if (more := len(warnings) - MOST_WARNINGS) > 0:
             yield {"text": f"there are {more} more warnings in {manifest.MANIFEST}.", "places": []}
         for n, voice in enumerate(self.sounds.voices):
