@@ -15,6 +15,7 @@ SCRIPT = ROOT / "benchmarks" / "readme.py"
 # Signed decimals, and whole numbers of what is measured, too.
 TYPED = re.compile(r"(?<![\w.])[+±−-]\d+\.\d+|\d ?(dB|ms|MB)\b|\d\.\d+ ?s\b")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+KEYS = re.compile(r"omni22|R6L5|R5L4d40|\w+_(?:op|bwv|k)\d+\w*")  # of takes and pieces
 # What was set or is given, not measured.
 CONDITIONS = (
     "windows of 46 ms",
@@ -58,6 +59,16 @@ def test_every_figure_is_the_measured_one(script):
 def test_no_decibels_or_seconds_are_typed_by_hand(script):
     for page in (ROOT / "README.md", *DOCS):
         assert typed(script.BLOCK.sub("", page.read_text("utf-8"))) == [], page.name
+
+
+def test_takes_have_names_in_sentences_and_keys_in_tables_only():
+    for page in (ROOT / "README.md", *DOCS):
+        text = "\n".join(line for line in CODE.sub("", page.read_text("utf-8")).splitlines() if not line.startswith("|"))
+        assert KEYS.findall(text) == [], page.name
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 100
 
 
 @pytest.mark.parametrize("claim", ["gains 12 dB", "it gains\n+8.3", "by −0.5 ± 0.2", "in 1.5 s", "takes 300 MB"])
