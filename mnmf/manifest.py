@@ -334,7 +334,9 @@ def manifest(
 def write(path: Path, facts: Mapping[str, Any]) -> None:
     """Write a manifest as JSON."""
     try:
-        path.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        # Names of files in no known encoding hold what UTF-8 has no bytes for; spelled out it is read back as it was.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {reason(error)}; free space or choose another --out") from error
 
