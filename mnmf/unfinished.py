@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import OutputError, SessionError
-from mnmf.files import reason
+from mnmf.files import read_text, reason
 from mnmf.output import is_abandoned, lock_folder, take_over
 
 __all__ = ["UNFINISHED", "Unfinished"]
@@ -102,7 +102,7 @@ class Unfinished(MutableMapping[str, Array]):
         for folder in self._others():
             lock = take_over(folder)
             record = _record(folder)
-            if lock is not None and record is not None:
+            if lock is not None and record is not None and record[_CHOSEN].keys() == self._chosen.keys():
                 differing = [name for name in self._facts if record[_FACTS].get(name) != self._facts[name]]
                 if not differing:
                     self._folder, self._lock, self._chosen = folder, lock, record[_CHOSEN]
@@ -214,9 +214,9 @@ class Unfinished(MutableMapping[str, Array]):
 def _record(folder: Path) -> dict[str, dict[str, Any]] | None:
     """Return what a run has said of itself; None if it did not come to that."""
     try:
-        record = json.loads((folder / _RUN).read_text("utf-8"))
+        record = json.loads(read_text(folder / _RUN, SessionError))
         return {name: dict(record[name]) for name in (_FACTS, _CHOSEN)}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (SessionError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -348,3 +348,28 @@ def test_interrupted_after_everything_is_in_place_nothing_is_kept(recorded, tmp_
 def test_a_program_may_estimate_otherwise_the_next_time(recorded, tmp_path, capsys):
     assert cli.run(command(recorded, tmp_path / "out", "--resume", "--estimate-command=tool {in} {out}")) == 2
     assert "leave one of them out" in capsys.readouterr().err
+
+
+RECORD = {"facts": {"seed": 0}, "chosen": {"segment": 60.0}}
+ODD_RECORDS = {
+    "nested": lambda path: path.write_text("[" * 100_000),
+    "long number": lambda path: path.write_text(json.dumps(RECORD).replace("60.0", "9" * 5000)),
+    "pipe": lambda path: os.mkfifo(path),
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "folder": os.mkdir,
+    "other names": lambda path: path.write_text(json.dumps({**RECORD, "chosen": {"taste": 1}})),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("make", ODD_RECORDS.values(), ids=ODD_RECORDS)
+def test_what_no_run_has_said_of_itself_is_nothing_to_go_on_with(tmp_path, make):
+    left = tmp_path / f"{UNFINISHED}0"
+    left.mkdir()
+    make(left / "run.json")
+    os.utime(left, (0, 0))
+    with Unfinished(tmp_path) as unfinished:
+        assert unfinished.begin(*RECORD.values()) == RECORD["chosen"]
+        assert unfinished.is_left == (make is ODD_RECORDS["other names"])
+    with Unfinished(tmp_path, resume=True) as unfinished, pytest.raises(SessionError, match="no unfinished run"):
+        unfinished.begin(*RECORD.values())
