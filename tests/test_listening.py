@@ -343,6 +343,7 @@ def silent():
     [
         (lambda: None, {"stems": ["good", "good"]}, "good: is given twice"),
         (lambda: None, {"stems": ["true"]}, "manifest.json"),
+        (lambda: Path("loop").symlink_to("loop"), {"stems": ["loop"]}, "loop"),
         (lambda: None, {"stems": []}, "at least one folder"),
         (lambda: spoilt("bad", method=3), {}, "names no method"),
         (lambda: spoilt("bad", sources=[VIOLIN]), {}, "bad: has no stem of cello"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,12 +93,13 @@ def conditions_of(folders: Sequence[Path], with_spot: bool) -> list[Condition]:
     SessionError
         A folder is given twice, holds no stems of ``mnmf separate``, or there are too many.
     """
-    seen: set[Path] = set()
+    seen: set[str] = set()
     methods = []
     for folder in folders:
-        if folder.resolve() in seen:
+        place = os.path.realpath(folder)  # where `resolve` fails for a link to itself
+        if place in seen:
             raise SessionError(f"{folder}: is given twice; give each folder of stems once")
-        seen.add(folder.resolve())
+        seen.add(place)
         method = manifest.read(folder).get("method")
         if not isinstance(method, str) or not 0 < len(method) <= LONGEST_METHOD:
             raise SessionError(f"{folder / manifest.MANIFEST}: names no method; {manifest.REMEDY}")
