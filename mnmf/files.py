@@ -35,6 +35,7 @@ __all__ = [
     "check_header",
     "check_path",
     "check_regular",
+    "hushed",
     "read_arrays",
     "read_json",
     "read_table",
@@ -174,7 +175,7 @@ def read_text(
     """
     with regular(path, kind, remedy) as (file, size):
         try:
-            data = file.read(largest + 1) if size <= largest else b""
+            data = (file.read(largest + 1) if size <= largest else None) or b""  # nothing where a read would wait
         except OSError as error:
             raise kind(f"{path}: cannot be read: {reason(error)}; {remedy}") from error
     if max(size, len(data)) > largest:
@@ -348,6 +349,30 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
 
 
 @contextmanager
+def hushed(path: Path) -> Iterator[None]:
+    """Keep off the terminal what libmpg123 prints of MP3 files with one frame, as which texts in UTF-16 may pass.
+
+    It writes past Python to what is 2 to the system, which is nowhere for so long.
+    """
+    with open(path, "rb", opener=_open) as file:
+        head = file.read(3) or b""
+    kept = -1
+    if head[:2] >= b"\xff\xe0" or head == b"ID3":
+        with suppress(OSError):  # there may be none
+            kept = os.dup(2)
+    if kept < 0:
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextmanager
 def sound(path: Path, kind: Kind, remedy: str = "export it again") -> Iterator[Any]:
     """Open an audio file as soundfile does, its header checked; whatever fails before it is closed raises `kind`.
 
@@ -365,7 +390,7 @@ def sound(path: Path, kind: Kind, remedy: str = "export it again") -> Iterator[A
 
     try:
         check_regular(path)
-        with soundfile.SoundFile(path) as file:
+        with hushed(path), soundfile.SoundFile(path) as file:
             check_header(path, file, kind)
             yield file
     except MnmfError:

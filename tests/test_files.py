@@ -8,12 +8,13 @@ import threading
 import time
 import tracemalloc
 import zipfile
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from mnmf import FastMNMF2, NoteDictionary, Session, markers
+from mnmf import FastMNMF2, NoteDictionary, Session, manifest, markers
 from mnmf.audio import Recording
 from mnmf.datasets._excerpts import header_of
 from mnmf.errors import ArgumentError, AudioFileError, MarkerError, MnmfError, SessionError
@@ -496,3 +497,37 @@ def test_audio_errors_are_those_of_audio(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"x" * 99)
     with pytest.raises(AudioFileError, match="cannot be read as audio"):
         read_at(tmp_path / "a.wav", 8000)
+
+
+def test_what_libmpg123_says_of_a_file_reaches_nobody(tmp_path, capfd):
+    path = tmp_path / "labels.txt"
+    path.write_text("0\t1\tviolin\n1\t2\tviola\n2\t3\tcello\n", "utf-16")  # begins as an MP3 file may
+    for read in (lambda: Session.open(path), lambda: read_at(path, 8000)):
+        with pytest.raises(AudioFileError):
+            read()
+    assert capfd.readouterr().err == ""
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
+
+
+def test_a_file_that_the_system_makes_up_is_not_waited_for(tmp_path, monkeypatch):
+    class Waiting(io.BytesIO):
+        """A file without anything to read yet, opened so that nobody waits."""
+
+        def read(self, size=-1):
+            return None
+
+    @contextmanager
+    def regular(*_):
+        yield Waiting(), 0
+
+    for module in ("files", "markers._wave"):
+        monkeypatch.setattr(f"mnmf.{module}.regular", regular)
+    with pytest.raises(MarkerError, match="empty|no marker|holds no"):
+        markers.read(tmp_path / "labels.txt")
+
+
+def test_manifests_name_files_whose_names_are_in_no_encoding(tmp_path):
+    record = {"sources": [], "take": [os.fsdecode(b"Fl\xf6te.wav"), "Fl\u00f6te.wav"]}
+    manifest.write(tmp_path / "manifest.json", record)
+    assert manifest.read(tmp_path) == record

@@ -18,7 +18,7 @@ from mnmf.audio._layout import MOST_CHUNKS, Layout
 from mnmf.audio._riff import plain_name
 from mnmf.audio._stamps import Stamp, stamp_of
 from mnmf.errors import AudioFileError, MnmfError, OutputError
-from mnmf.files import check_header, reason
+from mnmf.files import check_header, hushed, reason
 
 __all__ = ["ERRORS", "Sound"]
 
@@ -96,7 +96,7 @@ class Sound:
             if path.exists() and not path.is_file():
                 raise AudioFileError(f"{path} is not a file; name the audio files themselves")
             with path.open("rb") as file:  # libsndfile does not say why it cannot open a file
-                if not file.read(1):
+                if not os.fstat(file.fileno()).st_size:  # reading what the system makes up may never end
                     raise AudioFileError(f"{path} is empty; export it again")
                 layout = layout_of(file)
                 found = _best(path, file, layout)
@@ -118,7 +118,7 @@ class Sound:
     def opened(self) -> Iterator[Any]:
         """Open the file as `soundfile.SoundFile`."""
         if self.mended is None:
-            with sf.SoundFile(self.path) as file:
+            with hushed(self.path), sf.SoundFile(self.path) as file:
                 yield file
         else:
             with self.path.open("rb") as raw, sf.SoundFile(_Mended(raw, *self.mended)) as file:
@@ -182,7 +182,7 @@ def _best(path: Path, file: BinaryIO, layout: Layout | None) -> Sound:
     refused: Exception | None = None
     found = Sound(path, "", "", "", 0, 0, 0)
     try:
-        with sf.SoundFile(path) as opened:
+        with hushed(path), sf.SoundFile(path) as opened:
             found = replace(_plainly(path, opened), layout=layout)
     except ERRORS as error:
         refused = error

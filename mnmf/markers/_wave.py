@@ -25,7 +25,7 @@ def is_wave(path: Path) -> bool:
     """Return whether a file begins as a WAV file does."""
     with regular(path, MarkerError, "check the path") as (file, _):
         try:
-            head = file.read(12)
+            head = file.read(12) or b""  # nothing where a read would wait
         except OSError as error:
             raise MarkerError(f"{path}: cannot be read: {reason(error)}; check the path") from error
     return head[:4] in _KINDS and head[8:] == b"WAVE"
