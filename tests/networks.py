@@ -68,7 +68,7 @@ def _stand_in(monkeypatch, file):
 
     def apply_model(network, batch, *, device, shifts):
         assert (batch.ndim, batch.shape[1], device, shifts) == (3, network.audio_channels, "cpu", 0)
-        return np.stack([0.25 * batch] * len(network.sources), axis=1)
+        return np.stack([0.25 * batch] * len(network.sources), axis=1).view(Tensor)
 
     model = SimpleNamespace(sources=STEMS, samplerate=RATE, audio_channels=2, state_dict=dict)
     torch = SimpleNamespace(
