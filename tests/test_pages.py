@@ -4,6 +4,7 @@ What is not has its reason below; a block without either fails.
 """
 
 import csv
+import json
 import re
 import shlex
 import shutil
@@ -217,7 +218,8 @@ def test_commands(page, desk, monkeypatch, capsys):
     if page == "README.md":
         assert {"Vln1.WAV", "Vln2.WAV", "Vla.WAV", "Vlc.WAV"} <= written[0]
     if page.endswith("report.md"):
-        assert "<audio" in Path("demo/report.html").read_text("utf-8")
+        facts = re.search(r'id="facts">(.*?)</script>', Path("demo/report.html").read_text("utf-8"))[1]
+        assert len(json.loads(facts)["players"]) == 4
 
 
 @pytest.mark.parametrize("main", [True, False])
