@@ -45,7 +45,7 @@ IN_CI = {
     "pytest -m notebook": "pytest -m notebook",
     "ruff check . && ruff format --check . && mypy": "ruff check .\nruff format --check .\nmypy",
     "pip install -e '.[site]' && sphinx-build docs build/site": (
-        "pip install -q -e '.[site]'\nsphinx-build -q -E -W --keep-going -b html docs"
+        "pip install -q -e '.[site]'\npython -m tests.offline sphinx -q -E -W --keep-going -b html docs"
     ),
     "pip install -e '.[bench]'": "pip install -q -e '.[bench]'",
     "python benchmarks/NAME.py [--data DIR] [--quick] [--jobs N]": 'python "$1" --quick',
