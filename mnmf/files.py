@@ -17,6 +17,7 @@ import os
 import re
 import secrets
 import stat
+import threading
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -348,6 +349,33 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     return np.asarray(array)
 
 
+class _Hush:
+    """What is 2 to the system, nowhere for as long as anybody, in any thread, wants it to be."""
+
+    def __init__(self) -> None:
+        self.lock, self.wanted, self.kept = threading.Lock(), 0, -1
+
+    def begin(self) -> None:
+        with self.lock:
+            self.wanted += 1
+            if self.wanted == 1:
+                with suppress(OSError):  # there may be none
+                    self.kept = os.dup(2)
+                    with open(os.devnull, "wb") as nowhere:
+                        os.dup2(nowhere.fileno(), 2)
+
+    def end(self) -> None:
+        with self.lock:
+            self.wanted -= 1
+            if self.wanted == 0 and self.kept >= 0:
+                os.dup2(self.kept, 2)
+                os.close(self.kept)
+                self.kept = -1
+
+
+_hush = _Hush()
+
+
 @contextmanager
 def hushed(path: Path) -> Iterator[None]:
     """Keep off the terminal what libmpg123 prints of MP3 files with one frame, as which texts in UTF-16 may pass.
@@ -356,20 +384,14 @@ def hushed(path: Path) -> Iterator[None]:
     """
     with open(path, "rb", opener=_open) as file:
         head = file.read(3) or b""
-    kept = -1
-    if head[:2] >= b"\xff\xe0" or head == b"ID3":
-        with suppress(OSError):  # there may be none
-            kept = os.dup(2)
-    if kept < 0:
+    if not (head[:2] >= b"\xff\xe0" or head == b"ID3"):
         yield
         return
+    _hush.begin()
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        _hush.end()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from mnmf.audio import Recording
 from mnmf.datasets._excerpts import header_of
 from mnmf.errors import ArgumentError, AudioFileError, MarkerError, MnmfError, SessionError
 from mnmf.estimators._folder import read_at
-from mnmf.files import TOML_BYTES, read_arrays, read_json, read_table, read_toml, whole
+from mnmf.files import TOML_BYTES, hushed, read_arrays, read_json, read_table, read_toml, whole
 from mnmf.manifest import read_stems
 from mnmf.notes._library import Note, find_notes, read_note
 
@@ -508,6 +508,19 @@ def test_what_libmpg123_says_of_a_file_reaches_nobody(tmp_path, capfd):
     assert capfd.readouterr().err == ""
     os.write(2, b"heard again")
     assert capfd.readouterr().err == "heard again"
+
+
+def test_files_that_are_read_at_a_time_give_the_terminal_back(tmp_path, capfd):
+    for name in ("a.mp3", "b.mp3"):
+        (tmp_path / name).write_bytes(b"ID3")
+    first, second = (hushed(tmp_path / name) for name in ("a.mp3", "b.mp3"))
+    for each in (first, second):
+        each.__enter__()
+    first.__exit__(None, None, None)
+    os.write(2, b"nobody hears this\n")
+    second.__exit__(None, None, None)
+    os.write(2, b"and this is heard\n")
+    assert capfd.readouterr().err == "and this is heard\n"
 
 
 def test_a_file_that_the_system_makes_up_is_not_waited_for(tmp_path, monkeypatch):
