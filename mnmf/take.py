@@ -56,6 +56,7 @@ SILENT = 1e-3  # of the median microphone's RMS
 MUTED = 0.05  # seconds of exactly equal samples that are no sound
 MISSING = 0.05  # of a window: with more of it muted, a frame is no evidence of what its microphone hears
 LOST = 0.5  # of a window: with more of it muted, players are separated by the other microphones alone
+FADE = 0.02  # seconds in which that begins and ends, within a muted stretch
 
 
 @dataclass(frozen=True, eq=False)
@@ -431,6 +432,16 @@ class Levels:
         """Return where more of a frame is muted than not, bool (T, M); None if nothing is muted."""
         part_TM = self.muted_part(analysis, n_samples, LOST)
         return None if part_TM is None else part_TM > 0
+
+    def closed(self, n_samples: int) -> Array:
+        """Return 1 where any microphone is muted and 0 where none is, faded within the ends of the stretches, (L,)."""
+        part_L = np.zeros(n_samples, self.offset_M.dtype)
+        length = max(round(FADE * self.sample_rate), 1)
+        for start, stop in (span for spans in self.muted for span in spans):
+            sample_S = np.arange(1, stop - start + 1, dtype=part_L.dtype)
+            ramp_S = np.minimum(np.minimum(sample_S, sample_S[::-1]) / length, 1)
+            part_L[start:stop] = np.maximum(part_L[start:stop], ramp_S)
+        return part_L
 
     def _silence(self, x_LI: Array, mics: Sequence[int]) -> None:
         """Write zeros where microphones are muted, in place."""

@@ -1,6 +1,7 @@
 """Microphones that are missing in some frames: what is muted, and how models do without."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from mnmf.errors import ArgumentError
 from mnmf.kernels import logdet
 from mnmf.methods import Evidence, fill_in
 from mnmf.models._missing import spread, whole_frames
+from mnmf.separation._result import sound_of
 from mnmf.stft import Waveform
 from mnmf.take import Levels
 
@@ -217,9 +219,10 @@ def test_a_muted_microphone_harms_nobody(rng, method):
     assert not parted.image(0, 1)[muted].any()
     images_LM = parted.image(0) + parted.image(1) + parted.residual_LM
     np.testing.assert_allclose(images_LM, muted_LM, atol=1e-6)
+    is_open = np.delete(np.arange(len(x_LM)), np.arange(len(x_LM))[muted])
+    np.testing.assert_allclose(parted.residual_LM[is_open], 0.0, atol=1e-6)  # also next to the mute
     np.testing.assert_allclose(parted.image(0, 0), parted.stems_LN[:, 0], atol=1e-6)
     assert sdr(truth_LN[:, 0], parted.stems_LN[:, 0]) > sdr(truth_LN[:, 0], whole.stems_LN[:, 0]) - 1.5
-    is_open = np.delete(np.arange(len(x_LM)), np.arange(len(x_LM))[muted])
     truth_L, before_L, after_L = truth_LN[is_open, 1], whole.stems_LN[is_open, 1], parted.stems_LN[is_open, 1]
     assert sdr(truth_L, after_L) > sdr(truth_L, before_L) - 1.5
 
@@ -235,6 +238,56 @@ def test_any_method_is_silent_where_the_spot_is(rng, method):
     np.testing.assert_allclose(images_LM, x_LM, atol=1e-6)
 
 
+class Telling:
+    """A model whose images tell whether something was said to be missing."""
+
+    skips_missing = True
+
+    def __init__(self):
+        self.asked = []
+
+    def images(self, X_FTM, source, mics, missing_TM=None):
+        self.asked.append(missing_TM)
+        return X_FTM[..., mics] * (1.0 if missing_TM is None else 3.0)
+
+
+def test_a_microphone_is_left_out_only_while_it_is_muted(rng):
+    """However far windows reach."""
+    x_LM = noise(rng)
+    x_LM[6000:9000, 1] = 0.0
+    take, stft, model = Take(x_LM, RATE), STFT(2048, 512), Telling()
+    levels = Levels.of(take)
+    seen = levels.into(x_LM, stft)[::-1]
+    y_LI = sound_of(model, *seen, 0, [0, 1], levels, stft, len(x_LM))
+    part_L = np.interp(np.arange(16000), [5999, 6159, 8840, 9000], [0.0, 1.0, 1.0, 0.0])
+    np.testing.assert_allclose(levels.closed(len(x_LM)), part_L, atol=1e-6)
+    np.testing.assert_allclose(y_LI[:, 0], x_LM[:, 0] * (1 + 2 * part_L), atol=1e-4)
+    np.testing.assert_allclose(y_LI[:, 1], x_LM[:, 1], atol=1e-4)  # silent while it is muted
+    assert [lost is None for lost in model.asked] == [True, False]
+    np.testing.assert_array_equal(model.asked[1], levels.lost(stft, len(x_LM)))
+    short = replace(levels, muted=((), ((6000, 6500),), ()))  # less than half of any window
+    y_LI = sound_of(model, *seen, 0, [0], short, stft, len(x_LM))
+    np.testing.assert_allclose(y_LI[:, 0], x_LM[:, 0], atol=1e-4)
+    assert len(model.asked) == 3
+
+
+def test_where_solos_are_held_what_is_missing_teaches_nothing(rng, monkeypatch):
+    told = []
+
+    def fit(self, X_FTM, prior, missing_TM=None, rng=None):
+        told.append(missing_TM)
+        self.W_, self.H_ = prior.W, prior.H
+        return self
+
+    monkeypatch.setattr(FullRankMNMF, "fit", fit)
+    X_FTM = rng.standard_normal((3, 30, 2)) + 1j * rng.standard_normal((3, 30, 2))
+    missing_TM = np.arange(60).reshape(30, 2) % 7 == 0
+    solo = X_FTM, [[slice(0, 15)], [slice(15, 30)]]
+    evidence = Evidence(X_FTM, (0, 1), solo, solos_hold=True, missing_TM=missing_TM)
+    METHODS["mnmf"].prior(evidence.at(np.arange(3, 30)), 2, rng)
+    np.testing.assert_array_equal(told, [missing_TM[3:]])
+
+
 def test_what_was_not_muted_is_not_filled_in(rng):
     X_FTM = rng.standard_normal((6, 40, 2)) + 1j * rng.standard_normal((6, 40, 2))
     part_TM = np.zeros((40, 2))
@@ -245,19 +298,22 @@ def test_what_was_not_muted_is_not_filled_in(rng):
     assert fill_in(Evidence(X_FTM, (0, 0)), part_TM, np.random.default_rng(0)) is None
 
 
-@pytest.mark.parametrize(("muted", "fits"), [(slice(2250, 3250), 2), (slice(2250, 2351), 1), (slice(0), 1)])
+@pytest.mark.parametrize(("muted", "fits"), [(slice(2250, 3250), 3), (slice(2250, 2351), 1), (slice(0), 1)])
 def test_the_model_fills_in_what_the_first_one_has(rng, muted, fits):
-    """Twice if a microphone is missing in any frame: less than a twentieth of a window is no gap."""
+    """More than once if a microphone is missing in any frame: less than a twentieth of a window is no gap."""
     x_LM = a_duet(rng)[1][::4]
     x_LM[muted, 1] = 0.0
-    starts = []
+    starts, left_out = [], []
 
     def prior(evidence, n_components, rng):
-        starts.append(evidence.X_FTM)
+        starts.append(evidence.X_FTM.copy())
+        left_out.append(0 if evidence.missing_TM is None else np.count_nonzero(evidence.missing_TM))
         return METHODS["mnmf"].prior(evidence, n_components, rng)
 
     recipe = replace(METHODS["mnmf"], prior=prior, window=2.5, components=6, iterations=5)
     separate(x_LM, RATE // 4, method=recipe)
     assert len(starts) == fits
-    if fits == 2:  # and what was filled in the second time is another
-        assert np.flatnonzero((starts[0] != starts[1]).any(axis=(0, 1))).tolist() == [1]
+    # What the model itself has filled in counts where it is less than half of a window.
+    assert fits == 1 or left_out[0] > left_out[1] == left_out[2] > 0
+    for before, after in pairwise(starts):  # and every time something else is filled in
+        assert np.flatnonzero((before != after).any(axis=(0, 1))).tolist() == [1]

@@ -50,6 +50,8 @@ class Evidence:
     room_settled : bool
         Whether nobody has moved since the room was as it is known to be.  Where it was learned from the take itself
         somebody may have, in the middle of it, and it should not be held altogether.
+    missing_TM : bool, shape (T, M), or None
+        Where `X_FTM` is only what a microphone may have heard.
 
     Examples
     --------
@@ -73,6 +75,7 @@ class Evidence:
     room: Prior | None = None
     room_frames: Array | None = None
     room_settled: bool = True
+    missing_TM: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))
@@ -90,7 +93,9 @@ class Evidence:
     def at(self, frames: Array) -> Evidence:
         """Return the same of some frames of the take only."""
         estimates = None if self.estimates is None else np.ascontiguousarray(self.estimates[:, frames])
-        return replace(self, X_FTM=np.ascontiguousarray(self.X_FTM[:, frames]), estimates=estimates)
+        missing_TM = None if self.missing_TM is None else self.missing_TM[frames]
+        X_FTM = np.ascontiguousarray(self.X_FTM[:, frames])
+        return replace(self, X_FTM=X_FTM, estimates=estimates, missing_TM=missing_TM)
 
     def bands(self, *edges: float) -> list[Evidence]:
         """Return the evidence of each band of frequencies between edges in hertz, without bands that are empty."""

@@ -86,7 +86,8 @@ def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator)
         return replace(held.release("R"), anchor=Anchor(R_NFMM, np.full(R_NFMM.shape[:2], PULLED_TO_ROOM)))
     if evidence.room is not None:
         return held  # what follows would gain nothing by more updates
-    model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det").fit(evidence.X_FTM, held, rng=rng)
+    model = FullRankMNMF(n_components, HELD_UPDATES, divergence="log-det")
+    model.fit(evidence.X_FTM, held, missing_TM=evidence.missing_TM, rng=rng)
     return held | Prior(W=model.W_, H=model.H_)
 
 

@@ -18,7 +18,7 @@ from mnmf.segments import add_faded
 from mnmf.stft import Analysis
 from mnmf.take import Levels, Take
 
-__all__ = ["Part", "Separation", "Stems", "check_reduction", "images_of"]
+__all__ = ["Part", "Separation", "Stems", "check_reduction", "sound_of"]
 
 Array = NDArray[Any]
 
@@ -288,8 +288,7 @@ class Separation(Stems):
     def _part_images(self, part: Part, source: int, mics: Sequence[int]) -> Array:
         levels, n_samples = part.levels, part.stop - part.start
         low_FTM, X_FTM = levels.into(self.take.x_LM[part.start : part.stop], self.analysis)
-        image_FTI = images_of(part.model, X_FTM, source, mics, levels.lost(self.analysis, n_samples))
-        return levels.back(image_FTI, low_FTM, source, mics, self.analysis, n_samples)
+        return sound_of(part.model, X_FTM, low_FTM, source, mics, levels, self.analysis, n_samples)
 
 
 def check_reduction(name: str, value: Any) -> float:
@@ -297,7 +296,30 @@ def check_reduction(name: str, value: Any) -> float:
     return np.inf if value == np.inf else check_number(name, value, 0.0, np.inf, " dB")
 
 
-def images_of(model: Any, X_FTM: Array, source: int, mics: Sequence[int], lost_TM: Array | None) -> Array:
-    """Return a source at some microphones, (F, T, I), from those that are not missing if the model can."""
-    missing = {"missing_TM": lost_TM} if lost_TM is not None and getattr(model, "skips_missing", False) else {}
-    return np.asarray(model.images(X_FTM, source, list(mics), **missing))
+def sound_of(
+    model: Any,
+    X_FTM: Array,
+    low_FTM: Array,
+    source: int,
+    mics: Sequence[int],
+    levels: Levels,
+    analysis: Analysis,
+    n_samples: int,
+) -> Array:
+    """Return the sound of a source at some microphones, (L, I), at the level of the take.
+
+    Where a microphone is muted it comes from the others, if the model can do without.  A window reaches far beyond the
+    end of a mute, and what was filled in is good enough for that: so everywhere else it comes from all microphones.
+    """
+
+    def sound(**missing: Array) -> Array:
+        image_FTI = np.asarray(model.images(X_FTM, source, list(mics), **missing))
+        return levels.back(image_FTI, low_FTM, source, mics, analysis, n_samples)
+
+    x_LI = sound()
+    lost_TM = levels.lost(analysis, n_samples)
+    if lost_TM is None or not lost_TM.any() or not getattr(model, "skips_missing", False):
+        return x_LI
+    closed_L1 = levels.closed(n_samples)[:, None]
+    x_LI += closed_L1 * (sound(missing_TM=lost_TM) - x_LI)
+    return x_LI

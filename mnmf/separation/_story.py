@@ -18,7 +18,7 @@ from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
 from mnmf.rows import Rows
 from mnmf.segments import SEGMENT, SHARED, add_faded, chosen, faded_rows, segments_of
-from mnmf.separation._result import Part, Separation, Stems, images_of
+from mnmf.separation._result import Part, Separation, Stems, sound_of
 from mnmf.stft import STFT, Analysis
 from mnmf.survey import BANDS, Survey
 from mnmf.take import Levels, Take
@@ -33,6 +33,7 @@ HEARD = 1e-3  # of the power of a spot in its loudest segment: with less, a segm
 ROOM = "room"  # in a store: the covariances that segments taught; and while they do, what they have taught so far
 EVERY, ENOUGH = 3, 100  # one of so many frames of a segment teaches the room, as they overlap; but so many in all
 FEW = 8  # frames that tell whether a prior holds the room
+FILLINGS = 2  # by the model, of what muted microphones would have heard
 
 Seed = int | tuple[int, int]  # of a take, of one of its segments
 Span = tuple[int, int]  # samples, from start to stop (exclusive)
@@ -43,7 +44,7 @@ class _Seen(NamedTuple):
 
     low_FTM: Array
     X_FTM: Array
-    muted_TM: Array | None
+    missing_TM: Array | None
     prior: Prior
 
 
@@ -229,15 +230,15 @@ class Story:
         model = self._all_sources(self._fit(seen, rng))
         self.clock.start("reconstruct")
         take, own, wanted = self.take, self.take.spots.references, len(self.take.spots) + len(self.bleed)
-        lost_TM = self.levels.lost(self.analysis, take.n_samples)
         done = 0
 
         def image(n: int, m: int) -> Array:  # one at a time, for memory
             nonlocal done
-            image_FTI = images_of(model, seen.X_FTM, n, [m], lost_TM)
+            how = self.levels, self.analysis, take.n_samples
+            sound_L = sound_of(model, seen.X_FTM, seen.low_FTM, n, [m], *how)[:, 0]
             done += 1
             self.clock.tell(done / wanted)
-            return self.levels.back(image_FTI, seen.low_FTM, n, [m], self.analysis, take.n_samples)[:, 0]
+            return sound_L
 
         stems_LN = np.empty((take.n_samples, len(own)), take.x_LM.dtype)
         for n, m in enumerate(own):
@@ -296,7 +297,7 @@ class Story:
                 continue
             story, rng = self._segment(spans[k], len(spans)), np.random.default_rng((seed, k))
             seen = story._see(rng, (seed, k), few=len(some) > 1)
-            whole = 1.0 if seen.muted_TM is None else float(np.mean(~seen.muted_TM.any(axis=1)))
+            whole = 1.0 if seen.missing_TM is None else float(np.mean(~seen.missing_TM.any(axis=1)))
             pooled.add(story._fit(seen, rng), whole)
             del seen, story  # for memory
             store[so_far[done]] = pooled.total
@@ -335,14 +336,12 @@ class Story:
         self.clock.start("prepare")
         evidence = self._evidence(X_FTM)
         if muted_TM is not None and isinstance(self.analysis, STFT):
-            X_FTM = self._fill(low_FTM, evidence, muted_TM, seed)
-            evidence = replace(evidence, X_FTM=X_FTM)
+            evidence = self._fill(low_FTM, evidence, muted_TM, seed)
         if few or most is not None:
             every = min(max(X_FTM.shape[1] // ENOUGH, 1), EVERY) if few else 1
-            frames = np.arange(0, X_FTM.shape[1], every)[:most]
-            evidence = evidence.at(frames)
-            muted_TM = None if muted_TM is None else muted_TM[frames]
-        return _Seen(low_FTM, evidence.X_FTM, muted_TM, self.recipe.prior(evidence, self.sizes[0], rng))
+            evidence = evidence.at(np.arange(0, X_FTM.shape[1], every)[:most])
+        prior = self.recipe.prior(evidence, self.sizes[0], rng)
+        return _Seen(low_FTM, evidence.X_FTM, evidence.missing_TM, prior)
 
     def _fit(self, seen: _Seen, rng: np.random.Generator) -> Any:
         """Return the model of those who play."""
@@ -353,7 +352,7 @@ class Story:
             self.clock.tell(done / max(sizes[1], 1))
 
         known = seen.X_FTM, self.playing.spots, seen.prior, sizes
-        return self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=seen.muted_TM, jointly=self.of_many)
+        return self.recipe.fit(*known, rng=rng, callback=fitted, muted_TM=seen.missing_TM, jointly=self.of_many)
 
     def _all_sources(self, model: Any) -> Any:
         """Return the model of those who play with those who never do, and with the floor of the method."""
@@ -361,26 +360,31 @@ class Story:
             model = model.with_silent(self.silent, self.take.spots).leave_alone(self._frequencies)
         return model
 
-    def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: Seed) -> Array:
-        """Let `levels` fill in what muted microphones would have heard; return what a model sees then.
+    def _fill(self, low_FTM: Array, evidence: Evidence, muted_TM: Array, seed: Seed) -> Evidence:
+        """Let `levels` fill in what muted microphones would have heard; return the evidence with it.
 
-        FastMNMF2 fills them in at first; then, from what this makes of the take, the method's own model does, if it
-        can.  Windows that a mute covers in part see what was filled in, and the longer they are the more of them do.
+        FastMNMF2 fills them in at first; then the method's own model does, if it can, each time from what the last
+        filling makes of the take.  Windows that a mute covers in part see what was filled in, and the longer they are
+        the more of them do.  FastMNMF2 is not good enough to learn from, so at first they count as missing altogether.
         """
-        X_FTM = self._filled(low_FTM, fill_in(evidence, muted_TM, np.random.default_rng(seed)))
-        missing_TM = muted_TM > 0
-        if not missing_TM.any() or not getattr(self.recipe.model(*self.sizes), "skips_missing", False):
-            return X_FTM
-        rng = np.random.default_rng(seed)
-        prior = self.recipe.prior(replace(evidence, X_FTM=X_FTM), self.sizes[0], rng)
-        model = self.recipe.fit(X_FTM, self.playing.spots, prior, self.sizes, rng=rng, muted_TM=muted_TM)
-        del prior
-        for m in np.flatnonzero(missing_TM.any(axis=0)).tolist():  # one at a time, for memory
-            rest = np.flatnonzero(missing_TM[:, m])
-            H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
-            images_FRIN = model.images(X_FTM[:, rest], mics=[m], H=H_NKR, missing_TM=missing_TM[rest])
-            X_FTM[:, rest, m] = images_FRIN.sum(axis=-1)[..., 0]
-        return self._filled(low_FTM, X_FTM)
+        heard_FTM = fill_in(evidence, muted_TM, np.random.default_rng(seed))
+        evidence = replace(evidence, X_FTM=self._filled(low_FTM, heard_FTM))
+        filled_TM, lost_TM = muted_TM > 0, self.levels.lost(self.analysis, self.take.n_samples)
+        if not filled_TM.any() or not getattr(self.recipe.model(*self.sizes), "skips_missing", False):
+            return replace(evidence, missing_TM=lost_TM)
+        for missing_TM in (filled_TM, *[lost_TM] * (FILLINGS - 1)):
+            rng, evidence = np.random.default_rng(seed), replace(evidence, missing_TM=missing_TM)
+            X_FTM, prior = evidence.X_FTM, self.recipe.prior(evidence, self.sizes[0], rng)
+            model = self.recipe.fit(X_FTM, self.playing.spots, prior, self.sizes, rng=rng, muted_TM=missing_TM)
+            del prior
+            for m in np.flatnonzero(filled_TM.any(axis=0)).tolist():  # one at a time, for memory
+                rest = np.flatnonzero(filled_TM[:, m])
+                H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
+                images_FRIN = model.images(X_FTM[:, rest], mics=[m], H=H_NKR, missing_TM=filled_TM[rest])
+                X_FTM[:, rest, m] = images_FRIN.sum(axis=-1)[..., 0]
+            del model
+            evidence = replace(evidence, X_FTM=self._filled(low_FTM, X_FTM))
+        return replace(evidence, missing_TM=lost_TM)
 
     def _filled(self, low_FTM: Array, heard_FTM: Array | None) -> Array:
         if heard_FTM is not None:
