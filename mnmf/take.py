@@ -285,14 +285,32 @@ class Take:
         """The microphones that a model sees: all that are not set aside."""
         return tuple(m for m in range(len(self.mic_names)) if m not in self.aside)
 
+    @property
+    def deaf(self) -> tuple[int, ...]:
+        """The sources whose own microphones are all set aside."""
+        return tuple(n for n, mics in enumerate(self.spots) if all(m in self.aside for m in mics))
+
+    def setting_aside(self, mics: Sequence[int]) -> Take:
+        """Return the take with more microphones set aside, also those that are somebody's: they are then deaf."""
+        return self._but(aside=tuple(dict.fromkeys((*self.aside, *mics))))
+
     def of_seen(self) -> Take:
-        """Return the take of those microphones only; itself if none is set aside."""
+        """Return the take of those microphones only; itself if none is set aside.
+
+        A source that has lost its own shares the microphone that hears its solo best, or any if it has no solo.
+        """
         if not self.aside:
             return self
         seen = list(self.seen)
+        own = [[m for m in mics if m in seen] for mics in self.spots]
+        for n in self.deaf:
+            passages = self.solos[n] if self.solos else ()
+            energies = [np.square(x_LM, dtype=np.float64).sum(axis=0) for x_LM in passages]
+            energy_M = np.sum([np.zeros(len(self.mic_names)), *energies], axis=0)
+            own[n] = [seen[int(np.argmax(energy_M[seen]))]]
         part = self._but(
             x_LM=self.x_LM.of_columns(seen) if isinstance(self.x_LM, Rows) else self.x_LM[:, seen],
-            spots=Spots([[seen.index(m) for m in own] for own in self.spots]),
+            spots=Spots([[seen.index(m) for m in mics] for mics in own]),
             mic_names=tuple(self.mic_names[m] for m in seen),
             solos=tuple(tuple(x_LM[:, seen] for x_LM in passages) for passages in self.solos),
             aside=(),

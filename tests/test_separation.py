@@ -9,6 +9,7 @@ import soundfile as sf
 from mnmf import METHODS, Session, Take, learn, priors, separate
 from mnmf.errors import ArgumentError, MnmfError
 from mnmf.methods import Evidence
+from mnmf.separation import separate_to
 from mnmf.take import Levels
 from tests.test_cli import RATE, ensemble
 
@@ -265,3 +266,30 @@ def test_players_who_share_a_mic_are_told_apart_by_more_than_their_notes():
 
     assert np.all(left() < 0.2 * left(method="fastmnmf2"))
     assert np.all(left() < 0.1)
+
+
+def test_a_player_whose_mic_is_dead_shares_another(rng):
+    """The others lose no more by it than by the mic that is not there; the player has a silent stem."""
+    take_LM, solos_LM, truth_LN = ensemble(seconds=3)
+    length, names = len(take_LM), ("violin", "viola", "cello")
+    take_LM, solos_LM = (x_LM.astype(np.float32) for x_LM in (take_LM, solos_LM))
+    for x_LM in (take_LM, solos_LM):
+        x_LM[:, 2] = 1e-7 * rng.standard_normal(len(x_LM))
+    solos = [[solos_LM[n * length : (n + 1) * length]] for n in range(3)]
+    take = Take(take_LM, RATE, (0, 1, 2), names, solos=solos)
+    result = separate(take, window=0.1)
+    own = np.sum(solos[2][0][:, :2] ** 2, axis=0).argmax()
+    there = Take(take_LM[:, :2], RATE, (0, 1, own), names, solos=[[x_LM[:, :2]] for (x_LM,) in solos])
+    np.testing.assert_allclose(result.stems_LN[:, :2], separate(there, window=0.1).stems_LN[:, :2], atol=1e-5)
+    assert np.all(np.sum((result.stems_LN - truth_LN) ** 2, axis=0)[:2] < 0.1 * np.sum(truth_LN**2, axis=0)[:2])
+    assert not result.stems_LN[:, 2].any()
+    assert not result.image(2, 2).any()
+    np.testing.assert_array_equal(result.residual_LM[:, 2], take_LM[:, 2])
+    assert result.image(2, own).any()
+    assert "mic 3 is practically silent in the take; set aside, and its player told" in result.remarks[0]
+    store = {}
+    kept = separate_to(store, take, window=0.1, bleed=[(2, int(own)), (1, 2)])
+    np.testing.assert_allclose(kept.stems_LN[:], result.stems_LN, atol=1e-6)
+    np.testing.assert_allclose(kept.heard(2, int(own))[:], result.image(2, int(own)), atol=1e-6)
+    for without in (replace(take, solos=[*solos[:2], []]), replace(take, solos=())):  # then nothing tells them apart
+        assert separate(without, window=0.1, iterations=1).take.aside == ()

@@ -284,7 +284,7 @@ def learn(
         "segment": segment,
         "progress": progress,
     }
-    story, spans, _ = _prepared(given, False, options)
+    story, spans, _ = _prepared(given, False, options, learning=True)
     if not story.recipe.segments:
         raise ArgumentError(f"{recipe.name}: with this model nothing is learned of a room; leave the model as it is")
     with one_blas_thread():
@@ -294,7 +294,7 @@ def learn(
     return Room.of(learned, story.playing, story.levels, story.analysis, recipe.name)
 
 
-def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Span], Take]:
+def _prepared(given: Any, whole: bool, options: Options, learning: bool = False) -> tuple[Story, list[Span], Take]:
     """Check everything, look at the take, and return what is to be done, the segments it is done in, and the take.
 
     What is done is done with the microphones that are not set aside.
@@ -316,7 +316,8 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
         in_segments = recipe.segments and is_long(given.duration, SEGMENT if segment is None else segment)
         heard = given.take(whole or given.spots.shared or not in_segments)
     levels = Levels.of(heard.of_seen(), recipe.lowest)
-    taken, remarks = (heard, ()) if room is not None else _without_dead(heard, levels)
+    shares = _may_share(heard, recipe, spans_of(heard, recipe, segment, analysis)) and not learning
+    taken, remarks = (heard, ()) if room is not None else _without_dead(heard, levels, shares)
     if remarks:
         levels = Levels.of(taken.of_seen(), recipe.lowest)
     heard = taken.of_seen()
@@ -346,18 +347,29 @@ def _prepared(given: Any, whole: bool, options: Options) -> tuple[Story, list[Sp
     return story, spans, taken
 
 
-def _without_dead(take: Take, levels: Levels) -> tuple[Take, tuple[str, ...]]:
-    """Return a take with those mics set aside that hear nothing and are nobody's spot, and a line about each.
+def _may_share(take: Take, recipe: Method, spans: Sequence[Span]) -> bool:
+    """Return whether a player whose mic is dead can be told from the others by the solos: all of them have one."""
+    alone = bool(recipe.longer_window) and any(take.solos) and not take.without_solo()
+    return alone and len(spans) == 1 and not take.spots.shared
+
+
+def _without_dead(take: Take, levels: Levels, shares: bool) -> tuple[Take, tuple[str, ...]]:
+    """Return a take with those mics set aside that hear nothing, and a line about each.
 
     `levels` are those of the mics that are seen.  How loud a dead mic is means nothing, but would count where levels of
-    take and solos are compared.
+    take and solos are compared.  One that is somebody's spot is set aside where that player then `shares` another.
     """
     own = {m for mics in take.spots for m in mics}
-    dead = [m for m in (take.seen[k] for k in levels.silent_mics) if m not in own]
-    if not dead:
+    dead = [m for m in (take.seen[k] for k in levels.silent_mics) if shares or m not in own]
+    if not dead or len(dead) == len(take.seen):
         return take, ()
-    remarks = tuple(f"{describe(m, take.mic_names)} is practically silent in the take; set aside" for m in dead)
-    return replace(take, aside=(*take.aside, *dead)), remarks
+    taken = take.setting_aside(dead)
+    others = {m for n in taken.deaf for m in take.spots[n]}
+    remarks = [f"{describe(m, take.mic_names)} is practically silent in the take; set aside" for m in dead]
+    for k, m in enumerate(dead):
+        if m in others:
+            remarks[k] += ", and its player told from the others by the solos"
+    return taken, tuple(remarks)
 
 
 def _with_mics_of(room: Room, given: Any) -> Any:

@@ -46,6 +46,8 @@ def of_all_mics(done: Stems, take: Take, bleed: Sequence[tuple[int, int]] = ()) 
         return done
     seen = list(take.seen)
     known: dict[str, Any] = {"take": take, "levels": _of_all(done.levels, take), "bleed": tuple(bleed)}
+    if take.deaf:
+        known["stems_LN"] = _silenced(done.stems_LN, take.deaf)
     if isinstance(done, Separation):
         return replace(done, within=(done, take.seen), **known)
     if bleed:
@@ -60,6 +62,19 @@ def of_all_mics(done: Stems, take: Take, bleed: Sequence[tuple[int, int]] = ()) 
 
         known["bleed_LI"] = Rows((take.n_samples, len(bleed)), take.x_LM.dtype, heard)
     return replace(done, **known)
+
+
+def _silenced(stems_LN: Any, deaf: Sequence[int]) -> Any:
+    """Return stems with silence for those whose own microphones are set aside; they were heard at another one."""
+
+    def stems(start: int, stop: int, columns: list[int]) -> Array:
+        part_LI = np.array(stems_LN[start:stop])[:, columns]
+        part_LI[:, [i for i, n in enumerate(columns) if n in deaf]] = 0
+        return part_LI
+
+    if isinstance(stems_LN, Rows):
+        return Rows(stems_LN.shape, stems_LN.dtype, stems)
+    return stems(0, len(stems_LN), list(range(stems_LN.shape[1])))
 
 
 def _of_all(levels: Levels, take: Take) -> Levels:
