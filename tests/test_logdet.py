@@ -9,6 +9,8 @@ from numba import get_num_threads, set_num_threads
 from mnmf import FastMNMF2, FullRankMNMF, Prior
 from mnmf.errors import ArgumentError
 from mnmf.kernels import logdet
+from mnmf.kernels._blocks import zeros
+from mnmf.kernels._lanes import LANES, lanes_of, update_covariances
 from mnmf.kernels.hermitian import solve_riccati
 from mnmf.kernels.logdet_joint import sweep_jointly
 from mnmf.models.fullrank import _bands_of
@@ -41,6 +43,33 @@ def a_start(rng, F, T, M, N, K):
     X = rng.standard_normal((F, T, M)) + 1j * rng.standard_normal((F, T, M))
     W, H = rng.uniform(0.1, 1, (N, F, K)), rng.uniform(0.1, 1, (N, K, T))
     return X, Prior(W=W, H=H, R=random_covariances(rng, N, F, M), spots=[n % M for n in range(N)])
+
+
+def planes_of(A_GNMM):
+    """Return the M² numbers of Hermitian matrices, (G, Q, N)."""
+    M = A_GNMM.shape[-1]
+    numbers = [A_GNMM[..., i, i].real for i in range(M)]
+    for i in range(M):
+        for j in range(i):
+            numbers += [A_GNMM[..., i, j].real, A_GNMM[..., i, j].imag]
+    return np.stack(numbers, axis=1)
+
+
+def solved(A_GNMM, B_GNMM, R_GNMM, anchor_GNMM=None, weight_GN=None):
+    """Return R with ``R A R = R' B R'`` for the R' given, and the numbers of R and of ``R' R⁻¹ R'``."""
+    G, N, M, _ = R_GNMM.shape
+    new, seen, trace = R_GNMM.copy(), np.zeros((G, N, M * M)), np.zeros((G, N, M * M))
+    anchor, weight = (R_GNMM, np.zeros((G, N))) if anchor_GNMM is None else (anchor_GNMM, weight_GN)
+    sums = -planes_of(A_GNMM), planes_of(B_GNMM)
+    update_covariances(*sums, 0, G, new, anchor, weight, seen, trace, *zeros(lanes_of(M), float))
+    return new, trace, seen
+
+
+def doubled(A_GNMM):
+    """Return the numbers of matrices, those off the diagonal twice, (G, N, Q)."""
+    M = A_GNMM.shape[-1]
+    twice_Q = np.where(np.arange(M * M) < M, 1.0, 2.0)
+    return planes_of(A_GNMM).swapaxes(1, 2) * twice_Q
 
 
 SIZES = [(3, 5, 3, 2, 4), (2, 3, 1, 2, 1), (2, 4, 2, 3, 2), (1, 2, 9, 1, 2), (18, 2, 2, 2, 1), (1, 140, 2, 2, 2)]
@@ -135,10 +164,15 @@ def test_joint_updates_of_ill_conditioned_covariances_never_raise_the_cost(rng):
 @pytest.mark.kernel
 @pytest.mark.parametrize("rank", [None, 1])
 def test_riccati_tells_how_the_old_covariance_is_seen_from_the_new(rng, rank):
-    A, B, old = random_covariances(rng, 3), random_covariances(rng, 3), random_covariances(rng, 3, rank=rank)
-    R, seen = old.copy(), np.empty((3, 3), complex)
-    solve_riccati(A.copy(), B, R, seen)
-    np.testing.assert_allclose(seen, old @ np.linalg.pinv(R, rcond=1e-6, hermitian=True) @ old, atol=1e-6)
+    """For more matrices than are handled at once, and none of them minds the others."""
+    A, B = random_covariances(rng, 9, 2, 3), random_covariances(rng, 9, 2, 3)
+    old = random_covariances(rng, 9, 2, 3, rank=rank)
+    assert LANES < 18
+    R, trace, seen = solved(A, B, old)
+    inverse = np.linalg.pinv(R, rcond=1e-6, hermitian=True)
+    np.testing.assert_allclose(seen, doubled(old @ inverse @ old), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(trace, doubled(R))
+    np.testing.assert_array_equal(solved(A[4:6], B[4:6], old[4:6])[0], R[4:6])
 
 
 def test_joint_updates_need_the_log_determinant(X_FTM):
@@ -195,12 +229,44 @@ def test_riccati(rng, M, rank):
 @pytest.mark.kernel
 def test_riccati_without_data_leaves_r(rng):
     old = random_covariances(rng, 3)
-    R, seen = old.copy(), np.zeros((3, 3), complex)
+    R = old.copy()
     solve_riccati(np.zeros((3, 3), complex), np.zeros((3, 3), complex), R)
     np.testing.assert_array_equal(R, old)
-    solve_riccati(np.zeros((3, 3), complex), np.zeros((3, 3), complex), R, seen)
-    np.testing.assert_array_equal(R, old)
-    np.testing.assert_array_equal(seen, old)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("M", [1, 2, 4, 9])
+@pytest.mark.parametrize("rank", [None, 1])
+def test_riccati_in_lanes(rng, M, rank):
+    """R solves its equation, also where the data or the old R are of rank 1."""
+    A = random_covariances(rng, 1, 1, M)
+    B, old = (random_covariances(rng, 1, 1, M, rank=rank) for _ in range(2))
+    R = solved(A, B, old)[0]
+    np.testing.assert_allclose(R @ A @ R, old @ B @ old, atol=1e-9 * np.abs(old @ B @ old).max())
+    np.testing.assert_array_equal(R, R.conj().swapaxes(-1, -2))
+    assert np.linalg.eigvalsh(R).min() > -1e-12 * np.abs(R).max()
+
+
+@pytest.mark.kernel
+def test_riccati_in_lanes_draws_covariances_to_their_anchors(rng):
+    """As frames of the source alone would, unless it is to stay or to be left to the data."""
+    A, B, old, anchor = (random_covariances(rng, 1, 3, 2) for _ in range(4))
+    R, _, _ = solved(A, B, old, anchor, np.array([[0.0, 7.0, np.inf]]))
+    np.testing.assert_array_equal(R[:, 2], old[:, 2])
+    inverse = np.linalg.inv(old + 1e-6 * np.einsum("gnii->gn", old)[..., None, None] * np.eye(2))
+    A[:, 1] += 7 * inverse[:, 1]
+    B[:, 1] += 7 * (inverse @ anchor @ inverse)[:, 1]
+    np.testing.assert_allclose(R[:, :2], solved(A, B, old)[0][:, :2], rtol=1e-9)
+
+
+@pytest.mark.kernel
+def test_riccati_in_lanes_without_data_leaves_r(rng):
+    old, A = random_covariances(rng, 1, 2, 3), random_covariances(rng, 1, 2, 3)
+    A[:, 0] = 0
+    R, _, seen = solved(A, A, old)
+    np.testing.assert_array_equal(R[:, 0], old[:, 0])
+    np.testing.assert_array_equal(seen[:, 0], 0)  # what is there stays
+    assert np.all(R[:, 1] != old[:, 1])
 
 
 @pytest.mark.parametrize("block", "WHR")
@@ -261,11 +327,12 @@ def test_inputs_are_untouched(X_FTM, start):
         assert before.tobytes() == after.tobytes()
 
 
-def test_one_and_two_threads_give_the_same_bytes(rng):
+@pytest.mark.parametrize("jointly", [False, True])
+def test_one_and_two_threads_give_the_same_bytes(rng, jointly):
     X = rng.standard_normal((40, 30, 2)) + 1j * rng.standard_normal((40, 30, 2))
 
     def result():
-        model = fit(X)
+        model = LogDet(4, 3, jointly=jointly).fit(X)
         return model.separate(X).tobytes() + model.R_.tobytes()
 
     threads = get_num_threads()
@@ -427,6 +494,9 @@ def test_the_riccati_equation_has_a_semidefinite_solution_whatever_rounding_make
     R = np.eye(2, dtype=complex)
     solve_riccati(np.eye(2, dtype=complex), np.diag([4.0, -1e-9]).astype(complex), R)
     np.testing.assert_allclose(R, np.diag([2.0, 0.0]), atol=1e-12)
+    one = np.eye(2, dtype=complex)[None, None]
+    R, _, _ = solved(one, np.diag([4.0, -1e-9])[None, None] * one, one)
+    np.testing.assert_allclose(R[0, 0], np.diag([2.0, 0.0]), atol=1e-12)
 
 
 @pytest.mark.kernel

@@ -27,8 +27,9 @@ file              what it computes
 ================  ===================================================================================================
 
 Below these lie the parts that they share: `_blocks` (how the time-frequency plane is cut up, and sums over the parts),
-`_rows` (algebra of M×M matrices and the rows of Q), `_planes` (Hermitian matrices of many frames at once), `_logdet`
-(what `logdet` and `logdet_joint` share), `_threads`, `_compile` (what is compiled, and how) and `_cache`.
+`_rows` (algebra of M×M matrices and the rows of Q), `_planes` (Hermitian matrices of many frames at once), `_lanes`
+(the update of covariances, several at once), `_logdet` (what else `logdet` and `logdet_joint` share), `_threads`,
+`_compile` (what is compiled, and how) and `_cache`.
 
 Two rules give the same bytes on any number of threads.  Work is divided along an axis without reduction, into blocks
 whose size never depends on the number of threads; and BLAS, which divides its own sums as it likes, runs on one thread

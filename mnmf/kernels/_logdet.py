@@ -24,7 +24,6 @@ __all__ = [
     "evaluate",
     "gaps_of",
     "load",
-    "numbers",
     "pack_covariances",
     "pack_powers",
     "prepared",
@@ -61,8 +60,8 @@ def workspace(N: int, K: int, M: int, B: int, S: int, *first: tuple[int, ...]) -
         (N, B, K),  # over_NBK: numerator and denominator of W
         (N, B, K),  # under_NBK
     )
-    # Σ_t λ Z and Σ_t λ y yᴴ of one source and frequency, and R̃ R⁻¹ R̃
-    return (*zeros((*first, *shapes), np.float64), *np.zeros((3, M, M), np.complex128))
+    # Σ_t λ Z and Σ_t λ y yᴴ of one source and frequency
+    return (*zeros((*first, *shapes), np.float64), *np.zeros((2, M, M), np.complex128))
 
 
 @inner
@@ -87,25 +86,19 @@ def pack_powers(P_NBS, b, P_NS, P_SN):  # type: ignore[no-untyped-def]
 
 
 @inner
-def numbers(R_MM, n, model_QN, trace_NQ):  # type: ignore[no-untyped-def]
-    """Write the numbers of a covariance, and the same with those off the diagonal twice, as those of source `n`."""
-    M = len(R_MM)
-    q = M
-    for i in range(M):
-        model_QN[i, n] = trace_NQ[n, i] = R_MM[i, i].real
-        for j in range(i):
-            model_QN[q, n] = R_MM[i, j].real
-            model_QN[q + 1, n] = R_MM[i, j].imag
-            trace_NQ[n, q] = 2.0 * model_QN[q, n]
-            trace_NQ[n, q + 1] = 2.0 * model_QN[q + 1, n]
-            q += 2
-
-
-@inner
 def pack_covariances(R_NMM, model_QN, trace_NQ):  # type: ignore[no-untyped-def]
-    """Write the numbers of the covariances of one frequency."""
+    """Write the numbers of the covariances of one frequency, and the same with those off the diagonal twice."""
+    M = R_NMM.shape[1]
     for n in range(len(R_NMM)):
-        numbers(R_NMM[n], n, model_QN, trace_NQ)
+        q = M
+        for i in range(M):
+            model_QN[i, n] = trace_NQ[n, i] = R_NMM[n, i, i].real
+            for j in range(i):
+                model_QN[q, n] = R_NMM[n, i, j].real
+                model_QN[q + 1, n] = R_NMM[n, i, j].imag
+                trace_NQ[n, q] = 2.0 * model_QN[q, n]
+                trace_NQ[n, q + 1] = 2.0 * model_QN[q + 1, n]
+                q += 2
 
 
 @inner

@@ -12,7 +12,6 @@ from mnmf.kernels._rows import multiply
 
 __all__ = ["nearest_psd", "solve_riccati"]
 
-NOTHING = 1e-24  # of the largest eigenvalue: less is the rounding of a zero
 SWEEPS = 30  # most rounds of rotations over all pairs of rows; about five suffice
 
 
@@ -91,7 +90,7 @@ def _rotate(E_MM, U_LM):  # type: ignore[no-untyped-def]
 
 
 @inner
-def solve_riccati(A_MM, B_MM, R_MM, seen_MM=None):  # type: ignore[no-untyped-def]
+def solve_riccati(A_MM, B_MM, R_MM):  # type: ignore[no-untyped-def]
     """Replace R' by the positive semidefinite R with ``R A R = R' B R'`` (Sawada et al. 2013, section III-D).
 
     R is the geometric mean of A⁻¹ and R'BR': with ``A = L Lᴴ`` it is ``L⁻ᴴ (Lᴴ R'BR' L)^(1/2) L⁻¹``.
@@ -102,29 +101,21 @@ def solve_riccati(A_MM, B_MM, R_MM, seen_MM=None):  # type: ignore[no-untyped-de
         Hermitian, positive semidefinite.  `A_MM` is destroyed.
     R_MM : complex128, shape (M, M)
         R', replaced by R; left as it is if A has no positive trace.
-    seen_MM : complex128, shape (M, M), optional
-        ``R' R⁻¹ R'`` is written there, by the pseudo-inverse: ``R'L (Lᴴ R'BR' L)^(-1/2) (R'L)ᴴ``.
 
     Examples
     --------
     >>> import numpy as np
     >>> R_MM = np.eye(2, dtype=complex)
-    >>> seen_MM = np.empty((2, 2), complex)
-    >>> solve_riccati(4 * np.eye(2, dtype=complex), np.eye(2, dtype=complex), R_MM, seen_MM)
+    >>> solve_riccati(4 * np.eye(2, dtype=complex), np.eye(2, dtype=complex), R_MM)
     >>> np.round(R_MM.real, 6)
     array([[0.5, 0. ],
            [0. , 0.5]])
-    >>> np.round(seen_MM.real, 6)
-    array([[2., 0.],
-           [0., 2.]])
     """
     M = len(A_MM)
     trace = 0.0
     for i in range(M):
         trace += A_MM[i, i].real
     if not (trace > 0.0 and np.isfinite(trace)):
-        if seen_MM is not None:
-            seen_MM[:] = R_MM
         return
     for j in range(M):  # Cholesky, in the lower triangle
         pivot = A_MM[j, j].real
@@ -137,8 +128,7 @@ def solve_riccati(A_MM, B_MM, R_MM, seen_MM=None):  # type: ignore[no-untyped-de
             for k in range(j):
                 total -= A_MM[i, k] * np.conj(A_MM[j, k])
             A_MM[i, j] = total / pivot
-    V_LM = np.empty((M if seen_MM is None else 2 * M, M), np.complex128)
-    V_MM = V_LM[:M]  # R' L
+    V_MM = np.empty((M, M), np.complex128)  # R' L
     for i in range(M):
         for j in range(M):
             total = 0j
@@ -156,8 +146,6 @@ def solve_riccati(A_MM, B_MM, R_MM, seen_MM=None):  # type: ignore[no-untyped-de
             E_MM[i, j] = total
             E_MM[j, i] = np.conj(total)
         E_MM[i, i] = E_MM[i, i].real
-    if seen_MM is not None:
-        V_LM[M:] = V_MM
     # Let V be L⁻ᴴ, so that the rotations turn its columns into L⁻ᴴ times the eigenvectors.
     for j in range(M):
         for i in range(j + 1, M):
@@ -168,7 +156,7 @@ def solve_riccati(A_MM, B_MM, R_MM, seen_MM=None):  # type: ignore[no-untyped-de
             for k in range(i + 1, j + 1):
                 total += np.conj(A_MM[k, i]) * V_MM[k, j]
             V_MM[i, j] = -total / A_MM[i, i].real
-    _rotate(E_MM, V_LM)
+    _rotate(E_MM, V_MM)
     for i in range(M):
         for j in range(i + 1):
             total = 0j
@@ -177,16 +165,3 @@ def solve_riccati(A_MM, B_MM, R_MM, seen_MM=None):  # type: ignore[no-untyped-de
             R_MM[i, j] = total
             R_MM[j, i] = np.conj(total)
         R_MM[i, i] = R_MM[i, i].real
-    if seen_MM is not None:
-        largest = 0.0
-        for k in range(M):
-            largest = max(largest, E_MM[k, k].real)
-        for i in range(M):
-            for j in range(i + 1):
-                total = 0j
-                for k in range(M):
-                    if E_MM[k, k].real > NOTHING * largest:
-                        total += V_LM[M + i, k] * np.conj(V_LM[M + j, k]) / np.sqrt(E_MM[k, k].real)
-                seen_MM[i, j] = total
-                seen_MM[j, i] = np.conj(total)
-            seen_MM[i, i] = seen_MM[i, i].real

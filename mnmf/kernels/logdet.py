@@ -75,7 +75,7 @@ def _workspace(N: int, K: int, M: int, B: int, S: int) -> tuple[Array, ...]:
         (2 * FRAMES,),  # an image
         (S,),  # ones
     )
-    room = workspace(N, K, M, B, S, *shapes)[:-1]  # R̃ R⁻¹ R̃ is for joint updates
+    room = workspace(N, K, M, B, S, *shapes)
     room[8][:] = 1.0
     return room
 

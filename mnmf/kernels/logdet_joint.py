@@ -5,16 +5,17 @@ auxiliary function, though, which touches the cost at the current W, H and R (ma
 
     Σ_ftnk (w̃h̃)²/(wh) ỹᴴ R̃ R⁻¹ R̃ ỹ + wh tr(Z̃ R),   with Z̃ = X̂⁻¹ and ỹ = Z̃x,
 
-and may be minimised over R, then W, then H without another X̂.  R follows as in `logdet`; then, with
+and may be minimised over R, then W, then H without another X̂.  R follows as in `logdet`, at several frequencies at once
+(`_lanes`); then, with
 ``a = ỹᴴ R̃ R⁻¹ R̃ ỹ`` and ``b = tr(Z̃ R)`` for the new R, ``w = w̃ √(Σ_t h̃ a / Σ_t h̃ b)`` and
 ``h = h̃ √(Σ_f (w̃²/w) a / Σ_f w b)``.  Every step lowers the auxiliary function and so the cost.  An update is quicker
-than one that takes the blocks in turn, and lowers the cost by a little less.  Z̃ and ỹ of one frequency are kept until
-its R is known.
+than one that takes the blocks in turn, and lowers the cost by a little less.  Z̃ and ỹ of a few frequencies are kept
+until their R are known.
 
 For NMF of one channel this is what A. Marmin, J. H. de M. Goulart and C. Févotte do in "Joint majorization-minimization
 for nonnegative matrix factorization with the β-divergence", Signal Processing 209, 2023.
 
-Axes: as in `logdet`.
+Axes: as in `logdet`; G frequencies whose R are updated at once.
 """
 
 from __future__ import annotations
@@ -35,20 +36,18 @@ from mnmf.kernels._blocks import (
     write_variances,
 )
 from mnmf.kernels._compile import inner, kernel
+from mnmf.kernels._lanes import LANES, lanes_of, update_covariances
 from mnmf.kernels._logdet import (
-    add_anchor,
     add_products,
     evaluate,
     load,
-    numbers,
     pack_covariances,
     pack_powers,
     prepared,
     workspace,
     write_traces,
 )
-from mnmf.kernels._planes import FRAMES, pairs, unpack
-from mnmf.kernels.hermitian import solve_riccati
+from mnmf.kernels._planes import FRAMES, pairs
 
 __all__ = ["sweep_jointly"]
 
@@ -57,18 +56,21 @@ Array = NDArray[Any]
 
 def _workspace(N: int, K: int, M: int, C: int, B: int, S: int) -> tuple[Array, ...]:
     """Return what the kernel works in, in the order of its arguments."""
+    G = max(LANES // N, 1)
     shapes = (
         (C, N, B, S),  # λ
         (C, N, B, S),  # a
         (C, N, B, S),  # b
-        (C, (M + 1) * (M + 1), FRAMES),  # X̂ with its border, and then −Z̃, ỹᴴ and −xᴴZ̃x
-        (C, M * M, FRAMES),  # ỹ ỹᴴ
-        (N, M * M),  # the numbers of R̃ R⁻¹ R̃
+        (G, C, (M + 1) * (M + 1), FRAMES),  # X̂ with its border, and then −Z̃, ỹᴴ and −xᴴZ̃x
+        (G, C, M * M, FRAMES),  # ỹ ỹᴴ
+        (G, N, M * M),  # the numbers of R̃ R⁻¹ R̃
+        (G, N, M * M),  # those of R, off the diagonal twice
         (N, K, B),  # w̃²/w
-        (M * M, N),  # Σ_t λ Z̃
-        (M * M, N),  # Σ_t λ ỹ ỹᴴ
+        (G, M * M, N),  # Σ_t λ Z̃
+        (G, M * M, N),  # Σ_t λ ỹ ỹᴴ
+        *lanes_of(M),
     )
-    return workspace(N, K, M, B, S, *shapes)
+    return workspace(N, K, M, B, S, *shapes)[:-2]  # the rest is for one matrix at a time
 
 
 @inner
@@ -88,13 +90,14 @@ def _new_bases(W_NBK, W_NFK, f0, n_f, W_NKB, over_NKB):  # type: ignore[no-untyp
 def _blocks(  # type: ignore[no-untyped-def]
     X_FTM, gaps_P2, gap_C, W_NFK, H_CNKS, H_CNSK, R_FNMM, anchor_FNMM, weight_FN, floor_F, n_blocks, B,
     first, last, update_w, update_r, gather_h, over_CNKS, under_CNKS,
-    P_CNBS, over_CNBS, under_CNBS, planes_CQS, pairs_CQS, seen_NQ, over_NKB, A_QN, B_QN,
+    P_CNBS, over_CNBS, under_CNBS, planes_GCQS, pairs_GCQS, seen_GNQ, trace_GNQ, over_NKB, A_GQN, B_GQN,
+    given_5X, numbers, roots, room_5X,
     W_NBK, W_NKB, P_NS, P_SN, model_QN, trace_NQ, inner_NS, part_QN, part_BK, part_KS, scaled, det_S,
-    over_NBK, under_NBK, A_MM, B_MM, seen_MM,
+    over_NBK, under_NBK,
 ):  # fmt: skip
     """Do the work of `sweep_jointly` for the blocks of frequencies from `first` to `last`."""
     F, T, M = X_FTM.shape
-    C, N, _, S = H_CNKS.shape
+    C, _, _, S = H_CNKS.shape
     cost = 0.0
     for block in range(first, last):
         f0, f1 = part(block, n_blocks, F)
@@ -102,40 +105,37 @@ def _blocks(  # type: ignore[no-untyped-def]
         load(W_NFK, f0, n_f, W_NBK, W_NKB)
         for c in range(C):
             write_variances(W_NBK, H_CNKS[c], P_CNBS[c])
-        for b in range(n_f):
-            R_NMM = R_FNMM[f0 + b]
-            floor = floor_F[f0 + b]
-            cost += (T * M - len(gaps_P2)) * np.log(floor)
-            pack_covariances(R_NMM, model_QN, trace_NQ)
-            clear(A_QN.ravel())
-            clear(B_QN.ravel())
-            for c in range(C):
-                planes_QS = planes_CQS[c]
-                pack_powers(P_CNBS[c], b, P_NS, P_SN)
-                cost += evaluate(
-                    model_QN, P_NS, X_FTM[f0 + b], c * S, gaps_P2, gap_C[c], gap_C[c + 1], floor, True,
-                    scaled, det_S, planes_QS,
+        for b0 in range(0, n_f, len(planes_GCQS)):
+            n_g = min(n_f - b0, len(planes_GCQS))
+            clear(A_GQN.ravel())
+            clear(B_GQN.ravel())
+            for g in range(n_g):
+                b = b0 + g
+                floor = floor_F[f0 + b]
+                cost += (T * M - len(gaps_P2)) * np.log(floor)
+                pack_covariances(R_FNMM[f0 + b], model_QN, trace_NQ)
+                trace_GNQ[g] = trace_NQ
+                seen_GNQ[g] = trace_NQ
+                for c in range(C):
+                    planes_QS = planes_GCQS[g, c]
+                    pack_powers(P_CNBS[c], b, P_NS, P_SN)
+                    cost += evaluate(
+                        model_QN, P_NS, X_FTM[f0 + b], c * S, gaps_P2, gap_C[c], gap_C[c + 1], floor, True,
+                        scaled, det_S, planes_QS,
+                    )  # fmt: skip
+                    pairs(planes_QS, M, S, pairs_GCQS[g, c])
+                    if update_r:
+                        add_product(planes_QS[: M * M], P_SN, part_QN, A_GQN[g])
+                        add_product(pairs_GCQS[g, c], P_SN, part_QN, B_GQN[g])
+            if update_r:
+                update_covariances(
+                    A_GQN, B_GQN, f0 + b0, n_g, R_FNMM, anchor_FNMM, weight_FN, seen_GNQ, trace_GNQ,
+                    given_5X, numbers, roots, room_5X,
                 )  # fmt: skip
-                pairs(planes_QS, M, S, pairs_CQS[c])
-                if update_r:
-                    add_product(planes_QS[: M * M], P_SN, part_QN, A_QN)
-                    add_product(pairs_CQS[c], P_SN, part_QN, B_QN)
-            seen_NQ[:] = trace_NQ
-            for n in range(N):
-                weight = weight_FN[f0 + b, n]
-                if not update_r or weight == np.inf:
-                    continue
-                R_MM = R_NMM[n]
-                unpack(A_QN, n, -1.0, A_MM)
-                unpack(B_QN, n, 1.0, B_MM)
-                if weight > 0.0:
-                    add_anchor(A_MM, B_MM, R_MM, anchor_FNMM[f0 + b, n], weight)
-                solve_riccati(A_MM, B_MM, R_MM, seen_MM)
-                numbers(seen_MM, n, model_QN, seen_NQ)
-                numbers(R_MM, n, model_QN, trace_NQ)
-            for c in range(C):
-                write_traces(seen_NQ, pairs_CQS[c], 1.0, b, inner_NS, over_CNBS[c])
-                write_traces(trace_NQ, planes_CQS[c, : M * M], -1.0, b, inner_NS, under_CNBS[c])
+            for g in range(n_g):
+                for c in range(C):
+                    write_traces(seen_GNQ[g], pairs_GCQS[g, c], 1.0, b0 + g, inner_NS, over_CNBS[c])
+                    write_traces(trace_GNQ[g], planes_GCQS[g, c, : M * M], -1.0, b0 + g, inner_NS, under_CNBS[c])
         if update_w:
             clear(over_NBK.ravel())
             clear(under_NBK.ravel())

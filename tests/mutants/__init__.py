@@ -79,8 +79,20 @@ MUTANTS = [
         ("np.sqrt(max(E_MM[k, k].real, 0.0))", "np.sqrt(E_MM[k, k].real)"),
         ("if not (trace > 0.0 and np.isfinite(trace)):", "if trace < 0.0:"),
         ("if slope < 0.0:\n", "if slope > 0.0:\n"),
-        ("if E_MM[k, k].real > NOTHING * largest:", "if E_MM[k, k].real > 0.1 * largest:"),
         ("total -= A_MM[i, k] * np.conj(A_MM[j, k])", "total -= A_MM[i, k] * A_MM[j, k]"),
+    ),
+    *_kernels(
+        "_lanes.py",
+        "test_logdet.py -k 'riccati or joint'",
+        ("value = np.sqrt(max(e[t], 0.0))", "value = np.sqrt(e[t])"),
+        ("if not (trace > 0.0 and trace < np.inf):", "if trace < 0.0:"),
+        ("tangent = -tangent if slope < 0.0 else", "tangent = -tangent if slope > 0.0 else"),
+        ("counts = e[t] > NOTHING * largest[t]", "counts = e[t] > 0.1 * largest[t]"),
+        ("_add(a, 1.0, a, -1.0, -1.0, pivot)", "_add(a, 1.0, a, 1.0, -1.0, pivot)"),
+        ("counts = w > 0.0 and w < np.inf", "counts = w > 0.0"),
+        ("_get_numbers(R, lane, M, trace_GNQ[g, n])", "_get_numbers(seen, lane, M, trace_GNQ[g, n])"),
+        ("if weight[lane] == np.inf:", "if weight[lane] < 0.0:"),
+        ("turn[t] = c\n", "turn[t] = 1.0\n"),
     ),
     *_kernels("hermitian.py", "test_kernels.py -k psd", ("np.maximum(values, 0.0)", "np.abs(values)")),
     *_kernels(
@@ -104,8 +116,8 @@ MUTANTS = [
     *_kernels(
         "logdet_joint.py",
         "test_logdet.py -k joint",
-        ("write_traces(seen_NQ, pairs", "write_traces(trace_NQ, pairs"),
-        ("if not update_r or weight == np.inf:", "if not update_r:"),
+        ("write_traces(seen_GNQ[g], pairs", "write_traces(trace_GNQ[g], pairs"),
+        ("trace_GNQ[g] = trace_NQ", "trace_GNQ[g] = 0.0"),
     ),
     *_kernels(
         "fullrank.py",
