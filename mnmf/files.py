@@ -20,7 +20,7 @@ import stat
 import threading
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,7 +36,9 @@ __all__ = [
     "check_header",
     "check_path",
     "check_regular",
+    "files_below",
     "hushed",
+    "no_audio",
     "read_arrays",
     "read_json",
     "read_table",
@@ -64,6 +66,7 @@ ROOM = 1 << 28  # bytes that arrays may unpack to, however small their file
 UNPACKED = 20  # times the size of their file that arrays may unpack to beyond that
 ENTRIES = 2000
 MOST_CHANNELS = 1024
+MOST_OTHERS = 50_000  # files and folders that are passed in a search for files
 SAMPLES_A_BYTE = 8192  # more than any format packs into a byte, silence included
 
 # Of a TOML file what is no key: strings and comments.  No two of them begin alike, so the search is linear.
@@ -116,6 +119,45 @@ def check_regular(path: Path) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise _Unfit("it is a pipe or a device, not a file")
     return status.st_size
+
+
+def files_below(folder: Path, suffixes: Collection[str], kind: Kind, remedy: str) -> list[Path]:
+    """Return what is in a folder and below it, is no folder, and whose name ends so, sorted.
+
+    Links to folders are not followed, and folders that cannot be read are passed over.
+
+    Raises
+    ------
+    kind
+        More than 50,000 other files and folders lie there, as on a whole disk.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mnmf.errors import ArgumentError
+    >>> from mnmf.files import files_below
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("A4.WAV", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in files_below(Path(folder), [".wav"], ArgumentError, "give another")]
+    ['A4.WAV']
+    """
+    found: list[Path] = []
+    waiting, others = [str(folder)], 0
+    while waiting:
+        with suppress(OSError, ValueError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                inner = entry.is_dir(follow_symlinks=False)
+                if not inner and os.path.splitext(entry.name)[1].lower() in suffixes:
+                    found.append(Path(entry.path))
+                    continue
+                waiting += [entry.path] if inner else []
+                others += 1
+                if others > MOST_OTHERS:
+                    break
+        if others > MOST_OTHERS:
+            raise kind(f"{folder}: more than {MOST_OTHERS} other files and folders lie there; {remedy}")
+    return sorted(path for path in found if not path.is_dir())
 
 
 @contextmanager
@@ -349,6 +391,26 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     return np.asarray(array)
 
 
+def no_audio(path: Path, error: BaseException) -> str:
+    """Return in one line why a file is no audio; libsndfile says of some texts in UTF-16 that there is no file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mnmf.files import no_audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "labels.txt").write_text("0 1 viola", "utf-16")
+    ...     no_audio(Path(folder, "labels.txt"), ValueError("Format not recognised"))
+    'it is text in UTF-16'
+    """
+    said = reason(error)
+    with suppress(OSError, ValueError), open(path, "rb", opener=_open) as file:
+        if (file.read(2) or b"") in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "it is text in UTF-16"
+        return "Format not recognised" if said.startswith("File does not exist") else said
+    return said
+
+
 class _Hush:
     """What is 2 to the system, nowhere for as long as anybody, in any thread, wants it to be."""
 
@@ -418,7 +480,7 @@ def sound(path: Path, kind: Kind, remedy: str = "export it again") -> Iterator[A
     except MnmfError:
         raise
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
-        raise kind(f"{path}: cannot be read as audio: {reason(error)}; {remedy}") from error
+        raise kind(f"{path}: cannot be read as audio: {no_audio(path, error)}; {remedy}") from error
 
 
 def check_header(path: Path, header: Any, kind: Kind) -> None:

@@ -18,7 +18,7 @@ from mnmf import FastMNMF2, NoteDictionary, Session, manifest, markers
 from mnmf.audio import Recording
 from mnmf.datasets._excerpts import header_of
 from mnmf.errors import ArgumentError, AudioFileError, MarkerError, MnmfError, SessionError
-from mnmf.estimators._folder import read_at
+from mnmf.estimators._folder import EstimateFolder, read_at
 from mnmf.files import TOML_BYTES, hushed, read_arrays, read_json, read_table, read_toml, whole
 from mnmf.manifest import read_stems
 from mnmf.notes._library import Note, find_notes, read_note
@@ -503,7 +503,7 @@ def test_what_libmpg123_says_of_a_file_reaches_nobody(tmp_path, capfd):
     path = tmp_path / "labels.txt"
     path.write_text("0\t1\tviolin\n1\t2\tviola\n2\t3\tcello\n", "utf-16")  # begins as an MP3 file may
     for read in (lambda: Session.open(path), lambda: read_at(path, 8000)):
-        with pytest.raises(AudioFileError):
+        with pytest.raises(AudioFileError, match=r"cannot be read as audio: it is text in UTF-16;"):
             read()
     assert capfd.readouterr().err == ""
     os.write(2, b"heard again")
@@ -544,3 +544,18 @@ def test_manifests_name_files_whose_names_are_in_no_encoding(tmp_path):
     record = {"sources": [], "take": [os.fsdecode(b"Fl\xf6te.wav"), "Fl\u00f6te.wav"]}
     manifest.write(tmp_path / "manifest.json", record)
     assert manifest.read(tmp_path) == record
+
+
+def test_folders_as_large_as_a_disk_are_not_searched_to_their_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("mnmf.files.MOST_OTHERS", 20)
+    (tmp_path / "below").mkdir()
+    for number in range(17):
+        (tmp_path / "below" / f"{number}.txt").touch()
+        (tmp_path / "below" / f"violin_A{number % 5 + 1}_{number}.wav").touch()  # as many as there are
+    (tmp_path / "below" / "again").symlink_to(tmp_path)
+    (tmp_path / "below" / "folder.wav").mkdir()
+    with pytest.raises(ArgumentError, match="no file is called viola"):
+        EstimateFolder(tmp_path, ["viola"])
+    (tmp_path / "one more").touch()
+    for search in (lambda: EstimateFolder(tmp_path, ["viola"]), lambda: list(find_notes(tmp_path))):
+        refused(search, str(tmp_path), "more than 20 other files", "give the folder")

@@ -18,7 +18,7 @@ from mnmf.audio._layout import MOST_CHUNKS, Layout
 from mnmf.audio._riff import plain_name
 from mnmf.audio._stamps import Stamp, stamp_of
 from mnmf.errors import AudioFileError, MnmfError, OutputError
-from mnmf.files import check_header, hushed, reason
+from mnmf.files import check_header, hushed, no_audio, reason
 
 __all__ = ["ERRORS", "Sound"]
 
@@ -103,7 +103,7 @@ class Sound:
         except MnmfError:
             raise
         except (sf.SoundFileError, TypeError, ValueError) as error:
-            said = reason(error)
+            said = no_audio(path, error)
             raise AudioFileError(f"{path} cannot be read as audio: {said}; convert it to WAV or FLAC") from error
         except OSError as error:
             raise AudioFileError(f"{path} cannot be opened: {reason(error)}; check the path") from error

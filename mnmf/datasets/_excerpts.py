@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mnmf.errors import LOUDEST, AudioFileError, SessionError
-from mnmf.files import check_header, check_regular, reason
+from mnmf.files import check_header, check_regular, hushed, no_audio
 
 Audio = NDArray[np.float64]
 
@@ -35,10 +35,11 @@ def header_of(path: Path, problems: list[str]) -> Any:
     """Return the header of a file, or None; what is wrong with the file is added to `problems`."""
     try:
         check_regular(path)
-        info = soundfile.info(path)
+        with hushed(path):
+            info = soundfile.info(path)
         check_header(path, info, AudioFileError)
     except (soundfile.LibsndfileError, OSError, ValueError) as error:
-        problems.append(f"{path.name} cannot be read ({reason(error)})")
+        problems.append(f"{path.name} cannot be read ({no_audio(path, error)})")
         return None
     if info.frames == 0:
         problems.append(f"{path.name} is empty")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import LOUDEST, ArgumentError, AudioFileError
-from mnmf.files import sound
+from mnmf.files import files_below, sound
 
 Array = NDArray[Any]
 
@@ -45,7 +45,7 @@ class EstimateFolder:
     Raises
     ------
     ArgumentError
-        There is no such folder, it has none of the sources, or it has two files for one of them.
+        There is no such folder, it has none of the sources, or it has two files for one of them, or 50,000 others.
 
     Examples
     --------
@@ -109,8 +109,9 @@ def resampled(x_LM: Array, rate: int, wanted: int) -> Array:
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Return all audio files in a folder and below it, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    """Return all audio files in a folder and below it, sorted; `ArgumentError` if it is as large as a whole disk."""
+    found = files_below(folder, SUFFIXES, ArgumentError, "give the folder that holds the estimates alone")
+    return [path for path in found if path.is_file()]
 
 
 def files_of(folder: Path, sources: Sequence[str]) -> dict[str, Path]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import LOUDEST, ArgumentError, AudioFileError
-from mnmf.files import read_table, sound
+from mnmf.files import files_below, read_table, sound
 from mnmf.notes._instruments import (
     LOWEST,
     PITCH,
@@ -103,7 +103,8 @@ def recordings(folder: AnyPath, index: AnyPath | None = None) -> list[Path]:
 
 
 def _audio_in(root: Path) -> list[Path]:
-    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    found = files_below(root, SUFFIXES, ArgumentError, "give the folder that holds the notes alone")
+    return [path for path in found if not path.name.startswith(".")]
 
 
 def read_note(note: Note) -> tuple[Array, int]:
