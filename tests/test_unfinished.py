@@ -175,6 +175,17 @@ def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".wav"}
 
 
+def test_what_is_kept_in_another_shape_is_made_again(recorded, whole):
+    store = {}
+    take = Session.open(recorded)
+    first = separate_to(store, take, **SIZES).stems_LN[:]
+    np.testing.assert_array_equal(first, whole.stems_LN)
+    parts = [name for name in store if name.startswith("segment")]
+    store[parts[0]] = np.zeros((1, 3))
+    store[parts[-1]] = np.full(store[parts[-1]].shape, "x")
+    np.testing.assert_array_equal(separate_to(store, take, **SIZES).stems_LN[:], whole.stems_LN)
+
+
 def test_killed_and_resumed_the_command_writes_the_same_files(recorded, whole, tmp_path, capsys):
     assert cli.run(command(recorded, tmp_path / "one", "--residual")) == 0
     assert not list((tmp_path / "one").glob(".*"))
@@ -207,6 +218,16 @@ def test_what_is_kept_is_told_and_the_next_run_removes_it(recorded, tmp_path, ca
     left = list((tmp_path / "out").iterdir())
     assert [path.name.startswith(UNFINISHED) for path in left] == [True]
     assert json.loads((left[0] / "run.json").read_text())["facts"]["method"] == "mnmf"
+    record = (left[0] / "run.json").read_text()
+    for segment in ("an hour", -1.0, [3.0], True, 0.0):
+        said = json.loads(record)
+        said["chosen"]["segment"] = segment
+        (left[0] / "run.json").write_text(json.dumps(said))
+        assert cli.run(command(recorded, tmp_path / "out", "--resume")) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mnmf: ")]
+        assert "segment" in line
+        assert "leave --resume out" in line
+    (left[0] / "run.json").write_text(record)
     assert cli.run(command(recorded, tmp_path / "out", "--segment=inf")) == 0
     assert "an unfinished run is kept there" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob(".*"))

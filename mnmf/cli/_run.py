@@ -230,7 +230,8 @@ def separate_into(
                 if unfinished is not None and stretch is None:
                     asked = {name: tuning[name] for name in CHOSEN} | {"choice of --all-mics or reductions": bleed}
                     facts = _facts(session, recipe.name, options | asked, helpers, digests)
-                    options.update(unfinished.begin(facts, {name: options[name] for name in CHOSEN}))
+                    chosen = unfinished.begin(facts, {name: options[name] for name in CHOSEN})
+                    options.update(_check_chosen(unfinished, chosen, recipe))
                     if unfinished.is_left:
                         warn("an unfinished run is kept there; this one will replace it, --resume would go on with it")
                 heard, told = session, tell
@@ -264,6 +265,18 @@ def separate_into(
     if limit is not None and (manifest.peak_memory_mb() or 0.0) * 1e6 > limit:
         warn(f"this took {manifest.peak_memory_mb()} MB at its peak, more than was foreseen; please report it")
     say(f"{len(only or session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
+
+
+def _check_chosen(unfinished: Unfinished, chosen: Mapping[str, Any], recipe: Method) -> Mapping[str, Any]:
+    """Refuse what an unfinished run is said to have chosen if it could not be asked for."""
+    from mnmf.separation import check_asked
+
+    try:
+        check_asked(recipe, **chosen)
+    except ArgumentError as error:
+        where = f"{unfinished.directory}: the unfinished run there"
+        raise SessionError(f"{where} cannot be gone on with: {error}; leave --resume out to start afresh") from error
+    return chosen
 
 
 def _write_projects(

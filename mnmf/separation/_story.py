@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -157,9 +158,15 @@ class Story:
     def run_to(self, store: Store, seed: int, spans: Sequence[Span]) -> Stems:
         """Do the same, and keep what is done in a store; go on from what is there already."""
         names = [f"segment {k + 1}" for k in range(len(spans))]
-        mics = dict.fromkeys(m for _, m in self.bleed)
-        whole = [[name, *(_at_mic(name, m) for m in mics)] for name in names]
-        missing = [k for k, parts in enumerate(whole) if not all(part in store for part in parts)]
+        heard = Counter(m for _, m in self.bleed)
+        whole = [
+            {name: len(self.take.spots)} | {_at_mic(name, m): count for m, count in heard.items()} for name in names
+        ]
+        missing = [
+            k
+            for (k, parts), (start, stop) in zip(enumerate(whole), spans)
+            if not all(_holds(store, part, (rows, stop - start)) for part, rows in parts.items())
+        ]
         costs: dict[Span, Array] = {}
 
         def keep(k: int, mic: int, image_IS: Array) -> None:
@@ -457,6 +464,11 @@ def _costs(model: Any) -> Array:
 
 def _at_mic(segment: str, mic: int) -> str:
     return f"{segment} at mic {mic + 1}"
+
+
+def _holds(store: Store, name: str, shape: tuple[int, int]) -> bool:
+    """Return whether a store has sound of this shape; whatever else it has there is made anew."""
+    return name in store and store[name].shape == shape and store[name].dtype.kind == "f"
 
 
 def _kept(store: Store, names: Sequence[str], mic: int, k: int) -> Array:
