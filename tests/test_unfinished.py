@@ -11,10 +11,13 @@ import pytest
 from scipy.signal import resample_poly
 
 from mnmf import Session, audio, cli, data, separate
+from mnmf.cli import _run
 from mnmf.errors import OutputError, SessionError
+from mnmf.methods import find_method
 from mnmf.rows import Rows, blocks, column
 from mnmf.segments import add_faded, faded_rows, segments_of
 from mnmf.separation import Separation, separate_to
+from mnmf.separation._story import _holds
 from mnmf.take import Levels, Take
 from mnmf.unfinished import UNFINISHED, Unfinished
 from tests.processes import started
@@ -175,15 +178,17 @@ def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".wav"}
 
 
-def test_what_is_kept_in_another_shape_is_made_again(recorded, whole):
-    store = {}
-    take = Session.open(recorded)
-    first = separate_to(store, take, **SIZES).stems_LN[:]
-    np.testing.assert_array_equal(first, whole.stems_LN)
-    parts = [name for name in store if name.startswith("segment")]
-    store[parts[0]] = np.zeros((1, 3))
-    store[parts[-1]] = np.full(store[parts[-1]].shape, "x")
-    np.testing.assert_array_equal(separate_to(store, take, **SIZES).stems_LN[:], whole.stems_LN)
+def test_what_is_kept_in_another_shape_is_made_again():
+    store = {"right": np.zeros((2, 5)), "short": np.zeros((2, 4)), "text": np.full((2, 5), "x"), "none": np.zeros(())}
+    assert [_holds(store, name, (2, 5)) for name in (*store, "missing")] == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("segment", ["an hour", -1.0, [3.0], True, 0.0, {}])
+def test_what_could_not_be_asked_for_was_not_chosen(tmp_path, segment):
+    left, recipe = Unfinished(tmp_path), find_method("mnmf")
+    assert _run._check_chosen(left, {"segment": 30.0, "window": None}, recipe)["segment"] == 30.0
+    with pytest.raises(SessionError, match=r"cannot be gone on with: segment .*; leave --resume out"):
+        _run._check_chosen(left, {"segment": segment, "window": None}, recipe)
 
 
 def test_killed_and_resumed_the_command_writes_the_same_files(recorded, whole, tmp_path, capsys):
@@ -218,16 +223,6 @@ def test_what_is_kept_is_told_and_the_next_run_removes_it(recorded, tmp_path, ca
     left = list((tmp_path / "out").iterdir())
     assert [path.name.startswith(UNFINISHED) for path in left] == [True]
     assert json.loads((left[0] / "run.json").read_text())["facts"]["method"] == "mnmf"
-    record = (left[0] / "run.json").read_text()
-    for segment in ("an hour", -1.0, [3.0], True, 0.0):
-        said = json.loads(record)
-        said["chosen"]["segment"] = segment
-        (left[0] / "run.json").write_text(json.dumps(said))
-        assert cli.run(command(recorded, tmp_path / "out", "--resume")) == 2
-        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mnmf: ")]
-        assert "segment" in line
-        assert "leave --resume out" in line
-    (left[0] / "run.json").write_text(record)
     assert cli.run(command(recorded, tmp_path / "out", "--segment=inf")) == 0
     assert "an unfinished run is kept there" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob(".*"))
