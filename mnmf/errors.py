@@ -53,6 +53,7 @@ LONGER = 16
 LOUDEST = 1e10
 FAINTEST = 1e-12  # of a take: below it powers are lost in rounding
 MOST_RATE = 1_000_000  # Hz
+MOST_SEEDS = 64  # numbers of one seed
 MOST_COMPONENTS = 10_000
 MOST = 1 << 40
 LONGEST_NAME = 100  # characters of a name that are compared with others
@@ -70,7 +71,10 @@ class MnmfError(Exception):
 
 
 class ArgumentError(MnmfError, ValueError):
-    """An argument or an array has a value that cannot be used."""
+    """An argument or an array has a value that cannot be used; the message is one line, whatever it shows."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(message.split("\n")))
 
 
 class AudioFileError(MnmfError, OSError):
@@ -112,6 +116,8 @@ def check_numeric(name: str, value: Any) -> NDArray[Any]:
     Traceback (most recent call last):
     mnmf.errors.ArgumentError: x_LM must be an array of numbers, its rows equally long, got [[0.0, 1.0], [0.5]]
     """
+    if isinstance(value, range):  # it may stand for more numbers than fit into a memory
+        raise ArgumentError(f"{name} must be an array of numbers, got {_shown(value)}")
     try:
         array = np.asarray(value)
         if array.dtype.kind == "O" and all(each is not None for each in array.flat):
@@ -321,8 +327,10 @@ def check_rng(rng: Any) -> np.random.Generator:
     True
     """
     try:
+        if isinstance(rng, Sequence) and len(rng) > MOST_SEEDS:
+            raise TypeError("too long")
         return np.random.default_rng(0 if rng is None else rng)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(
             f"rng must be a numpy.random.Generator or a seed of at least 0, got {_shown(rng)}"
         ) from error

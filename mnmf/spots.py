@@ -7,13 +7,25 @@ of sources and microphones do not live here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Self
+from itertools import islice
+from typing import Any, Self
 
 import numpy as np
 
 from mnmf.errors import ArgumentError
 
 __all__ = ["Spots"]
+
+MOST_SPOTS = 4096  # more than a take has mics
+
+
+def listed(value: Any) -> list[Any] | None:
+    """Return what is in a sequence; None if it is none, or has more than any take has microphones."""
+    try:
+        found = list(islice(value, MOST_SPOTS + 1))
+    except TypeError:
+        return None
+    return found if len(found) <= MOST_SPOTS else None
 
 
 class Spots(tuple[tuple[int, ...], ...]):
@@ -47,13 +59,14 @@ class Spots(tuple[tuple[int, ...], ...]):
     def __new__(cls, spots: Iterable[int | Sequence[int]]) -> Self:
         """Check `spots` and bring them to one form."""
         checked = []
-        if not isinstance(spots, Iterable):
-            raise ArgumentError(f"spots must be a sequence of microphones by source, got {spots!r}")
-        for n, spot in enumerate(spots):
-            mics = (spot,) if isinstance(spot, int | np.integer) else tuple(spot) if isinstance(spot, Iterable) else ()
+        given = listed(spots)
+        if given is None:
+            raise ArgumentError(f"spots must be a sequence of microphones by source, got {spots!r:.80}")
+        for n, spot in enumerate(given):
+            mics = [spot] if isinstance(spot, int | np.integer) else listed(spot)
             if not mics or not all(isinstance(m, int | np.integer) and m >= 0 for m in mics):
                 raise ArgumentError(
-                    f"spots: source {n} needs one microphone number or several, from 0 on, got {spot!r}"
+                    f"spots: source {n} needs one microphone number or several, from 0 on, got {spot!r:.80}"
                 )
             checked.append(tuple(int(m) for m in mics))
         return super().__new__(cls, checked)
@@ -102,6 +115,8 @@ class Spots(tuple[tuple[int, ...], ...]):
         Traceback (most recent call last):
         mnmf.errors.ArgumentError: spots name microphone 3, but there are only 3, from 0 on
         """
+        if not self:
+            raise ArgumentError("spots are empty; name a microphone for each source")
         if n_sources is not None and len(self) != n_sources:
             raise ArgumentError(f"{n_sources} sources need {n_sources} spots, got {len(self)}; name one for each")
         highest = max((m for mics in self for m in mics), default=-1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mnmf
-from mnmf import STFT, priors
+from mnmf import STFT, Prior, priors, simulate
 from mnmf.errors import (
     FAINTEST,
     LOUDEST,
@@ -215,3 +215,62 @@ def test_only_paths_are_paths(known, odd, capfd):
             call()
     print("stdout is still open")  # noqa: T201
     assert capfd.readouterr().out == "stdout is still open\n"
+
+
+ODD = (0, -1, 10**30, math.nan, math.inf, "x", "", True, None, [], [1, [2]], np.zeros(()), np.full((3, 4), np.nan))
+ODD += (np.array(["a"]), np.array([object()]), np.zeros((2, 2), complex), range(10**9), object(), {1, 2})
+
+
+def test_odd_values_of_the_api_are_named_in_one_line(rng):
+    X_FTM = rng.standard_normal((5, 20, 2)) + 1j * rng.standard_normal((5, 20, 2))
+    passages, spots = [slice(0, 8), slice(10, 18)], [0, 1]
+    model = FastMNMF2(n_iterations=1).fit(X_FTM, priors.spot(X_FTM, spots, n_components=2, n_iterations=1))
+    covariances = priors.solo_covariances(X_FTM, passages, spots)
+    sound = {"a": np.ones(99), "b": np.ones(99)}
+    places = {"mics_M3": np.eye(3)[:2], "players_N3": np.eye(3)[:2] + 1, "sample_rate": 8000, "window_length": 16}
+    scene = simulate.hall_scene(2)
+    calls = (
+        lambda odd: priors.spot(odd, spots),
+        lambda odd: priors.solo_covariances(X_FTM, odd, spots),
+        lambda odd: priors.solo_covariances(X_FTM, [odd, odd], spots),
+        lambda odd: priors.spot_panning(X_FTM, odd),
+        lambda odd: priors.spot_panning(X_FTM, [0, odd]),
+        lambda odd: priors.random(X_FTM, 2, 2, rng=odd),
+        lambda odd: priors.spot(X_FTM, spots, None, 2, n_iterations=1, trust=odd),
+        lambda odd: priors.unmixing(odd),
+        lambda odd: priors.unmixing(covariances, ridge=odd),
+        lambda odd: priors.geometry(**places | {"mics_M3": odd}),
+        lambda odd: priors.geometry(**places, patterns=odd),
+        lambda odd: priors.geometry(**places, patterns="cardioid", aims_M3=odd),
+        lambda odd: priors.estimate(odd, np.ones((99, 2)), 8000, ["a", "b"], spots),
+        lambda odd: priors.estimate(lambda *_: odd, np.ones((99, 2)), 8000, ["a", "b"], spots),
+        lambda odd: priors.estimate(lambda *_: sound, np.ones((99, 2)), 8000, odd, spots),
+        lambda odd: FastMNMF2(n_iterations=1).fit(X_FTM, Prior(Q=odd)),
+        lambda odd: FastMNMF2(n_iterations=1).fit(X_FTM, Prior(R=odd)),
+        lambda odd: FastMNMF2(n_iterations=1).fit(X_FTM, priors.random(X_FTM, 2, 2), missing_TM=odd),
+        lambda odd: FastMNMF2(n_iterations=1).fit(X_FTM, priors.random(X_FTM, 2, 2), callback=odd),
+        lambda odd: model.images(X_FTM, odd),
+        lambda odd: model.images(X_FTM, 0, mics=odd),
+        lambda odd: Prior(W=np.ones((2, 5, 1))).hold(odd),
+        lambda odd: simulate.Room((5, 4, 3), odd),
+        lambda odd: simulate.Room((5, 4, 3), 5e-324),
+        lambda odd: simulate.Scene(scene.room, odd, scene.microphones, scene.spots),
+        lambda odd: simulate.close_spots(scene.players, odd),
+        lambda odd: simulate.close_spots(odd),
+        lambda odd: simulate.hall_scene(odd),
+        lambda odd: simulate.sway(scene, odd),
+        lambda odd: simulate.claps(odd),
+        lambda odd: simulate.claps(1, odd),
+        lambda odd: simulate.claps(1, 8000, spacing_s=odd),
+        lambda odd: simulate.add_noise(np.zeros((9, 1)), odd),
+    )
+    for number, call in enumerate(calls):
+        for odd in ODD:
+            said = ""
+            try:
+                call(odd)
+            except MnmfError as error:
+                said = str(error)
+            except BaseException as error:
+                raise AssertionError(f"call {number} with {odd!r:.40}") from error
+            assert "\n" not in said, (number, odd)

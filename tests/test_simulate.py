@@ -362,8 +362,8 @@ def scene_with(**changes):
     [
         (lambda: Room((5, 4), 0.3), "size_m must be three numbers"),
         (lambda: Room((5, 4, 0), 0.3), "size_m must be three positive"),
-        (lambda: Room((5, 4, 3), -1), "rt60_s must be 0 or more"),
-        (lambda: Room((5, 4, 3), math.nan), "rt60_s must be 0 or more"),
+        (lambda: Room((5, 4, 3), -1), "rt60_s must be"),
+        (lambda: Room((5, 4, 3), math.nan), "rt60_s must be"),
         (lambda: Room((5, 4, 3), 0.05), r"rt60_s=0.05 is too short .* at least 0\.\d"),
         (lambda: Microphone("m", (1, 1, 1), "hyper"), "pattern of microphone 'm' must be one of omni"),
         (lambda: Microphone("m", (1, 1, 1), "cardioid"), "'m' is a cardioid and needs aim_m"),
@@ -411,9 +411,9 @@ def scene_with(**changes):
         (lambda: simulate.solo_take(trio(), [np.zeros(9), np.zeros(0), np.zeros(9)], FS), r"solos\[1\] .* 'b' needs"),
         (lambda: simulate.solo_take(trio(), [np.zeros(9)] * 3, FS, gap_s=-1), "gap_s must be 0 or more"),
         (lambda: simulate.claps(0, FS), "n must be a whole number of at least 1"),
-        (lambda: simulate.claps(3, FS, spacing_s=0.0), "spacing_s must be at least"),
+        (lambda: simulate.claps(3, FS, spacing_s=0.0), "spacing_s must be"),
         (lambda: simulate.add_noise(np.zeros(9), -60.0), "x_LM must have shape"),
-        (lambda: simulate.add_noise(np.zeros((9, 1)), math.inf), "level_db must be a finite"),
+        (lambda: simulate.add_noise(np.zeros((9, 1)), math.inf), "level_db must be"),
     ],
 )
 def test_errors_name_the_argument_in_one_line(make, words):

@@ -26,7 +26,7 @@ from mnmf.errors import (
 from mnmf.kernels import one_blas_thread
 from mnmf.models._saved import NONNEGATIVE, load_arrays, save_arrays
 from mnmf.priors import Prior
-from mnmf.spots import Spots
+from mnmf.spots import Spots, listed
 
 __all__ = ["Callback", "Model", "Updates"]
 
@@ -264,6 +264,8 @@ class Model:
         raise NotImplementedError
 
     def _fit(self, updates: Updates, callback: Callback | None) -> Self:
+        if not (callback is None or callable(callback)):
+            raise ArgumentError(f"callback must be a function of a number and a cost, got {callback!r:.80}")
         costs: list[float] = []
         for done in range(1, self.n_iterations + 1):
             with one_blas_thread():
@@ -436,11 +438,11 @@ class Model:
     def _at_mics(self, X_FTM: Array, source: int | None, mics: int | Sequence[int] | None, **given: Any) -> Array:
         N, M = self._n_sources(), X_FTM.shape[2]
         if source is not None and not (_whole(source) and 0 <= source < N):
-            raise ArgumentError(f"source must be from 0 to {N - 1}, got {source}")
-        several: Any = range(M) if mics is None else [mics] if isinstance(mics, int | np.integer) else mics
-        chosen = list(several)
-        if not all(_whole(m) and 0 <= m < M for m in chosen):
-            raise ArgumentError(f"mics must be from 0 to {M - 1}, got {chosen}")
+            raise ArgumentError(f"source must be from 0 to {N - 1}, got {source!r:.80}")
+        several = [mics] if isinstance(mics, int | np.integer) else mics
+        chosen = list(range(M)) if mics is None else listed(several)
+        if chosen is None or not all(_whole(m) and 0 <= m < M for m in chosen):
+            raise ArgumentError(f"mics must be from 0 to {M - 1}, got {mics!r:.80}")
         sources = range(N) if source is None else [source]
         pairs = [(n, m) for m in chosen for n in sources]
         with one_blas_thread():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_array, check_count, check_shape
+from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_array, check_count, check_numeric, check_shape
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 
@@ -117,7 +117,10 @@ def sizes_and_spots(
 
 def check_orientation(prior: Prior, X_FTM: Array) -> None:
     """Refuse a spectrogram of axes (T, F, M) or (M, F, T), where the prior says how many F or M are."""
-    W, G, Q, R = (np.shape(value) if value is not None else () for value in (prior.W, prior.G, prior.Q, prior.R))
+    W, G, Q, R = (
+        () if value is None else check_numeric(f"{name} of the prior", value).shape
+        for name, value in (("W", prior.W), ("G", prior.G), ("Q", prior.Q), ("R", prior.R))
+    )
     frequencies = {shape[axis] for shape, axis in ((W, 1), (Q, 0), (R, 1)) if len(shape) > axis}
     mics = {shape[-1] for shape in (G, Q, R) if shape}
     F, M = (sizes.pop() if len(sizes) == 1 else None for sizes in (frequencies, mics))

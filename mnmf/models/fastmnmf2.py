@@ -140,6 +140,8 @@ class FastMNMF2(Model):
         -------
         This model.
         """
+        if missing_TM is not None:
+            missing_TM = check_array("missing_TM", missing_TM, (None, None), "(T, M)", nonnegative=True)
         frames = None if missing_TM is None else whole_frames(missing_TM)
         if frames is None:
             return self._fit(self._begun(X_FTM, prior, rng), callback)

@@ -159,8 +159,14 @@ def estimate(
     x_LM = check_audio(x_LM)
     M = x_LM.shape[1]
     check_count("sample_rate", sample_rate)
+    if not (isinstance(sources, Sequence) and all(isinstance(source, str) for source in sources)):
+        raise ArgumentError(f"sources must be a list of names, got {sources!r:.80}")
+    if not callable(estimator):
+        raise ArgumentError(f"estimator must be a function of audio and sample rate, got {estimator!r:.80}")
     own = Spots(spots).check(M, len(sources)).references
     found = estimator(x_LM.astype(np.float32), sample_rate)
+    if not isinstance(found, Mapping):
+        found = check_numeric("what the estimator returns", found)
     if not isinstance(found, Mapping) and np.ndim(found) == 2 and len(found) > M:
         if np.shape(found)[1] != M:
             raise ArgumentError(

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnmf.directivity import PATTERNS
-from mnmf.errors import ArgumentError, check_array, check_choice, check_count, check_number
+from mnmf.errors import ArgumentError, check_array, check_choice, check_count, check_number, check_numeric
 from mnmf.priors._prior import Prior
 from mnmf.priors._solo import demixing
-from mnmf.spots import Spots
+from mnmf.spots import Spots, listed
 
 __all__ = ["geometry", "speed_of_sound", "steering"]
 
@@ -213,7 +213,9 @@ def _waves(gains_MN: Array, distances_MN: Array, frequencies_F: Array, speed: fl
 def _shares(patterns: Any, n_mics: int) -> Array:
     """Return p of each microphone: which part of its pattern is omnidirectional."""
     one_for_all = isinstance(patterns, str | int | float | np.number)
-    chosen = [patterns] * n_mics if one_for_all else list(patterns)
+    chosen = [patterns] * n_mics if one_for_all else listed(patterns)
+    if chosen is None:
+        raise ArgumentError(f"patterns must be one for all microphones or one each, got {patterns!r:.80}")
     if len(chosen) != n_mics:
         raise ArgumentError(f"patterns must be one for all microphones or one each: {n_mics}, got {len(chosen)}")
     p_M = np.empty(n_mics)
@@ -228,7 +230,9 @@ def _shares(patterns: Any, n_mics: int) -> Array:
 
 def _directions(mics: Array, p_M: Array, aims: Any) -> Array:
     """Return the unit vectors along which the microphones point, 0 for an omni."""
-    points = [None] * len(mics) if aims is None else list(aims)
+    points = [None] * len(mics) if aims is None else listed(aims)
+    if points is None:
+        raise ArgumentError(f"aims_M3 must be one point a microphone, got {aims!r:.80}")
     if len(points) != len(mics):
         raise ArgumentError(f"aims_M3 must be one point a microphone: {len(mics)}, got {len(points)}")
     directions_M3 = np.zeros((len(mics), 3))
@@ -254,6 +258,9 @@ def _spots(spots: Sequence[int | Sequence[int]] | None, level_MN: Array) -> Spot
 
 def _floats(name: str, value: Any) -> Array:
     try:
-        return np.asarray(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{name} must be coordinates in metres, got {value!r}") from error
+        found = check_numeric(name, value)
+    except ArgumentError as error:
+        raise ArgumentError(f"{name} must be coordinates in metres, got {value!r:.80}") from error
+    if np.iscomplexobj(found):
+        raise ArgumentError(f"{name} must be coordinates in metres, not complex")
+    return np.asarray(found, np.float64)

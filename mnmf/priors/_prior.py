@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError
@@ -144,12 +146,15 @@ class Prior:
         anchored = None if self.anchor is None else self.anchor.R
         for value in (self.W, self.H, self.G, self.R, anchored, self.spots):
             if value is not None:
+                if not isinstance(value, Sequence) and (not isinstance(value, np.ndarray) or value.ndim == 0):
+                    raise ArgumentError(f"a prior holds arrays and spots, got {value!r:.80}")
                 return len(value)
         return None
 
 
 def _names(names: Any) -> frozenset[str]:
-    chosen = frozenset({names} if isinstance(names, str) else names)
+    given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+    chosen = frozenset(map(str, given))
     unknown = sorted(chosen - set(VALUES))
     if unknown:
         raise ArgumentError(f"a prior can hold {', '.join(VALUES)}; it has no {unknown[0]!r}")

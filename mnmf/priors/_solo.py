@@ -258,6 +258,8 @@ def unmixing(learned: Prior, *, ridge: float = 1e-3) -> Prior:
     [[[1.33, -0.67], [-0.67, 1.33]]]
     """
     check_number("ridge", ridge, 0.0, MOST_RIDGE)
+    if not isinstance(learned, Prior):
+        raise ArgumentError(f"learned must be a Prior, got {type(learned).__name__}; make one with mnmf.priors")
     if learned.R is None or learned.spots is None:
         raise ArgumentError("the prior needs R and spots; make it with priors.likely_covariances")
     R_NFMM = np.asarray(learned.R, np.complex128)
@@ -477,16 +479,18 @@ def _relative_levels(
 
 def _checked(X_FTM: Array, passages: Passages, spots: Sequence[Any]) -> tuple[list[list[slice]], Spots]:
     all_spots = Spots(spots).check(X_FTM.shape[2])
+    if not isinstance(passages, Sequence):
+        raise ArgumentError(f"passages must be a list of slices of frames by source, got {passages!r:.80}")
     if len(passages) != len(all_spots):
         raise ArgumentError(f"passages and spots must name the same sources, got {len(passages)} and {len(all_spots)}")
     return [list(_slices(n, passage, X_FTM.shape[1])) for n, passage in enumerate(passages)], all_spots
 
 
 def _slices(source: int, passage: slice | Sequence[slice], n_frames: int) -> Iterator[slice]:
-    pieces = [passage] if isinstance(passage, slice) else list(passage)
+    pieces = passage if isinstance(passage, Sequence) else [passage]
     if not all(isinstance(piece, slice) for piece in pieces):
         raise ArgumentError(
-            f"passages: source {source} must be slices of frames, as STFT.frames gives; got {passage!r}"
+            f"passages: source {source} must be slices of frames, as STFT.frames gives; got {passage!r:.80}"
         )
     if pieces and not any(len(range(*piece.indices(n_frames))) for piece in pieces):
         raise ArgumentError(f"passages: source {source} has no frame within the {n_frames} of the spectrogram")

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import MOST_COMPONENTS, check_array, check_count, check_number, check_rng, check_spectrogram
+from mnmf.errors import (
+    MOST_COMPONENTS,
+    check_array,
+    check_count,
+    check_number,
+    check_numeric,
+    check_rng,
+    check_spectrogram,
+)
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior
 from mnmf.spots import Spots
@@ -182,7 +190,7 @@ def checked_start(
     F, T, M = X_FTM.shape
     all_spots = Spots(spots).check(M, apart=apart)
     N = len(all_spots)
-    if np.ndim(trust) == 0:
+    if check_numeric("trust", trust).ndim == 0:
         trust_N = np.full(N, check_number("trust", trust, 0.0, 1.0))
     else:
         trust_N = check_array("trust", trust, (N,), "(N,)", nonnegative=True)

@@ -9,8 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.errors import ArgumentError, check_choice, check_count
-from mnmf.simulate._scene import Microphone, Player, Point, Room, Scene, check_point, check_unique
+from mnmf.errors import ArgumentError, check_choice, check_count, check_number
+from mnmf.simulate._scene import (
+    FARTHEST_M,
+    Microphone,
+    Player,
+    Point,
+    Room,
+    Scene,
+    check_point,
+    check_unique,
+)
+from mnmf.spots import MOST_SPOTS, listed
 
 PLAYER_HEIGHT_M = 1.2  # a seated player's instrument
 
@@ -99,8 +109,11 @@ def close_spots(
     >>> flute.position_m
     (2.5, 1.5, 1.2)
     """
-    if not 0 < distance_m < math.inf:
+    if check_number("distance_m", distance_m, 0.0, FARTHEST_M, " m") == 0:
         raise ArgumentError(f"distance_m must be a positive number of metres, got {distance_m!r}")
+    players = tuple(listed(players) or ())
+    if not players or not all(isinstance(player, Player) for player in players):
+        raise ArgumentError("players must be one Player or more, such as those of a Scene")
     if towards is None:
         middle = np.mean([player.position_m for player in players], axis=0)
     else:
@@ -341,10 +354,10 @@ def _names(players: int | Sequence[str]) -> tuple[str, ...]:
     if isinstance(players, str):
         raise ArgumentError(f"players must be a number or several names, got the text {players!r}")
     if isinstance(players, int | np.integer):
-        return tuple(f"player{n + 1}" for n in range(check_count("players", players)))
-    names = tuple(players)
-    if not names:
-        raise ArgumentError("players must be at least one name")
+        return tuple(f"player{n + 1}" for n in range(check_count("players", players, 1, MOST_SPOTS)))
+    names = tuple(listed(players) or ())
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"players must be at least one name, got {players!r:.80}")
     check_unique("players", names)
     return names
 

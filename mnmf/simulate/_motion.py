@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnmf.errors import ArgumentError, check_array, check_choice, check_number, check_rng
-from mnmf.simulate._scene import NEAREST_M, Scene, check_point, metres
+from mnmf.simulate._scene import FARTHEST_M, NEAREST_M, Scene, check_point, metres
 
 SPACING_M = 0.01  # half a wavelength at 17 kHz; the docstring of `render` says how good the spline is below
 STRAIGHT_M = 0.001  # what a stretch may deviate from its line
 FADE_S = 0.01  # from one stretch to the next
+LONGEST_S = 1e6
 POINTS_HZ = 20.0  # of the ready-made motions; straight lines between them are then within 0.1 mm of a curve
 SWAY_HZ = (0.05, 0.5)
 SWAY_WAVES = 12
@@ -134,8 +135,10 @@ def sway(
     >>> [round(float(np.linalg.norm(motion.offsets_m, axis=1).max()), 3) for motion in motions]
     [0.03, 0.03, 0.03]
     """
-    seconds = check_number("seconds", seconds, 1 / POINTS_HZ, math.inf)
-    extent_m = check_number("extent_m", extent_m, 0.0, math.inf, " m")
+    if not isinstance(scene, Scene):
+        raise ArgumentError(f"scene must be a Scene, got {scene!r:.80}")
+    seconds = check_number("seconds", seconds, 1 / POINTS_HZ, LONGEST_S, " s")
+    extent_m = check_number("extent_m", extent_m, 0.0, FARTHEST_M, " m")
     generator = check_rng(rng)
     times_s = np.arange(math.ceil(max(seconds, SWAY_PERIOD_S) * POINTS_HZ) + 1) / POINTS_HZ
     count = math.ceil(seconds * POINTS_HZ) + 1
@@ -201,6 +204,8 @@ def shift(
     >>> motions[0]
     Motion(301 points, 0 to 15 s, up to 0.03 m from the seat)
     """
+    if not isinstance(scene, Scene):
+        raise ArgumentError(f"scene must be a Scene, got {scene!r:.80}")
     n = scene.names.index(check_choice("player", player, scene.names))
     at_s = check_number("at_s", at_s, 0.0, math.inf, " s")
     lasts_s = check_number("lasts_s", lasts_s, 0.01, math.inf, " s")

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnmf.directivity import PATTERNS
-from mnmf.errors import ArgumentError, check_array, check_count, check_rng
+from mnmf.errors import MOST_RATE, ArgumentError, check_array, check_count, check_number, check_rng
 from mnmf.markers import Passage
 from mnmf.simulate._motion import Motion, check_motions, stations
 from mnmf.simulate._scene import SPEED_OF_SOUND, Microphone, Player, Scene, metres
 
+MOST_CLAPS, LONGEST_SPACING = 1000, 60.0  # seconds
 REFERENCE_M = 0.25
 """Distance in metres at which the gain is 1: a stem is what an omni this far from the player hears without walls."""
 
@@ -289,10 +290,9 @@ def claps(
     """
     from scipy.signal import butter, sosfilt
 
-    n = check_count("n", n)
-    sample_rate = check_count("sample_rate", sample_rate, 1000)
-    if not 0.05 <= spacing_s < math.inf:
-        raise ArgumentError(f"spacing_s must be at least 0.05 seconds, got {spacing_s!r}")
+    n = check_count("n", n, 1, MOST_CLAPS)
+    sample_rate = check_count("sample_rate", sample_rate, 1000, MOST_RATE)
+    spacing_s = check_number("spacing_s", spacing_s, 0.05, LONGEST_SPACING, " s")
     generator = check_rng(rng)
     spacing = round(spacing_s * sample_rate)
     length = round(0.05 * sample_rate)
@@ -391,8 +391,9 @@ def add_noise(x_LM: ArrayLike, level_db: float, rng: int | np.random.Generator =
     [-60. -60.]
     """
     x = check_array("x_LM", x_LM, (None, None), "(samples, mics)").astype(np.float64)
-    if not math.isfinite(level_db):
-        raise ArgumentError(f"level_db must be a finite number of dB, got {level_db!r}")
+    if np.iscomplexobj(x_LM):
+        raise ArgumentError("x_LM must be real sound, got complex numbers")
+    level_db = check_number("level_db", level_db, -1000.0, 1000.0, " dB")
     return x + 10 ** (level_db / 20) * check_rng(rng).standard_normal(x.shape)
 
 

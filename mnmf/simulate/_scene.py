@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnmf.directivity import PATTERNS
-from mnmf.errors import ArgumentError, check_choice, check_count
+from mnmf.errors import ArgumentError, check_choice, check_count, check_number
+from mnmf.spots import listed
 
 Point = tuple[float, float, float]
 
 SPEED_OF_SOUND = 343.0  # m/s
 
+FARTHEST_M = 1e4  # of anything from anything in a scene
 NEAREST_M = 0.01  # that a microphone may be to a player
 
 
@@ -70,8 +72,9 @@ class Room:
         object.__setattr__(self, "size_m", check_point("size_m", self.size_m))
         if min(self.size_m) <= 0:
             raise ArgumentError(f"size_m must be three positive lengths in metres, got {self.size_m}")
-        if not 0 <= self.rt60_s < math.inf:
-            raise ArgumentError(f"rt60_s must be 0 or more seconds, got {self.rt60_s!r}")
+        object.__setattr__(self, "rt60_s", check_number("rt60_s", self.rt60_s, 0.0, 1000.0, " s"))
+        if 0 < self.rt60_s < 1e-6:
+            raise ArgumentError(f"rt60_s must be 0, for no echo at all, or tenths of a second, got {self.rt60_s!r}")
         if self.absorption > 1:
             raise ArgumentError(
                 f"rt60_s={self.rt60_s:g} is too short for a room of {metres(self.size_m)}; "
@@ -209,7 +212,15 @@ class Scene:
 
     def __post_init__(self) -> None:
         for field in ("players", "microphones", "spots"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+            given = listed(getattr(self, field))
+            if given is None:
+                raise ArgumentError(f"{field} must be a sequence, got {getattr(self, field)!r:.80}")
+            object.__setattr__(self, field, tuple(given))
+        if not isinstance(self.room, Room):
+            raise ArgumentError(f"room must be a Room, got {self.room!r:.80}")
+        for field, kind in (("players", Player), ("microphones", Microphone)):
+            if not all(isinstance(thing, kind) for thing in getattr(self, field)):
+                raise ArgumentError(f"{field} must each be a {kind.__name__}")
         if not self.players or not self.microphones:
             raise ArgumentError("a scene needs at least one player and one microphone")
         for field, things in (("players", self.players), ("microphones", self.microphones)):
