@@ -217,8 +217,8 @@ def test_only_paths_are_paths(known, odd, capfd):
     assert capfd.readouterr().out == "stdout is still open\n"
 
 
-ODD = (0, -1, 10**30, math.nan, math.inf, "x", "", True, None, [], [1, [2]], np.zeros(()), np.full((3, 4), np.nan))
-ODD += (np.array(["a"]), np.array([object()]), np.zeros((2, 2), complex), range(10**9), object(), {1, 2})
+ODDITIES = (0, -1, 10**30, math.nan, math.inf, "x", "", True, None, [], [1, [2]], np.zeros(()), np.full((3, 4), np.nan))
+ODDITIES += (np.array(["a"]), np.array([object()]), np.zeros((2, 2), complex), range(10**9), object(), {1, 2})
 
 
 def test_odd_values_of_the_api_are_named_in_one_line(rng):
@@ -265,7 +265,7 @@ def test_odd_values_of_the_api_are_named_in_one_line(rng):
         lambda odd: simulate.add_noise(np.zeros((9, 1)), odd),
     )
     for number, call in enumerate(calls):
-        for odd in ODD:
+        for odd in ODDITIES:
             said = ""
             try:
                 call(odd)

@@ -184,11 +184,14 @@ def test_what_is_kept_in_another_shape_is_made_again():
 
 
 @pytest.mark.parametrize("segment", ["an hour", -1.0, [3.0], True, 0.0, {}])
-def test_what_could_not_be_asked_for_was_not_chosen(tmp_path, segment):
+def test_what_could_not_be_asked_for_was_not_chosen(tmp_path, monkeypatch, segment):
     left, recipe = Unfinished(tmp_path), find_method("mnmf")
-    assert _run._check_chosen(left, {"segment": 30.0, "window": None}, recipe)["segment"] == 30.0
+    kept = {"segment": 30.0, "window": None}
+    monkeypatch.setattr(left, "begin", lambda facts, own: kept)
+    assert _run._chosen(left, {}, {}, recipe) == kept
+    kept["segment"] = segment
     with pytest.raises(SessionError, match=r"cannot be gone on with: segment .*; leave --resume out"):
-        _run._check_chosen(left, {"segment": segment, "window": None}, recipe)
+        _run._chosen(left, {}, {}, recipe)
 
 
 def test_killed_and_resumed_the_command_writes_the_same_files(recorded, whole, tmp_path, capsys):

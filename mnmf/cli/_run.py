@@ -230,8 +230,7 @@ def separate_into(
                 if unfinished is not None and stretch is None:
                     asked = {name: tuning[name] for name in CHOSEN} | {"choice of --all-mics or reductions": bleed}
                     facts = _facts(session, recipe.name, options | asked, helpers, digests)
-                    chosen = unfinished.begin(facts, {name: options[name] for name in CHOSEN})
-                    options.update(_check_chosen(unfinished, chosen, recipe))
+                    options.update(_chosen(unfinished, facts, {name: options[name] for name in CHOSEN}, recipe))
                     if unfinished.is_left:
                         warn("an unfinished run is kept there; this one will replace it, --resume would go on with it")
                 heard, told = session, tell
@@ -267,10 +266,13 @@ def separate_into(
     say(f"{len(only or session.sources)} sources by {recipe.name} in {sum(stems.seconds.values()):.1f} s")
 
 
-def _check_chosen(unfinished: Unfinished, chosen: Mapping[str, Any], recipe: Method) -> Mapping[str, Any]:
-    """Refuse what an unfinished run is said to have chosen if it could not be asked for."""
+def _chosen(
+    unfinished: Unfinished, facts: Mapping[str, Any], own: Mapping[str, Any], recipe: Method
+) -> Mapping[str, Any]:
+    """Return the options that an unfinished run has chosen, refused if nobody could ask for them; else its `own`."""
     from mnmf.separation import check_asked
 
+    chosen = unfinished.begin(facts, own)
     try:
         check_asked(recipe, **chosen)
     except ArgumentError as error:
