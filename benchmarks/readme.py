@@ -288,9 +288,30 @@ def pieces_in_words(takes: list[dict], columns: list[str]) -> str:
     )
 
 
+POLARITY = {
+    "take": "the polarity of one microphone flipped since the solos",
+    "both": "the polarity of one microphone flipped in take and solos",
+}
+
+
 def misplaced(value: object) -> str:
     """How markers are wrong: by seconds, or those of two players exchanged."""
     return f"{value:g} s early or late" if isinstance(value, (int, float)) else "two players exchanged"
+
+
+def harmful(axis: str, label: str, values: list) -> str:
+    """Say in words where solos do harm."""
+    every = " or ".join(f"{value:g}" for value in values if isinstance(value, (int, float)))
+    if axis == "markers":
+        exchanged = "those of two players exchanged" if "swap" in values else ""
+        return "markers " + ", or ".join(filter(None, (every and f"{every} s early or late", exchanged)))
+    if axis == "gains":
+        return f"gains of all microphones changed by {every} dB, up or down, since the solos"
+    if axis == "polarity":
+        return " or ".join(POLARITY[value] for value in values)
+    if axis == "moved":
+        return f"players moved by {every} cm since the solos"
+    return f"{label}: {', '.join(map(str, values))}"
 
 
 def in_short() -> str:
@@ -322,11 +343,11 @@ def in_short() -> str:
     like = {method: solos if method.endswith(", solos") else plainly for method in gains}
     ahead = [f"{method} ({gains[method]:+.1f} dB)" for method, own in like.items() if gains[method] > gains[own]]
     libraries = sum(method not in peers.OURS and gains[method] > gains[own] for method, own in like.items())
-    harm: dict[str, list[str]] = {}
+    harm: dict[str, list] = {}
     for row in measured["robustness"]["summary"]:
         if row["axis"] in wrong.AXES and wrong.sign(row["solos_add"]) < 0:
-            harm.setdefault(wrong.AXES[row["axis"]].label, []).append(str(row["value"]))
-    harmed = "; ".join(f"{label}: {', '.join(values)}" for label, values in harm.items())
+            harm.setdefault(row["axis"], []).append(row["value"])
+    harmed = "; ".join(harmful(axis, wrong.AXES[axis].label, values) for axis, values in harm.items())
     starts = measured["initialisations"]["summary"]["published"]
     guided = {start: starts[start]["delta_sdr"][-1][0] for start in (*started.GUIDED, started.OUR_SPOTS)}
     first = max(guided, key=lambda start: guided[start])
@@ -351,20 +372,20 @@ def in_short() -> str:
         f"- In the hall of Cabañas-Molero et al. 2023, given claps, `fastmnmf2` gains "
         f"{of_hall('fastmnmf2', 'clap'):+.1f} dB and `mnmf-is` {of_hall('mnmf-is', 'clap'):+.1f}; the best method of "
         f"that paper gains {published:+.1f} on its own music.",
-        f"- In room R6, layout L5 of Pandey et al. 2026, by their measure, `fastmnmf2` gains {without} dB, and "
-        f"{with_solos} with solos; the best of their networks gains {network:+.1f} with the same instruments, on other "
-        "music, of recorded players.",
+        f"- In the sixth room and the fifth seating plan of Pandey et al. 2026, by their measure, `fastmnmf2` gains "
+        f"{without} dB, and {with_solos} with solos; the best of their networks gains {network:+.1f} with the same "
+        "instruments, on other music, of recorded players.",
         f"- Of the libraries we ran, {rival} comes nearest in rooms: it gains {theirs:+.1f} dB on "
         f"{len(pairs[rival])} takes, where `{plainly}` without solos gains {ours:+.1f}.",
-        "- **Where it loses, or does not win clearly.** Compared with the best of their networks in room R6, layout "
-        f"L5, over the players that both have: {'. '.join(networks)}. Margins there are over the pieces.",
+        "- **Where it loses, or does not win clearly.** Compared with the best of the networks of Pandey et al. in "
+        f"that scene, over the players that both have: {'. '.join(networks)}. Margins there are over the pieces.",
         f"- In the studio of “CLASS-net + FastMNMF2” `fastmnmf2`, as shipped, gains "
         f"{started.written(shipped[started.OUR_SPOTS])} dB from the spots; the best guided start at the same "
         f"settings, “{ahead_there}”, gains {started.written(shipped[ahead_there])} dB.",
         f"- Without a room, in plain gains, these gain more than `{plainly}` given the same "
         f"({gains[plainly]:+.1f} dB, with solos {gains[solos]:+.1f}): "
-        f"{', '.join(ahead) or 'none'}. From others: {libraries or 'none'}.",
-        f"- Solos do harm, with 95 % confidence, at {harmed or 'nothing that was tried'}.",
+        f"{', '.join(ahead) or 'none'}. {libraries or 'None'} of them is of another library.",
+        f"- Solos do harm to `fastmnmf2`, with 95 % confidence, in these cases: {harmed or 'none that was tried'}.",
         "- With wrong markers of the solo passages, solos change the gain by as much as "
         f"{wrong.shown(worst['solos_add'])} dB ({misplaced(worst['value'])}). The stems end below the raw spots, in "
         f"the mean, with: {', '.join(below) or 'none'}.",
