@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mnmf import folders, markers, whose
 from mnmf.align import Alignment
 from mnmf.audio import Recording
-from mnmf.errors import AudioFileError, SessionError, nearest
+from mnmf.errors import ArgumentError, AudioFileError, SessionError, nearest
 from mnmf.files import check_path, read_toml
 from mnmf.inspected import Inspected
 from mnmf.markers import Passage
@@ -163,9 +163,11 @@ class Session:
 
         Raises
         ------
-        AudioFileError, MarkerError, SessionError
-            One line naming the file, microphone or source, and what to do.
+        ArgumentError, AudioFileError, MarkerError, SessionError
+            One line naming the argument, file, microphone or source, and what to do.
         """
+        named = {"sources": sources, "spots": spots, "ambient": ambient, "instruments": instruments, "queries": queries}
+        _check_given(**named, reduction=reduction, inspect=inspect, align=align)
         recording, solo_recording = recordings(take, solo_take)
         inspected = inspect if isinstance(inspect, Inspected) else None
         if inspected is None and (inspect or align):
@@ -191,7 +193,7 @@ class Session:
         check_file_names(names)
         _refuse_strangers("--spot names", given, names)
         found = _find_spots(recording, solo_recording, names, marked.passages, given, ambient_mics, seats.pairs, faulty)
-        played = _instruments(names, instruments)
+        played = _instruments(names, instruments or ())
         return cls(
             recording=recording,
             sources=tuple(names),
@@ -251,6 +253,7 @@ class Session:
             said = {"solos": solos, "solo_take": solo_take, "sources": sources, "spots": spots, "ambient": ambient}
             keys = session_keys(path, read_toml(path, SessionError, "correct it, or give another session file"))
             return cls.outline(**{**keys, **{name: value for name, value in said.items() if value}})
+        _check_given(sources=sources, spots=spots, ambient=ambient)
         recording, solo_recording = recordings(take, solo_take)
         seats = Seats.of(recording)
         sources = None if sources is None else _composed(list(sources))
@@ -365,6 +368,50 @@ class Session:
         if margin_db is None or np.isinf(margin_db):
             return mics
         return f"{mics}, where its solo is {margin_db:.1f} dB louder than at any other"
+
+
+def _check_given(**given: Any) -> None:
+    """Refuse arguments of a session that are of the wrong kind; paths are looked at where they are opened."""
+    for name, value in given.items():
+        words, fits = _GIVEN[name]
+        if value is not None and not fits(value):
+            raise ArgumentError(f"{name} must be {words}, got {value!r:.60}")
+
+
+def _listed(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list | tuple) and all(map(fits, value))
+
+
+def _tabled(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return (
+        isinstance(value, Mapping) and all(isinstance(name, str) for name in value) and all(map(fits, value.values()))
+    )
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_mic(value: Any) -> bool:
+    return _is(value, str | int | np.integer)
+
+
+_GIVEN: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "sources": ("a list of names", lambda value: _listed(value, _is_name)),
+    "spots": (
+        "a table of names and microphones",
+        lambda value: _tabled(value, lambda own: _is_mic(own) or _listed(own, _is_mic)),
+    ),
+    "ambient": ("a list of microphones", lambda value: _listed(value, _is_mic)),
+    "instruments": (
+        "a list of names, or a table of names and instruments",
+        lambda value: _listed(value, _is_name) or _tabled(value, _is_name),
+    ),
+    "queries": ("a table of names and texts", lambda value: _tabled(value, _is_name)),
+    "reduction": ("a table of names and dB", lambda value: _tabled(value, lambda _: True)),
+    "inspect": ("True, False or what was found before", lambda value: isinstance(value, bool | Inspected)),
+    "align": ("True or False", lambda value: isinstance(value, bool)),
+}
 
 
 def _composed(value: Any) -> Any:
@@ -550,7 +597,8 @@ def recordings(
     AudioFileError, SessionError
         A file cannot be read, files are not of one take, or the two have other microphones.
     """
-    solo_files = _files_of(solo_take, (), "--solo-take {}") if solo_take else []
+    missing = solo_take is None or (isinstance(solo_take, list | tuple) and not solo_take)
+    solo_files = [] if missing else _files_of(solo_take, (), "--solo-take {}")
     recording = _one_take(_files_of(take, solo_files), bool(solo_files))
     if not solo_files:
         return recording, recording
@@ -560,7 +608,9 @@ def recordings(
 def _files_of(
     given: PathLike | Sequence[PathLike], leaving: Sequence[Path], proposed: str = folders.SEPARATE
 ) -> list[Path]:
-    paths = [given] if isinstance(given, str | os.PathLike) else list(given)
+    paths = [given] if isinstance(given, str | os.PathLike) else given
+    if not isinstance(paths, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in paths):
+        raise ArgumentError(f"take and solo_take must be paths, or lists of them, got {given!r:.60}")
     if session := next((str(path) for path in paths if str(path).lower().endswith(".toml")), ""):
         raise SessionError(f"{session}: a session file names the take itself, so nothing can be given beside it")
     return folders.chosen(paths, measured, leaving, proposed)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mnmf
-from mnmf import STFT, Prior, priors, simulate
+from mnmf import STFT, Prior, Session, audio, priors, simulate
 from mnmf.errors import (
     FAINTEST,
     LOUDEST,
@@ -274,3 +274,41 @@ def test_odd_values_of_the_api_are_named_in_one_line(rng):
             except BaseException as error:
                 raise AssertionError(f"call {number} with {odd!r:.40}") from error
             assert "\n" not in said, (number, odd)
+
+
+def test_odd_arguments_of_a_session_are_named_in_one_line(tmp_path, rng):
+    audio.write(tmp_path / "take.wav", 0.1 * rng.standard_normal((800, 2)), 8000)
+    names = (
+        "solos",
+        "solo_take",
+        "sources",
+        "spots",
+        "ambient",
+        "instruments",
+        "queries",
+        "reduction",
+        "inspect",
+        "align",
+    )
+    for name in names:
+        for odd in (*ODDITIES, {"1": object()}, {1: 1}, [None], b"x"):
+            said = ""
+            try:
+                Session.open(tmp_path / "take.wav", **{name: odd})
+            except MnmfError as error:
+                said = str(error)
+            except BaseException as error:
+                raise AssertionError(f"{name} with {odd!r:.40}") from error
+            assert "\n" not in said, (name, odd)
+    for odd in ODDITIES:
+        with pytest.raises(MnmfError):
+            Session.open(odd)
+
+
+def test_arguments_of_a_session_are_those_that_it_takes(tmp_path, rng):
+    audio.write(tmp_path / "take.wav", 0.1 * rng.standard_normal((800, 3)), 8000)
+    given = {"sources": ("a", "b"), "spots": {"a": 2, "b": ["1"]}, "ambient": [3], "instruments": ["viola", "cello"]}
+    session = Session.open(tmp_path / "take.wav", solo_take=[], inspect=None, align=False, **given)
+    assert (session.spots.references, session.ambient, session.instruments) == ([1, 0], (2,), ("viola", "cello"))
+    with pytest.raises(ArgumentError, match="spots must be a table of names and microphones, got"):
+        Session.open(tmp_path / "take.wav", spots=["a"])
