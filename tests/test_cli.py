@@ -750,7 +750,7 @@ def test_ctrl_c_leaves_nothing(files, tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err == "mnmf: interrupted; nothing was written\n"
+    assert err.splitlines()[-1] == "mnmf: interrupted; nothing was written"  # where it is slow, progress comes first
     assert digests(tmp_path) == before
     assert not (tmp_path / "out").exists()
 
@@ -773,7 +773,8 @@ def test_signals_end_the_prior_s_command_too(files, tmp_path, name):
     process.send_signal(getattr(signal, name))
     try:
         _, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (128 + getattr(signal, name), "mnmf: interrupted; nothing was written\n")
+        assert process.returncode == 128 + getattr(signal, name)
+        assert err.splitlines()[-1] == "mnmf: interrupted; nothing was written"
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid.read_text()), 0)
     finally:
