@@ -44,8 +44,12 @@ IN_CI = {
     "pytest -m browser": "pytest -n 0 -m browser",
     "pytest -m notebook": "pytest -m notebook",
     "ruff check . && ruff format --check . && mypy": "ruff check .\nruff format --check .\nmypy",
-    "pip install -e '.[site]' && sphinx-build docs build/site": (
-        "pip install -q -e '.[site]'\npython -m tests.offline sphinx -q -E -W --keep-going -b html docs"
+    **dict.fromkeys(
+        (
+            "pip install -e '.[site]' && sphinx-build docs build/site",
+            "pip install -e '.[site]' && sphinx-build -W -b html docs build/site",
+        ),
+        "pip install -q -e '.[site]'\npython -m tests.offline sphinx -q -E -W --keep-going -b html docs",
     ),
     "pip install -e '.[bench]'": "pip install -q -e '.[bench]'",
     "python benchmarks/NAME.py [--data DIR] [--quick] [--jobs N]": 'python "$1" --quick',
