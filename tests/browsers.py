@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from importlib import import_module
 
 import pytest
@@ -39,6 +40,28 @@ def running():
         browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@contextmanager
+def watched(browser):
+    """Give a function that opens an address; at the end nothing may have been asked of others or have gone wrong."""
+    pages, wrong = [], []
+
+    def opened(address, size, scheme, own):  # what begins as `own` may be asked for
+        width, height = SIZES[size]
+        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda asked: asked.url.startswith(("data:", own)) or wrong.append(asked.url[:80]))
+        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        page.goto(address)
+        pages.append(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert wrong == []
 
 
 def grave_faults(page):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnmf.report import write_report
-from tests.browsers import SIZES, grave_faults
+from tests.browsers import SIZES, grave_faults, watched
 from tests.test_report import DIAGNOSTICS, HOSTILE, RATE, folder_of, room, with_a_buried_place
 
 pytestmark = pytest.mark.browser
@@ -71,25 +71,14 @@ def truth(place, count):
 
 @pytest.fixture
 def opened(browser, reports):
-    """A function that opens a page; at the end nothing may have been asked for or have gone wrong."""
-    pages, wrong = [], []
+    """A function that opens a page, which asks for nothing but itself."""
+    with watched(browser) as opens:
 
-    def opened(name="plain", size="desk", scheme="light", path=None):
-        width, height = SIZES[size]
-        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-        address = (path or reports[name]).as_uri()
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith(("data:", address)) or wrong.append(asked.url[:80]))
-        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-        page.goto(address)
-        pages.append(page)
-        return page
+        def opened(name="plain", size="desk", scheme="light", path=None):
+            address = (path or reports[name]).as_uri()
+            return opens(address, size, scheme, address)
 
-    yield opened
-    for page in pages:
-        page.close()
-    assert wrong == []
+        yield opened
 
 
 def at(page, number=0):

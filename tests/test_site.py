@@ -76,23 +76,9 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, site):
-    """A function that opens a page; at the end nothing may have been asked of others or have gone wrong."""
-    pages, wrong = [], []
-
-    def opened(name, size="desk", scheme="light"):
-        width, height = SIZES[size]
-        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith(("data:", "file:")) or wrong.append(asked.url[:80]))
-        page.goto((site / f"{name}.html").as_uri())
-        pages.append(page)
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
-    assert wrong == []
+    """A function that opens a page."""
+    with browsers.watched(browser) as opens:
+        yield lambda name, size="desk", scheme="light": opens((site / f"{name}.html").as_uri(), size, scheme, "file:")
 
 
 @pytest.mark.browser
