@@ -2,8 +2,9 @@
 
     python benchmarks/glance.py [--quick] [--jobs N]
 
-The embedded quartet in a chamber and in a hall, and the same over and over for takes of some length, by the whole
-command `mnmf separate`, files read and written, its kernels compiled before.  Nothing else should run meanwhile.
+The embedded quartet in a hall, whose players sway as in `default_method.py` or sit still, and the same over and over
+for takes of some length, by the whole command `mnmf separate`, files read and written, its kernels compiled before.
+Nothing else should run meanwhile.
 Writes benchmarks/results/glance.json.
 """
 
@@ -12,9 +13,10 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import default_method
 import numpy as np
 import soundfile
-from _cases import Case, case_named, duet_case, over_and_over
+from _cases import Case, duet_case, over_and_over
 from _measure import run_separate, scorer
 from _runner import Cell, Result, arguments, run
 
@@ -22,23 +24,27 @@ from mnmf import audio, markers
 
 SHORT = ["--window", "0.1", "--components", "4", "--iterations", "2"]
 GAINS = (
-    ("quartet, hall", "mnmf", "solo"),
-    ("quartet, hall", "mnmf", None),
-    ("quartet, hall", "fastmnmf2", None),
-    ("quartet, chamber", "mnmf", None),
+    ("swaying", "mnmf", "solo"),
+    ("still", "mnmf", "solo"),
+    ("still", "mnmf", None),
+    ("still", "fastmnmf2", None),
 )
+ROOM = "quartet, hall"
+MOTIONS = {"swaying": "sway a little", "still": "sit still"}
 WORK = [(how, seconds, mics) for how in ("mnmf", "fastmnmf2") for seconds, mics in ((15, 4), (60, 4), (60, 8))]
 
 
 def grid(quick: bool) -> list[Cell]:
-    gains: list[Cell] = [{"take": take, "method": how, "given": given, "seed": 0} for take, how, given in GAINS]
+    gains: list[Cell] = [
+        {"players": players, "method": how, "given": given, "seed": 0} for players, how, given in GAINS
+    ]
     work: list[Cell] = [{"method": how, "seconds": s, "mics": mics, "seed": 0} for how, s, mics in WORK]
     return [gains[1], work[0] | {"seconds": 2}] if quick else gains + work
 
 
 @lru_cache(1)  # the cells of a take follow one another
-def case_of(name: str, quick: bool) -> Case:
-    return duet_case() if quick else case_named(name, None)
+def case_of(players: str, quick: bool) -> Case:
+    return duet_case() if quick else default_method.case_of(players, ROOM, 0, None, None, False)
 
 
 def measure(cell: Cell, quick: bool = False) -> Result:
@@ -46,10 +52,10 @@ def measure(cell: Cell, quick: bool = False) -> Result:
     options = ["--method", cell["method"], *(SHORT if quick else [])]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if "take" not in cell:
+        if "players" not in cell:
             take_LM, rate = over_and_over(cell["seconds"] / 60, cell["mics"])
             return timed(folder, take_LM, rate, options)[0]
-        case = case_of(cell["take"], quick)
+        case = case_of(cell["players"], quick)
         options += ["--sources", ",".join(case.names)]
         if cell["given"]:
             solo_LM, spans = case.solos[cell["given"]]
@@ -75,17 +81,14 @@ def timed(folder: Path, take_LM: np.ndarray, rate: int, options: list[str]) -> t
 
 def table(document: dict[str, Any]) -> str:
     """What is gained, in how many seconds and how much memory: take, what is given, method."""
-    heads = "14 s of a string quartet, four mics", "method", "gain, dB", "seconds", "memory, MB"
+    heads = "14 s of a string quartet in a hall, four mics", "method", "gain, dB", "seconds", "memory, MB"
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for each in document["cells"]:
         cell, found = each["cell"], each["result"]
-        if "take" in cell:
-            given = "with solos" if cell["given"] else "no solos"
-            where = cell["take"].removeprefix("quartet, ")
-            lines.append(
-                f"| in a {where}, {given} | `{cell['method']}` | {np.mean(found['delta_sdr']):+.1f} | "
-                f"{found['seconds']:.0f} | {found['peak_memory_mb']:.0f} |"
-            )
+        if "players" in cell:
+            who = f"players {MOTIONS[cell['players']]}, {'with' if cell['given'] else 'no'} solos"
+            row = who, f"`{cell['method']}`", f"{np.mean(found['delta_sdr']):+.1f}"
+            lines.append(f"| {' | '.join(row)} | {found['seconds']:.0f} | {found['peak_memory_mb']:.0f} |")
     machine = document["environment"]
     return "\n".join([*lines, "", f"On {machine['logical_cores']} cores of one {machine['cpu']}."])
 
@@ -97,7 +100,7 @@ def work_table(document: dict[str, Any]) -> str:
     lines += ["| take | method | seconds | peak memory, MB |", "|---|---|---|---|"]
     for each in document["cells"]:
         cell, found = each["cell"], each["result"]
-        if "take" not in cell:
+        if "players" not in cell:
             lines.append(
                 f"| {cell['seconds']} s of {cell['mics']} mics | `{cell['method']}` | {found['seconds']:.0f} | "
                 f"{found['peak_memory_mb']:.0f} |"
