@@ -39,6 +39,7 @@ COMPONENTS, ITERATIONS = 16, 20
 BANDS = (0.0, 360.0, 720.0, 1440.0, 2880.0, np.inf)  # hertz
 MIDWAY = 3.0  # times the misfit of one half of a take in the other: the player moved between them
 FEWEST = 20  # frames of half a take, or only the whole is looked at; and frequencies
+A_MIC = 5  # frames of half a take for each microphone, likewise: covariances of more microphones take more to learn
 EXCHANGED = 6.0  # dB a player: two solos are exchanged if each is so much louder at the other's spot
 QUIET = 1e-4  # of the loudest frame of a solo: less is silence
 BLOCK = 0.05  # seconds, in which the energy of a passage is measured
@@ -605,7 +606,7 @@ def _misfits(view: _View, remarks: list[str]) -> tuple[Array, Array, Array]:
     as_well_N = known_N.copy()
     worse_N = (ringing_NB[known_N] - misfit_NB[known_N])[:, 1:4].mean(axis=1) * 4 / len(gains_M)
     as_well_N[known_N] = worse_N < AS_WELL
-    if half < FEWEST:
+    if half < max(FEWEST, A_MIC * len(gains_M)):
         return misfit_NB, gains_M, as_well_N
     halves = [np.ascontiguousarray(part) for part in (view.X_FTM[:, :half], view.X_FTM[:, half:])]
     misfit_PNB = np.array([_misfit(view, ringing, part_FTM)[0] for part_FTM in halves])

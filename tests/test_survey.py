@@ -9,7 +9,8 @@ from scipy.signal import fftconvolve, resample_poly
 from mnmf import METHODS, Take, data, separate
 from mnmf.methods import Evidence
 from mnmf.pairs import Edge, per_mic
-from mnmf.survey import BANDS, EARLIEST, RINGS_ON, Survey, _middle, _ringing_on, _View, play_together, survey
+from mnmf.stft import STFT
+from mnmf.survey import BANDS, EARLIEST, RINGS_ON, Survey, _middle, _misfits, _ringing_on, _View, play_together, survey
 from mnmf.take import Levels
 
 RATE = 11025
@@ -148,6 +149,27 @@ def test_a_player_who_moves_during_the_take(dry, take):
     assert not found.holds
     assert any("violin 1: moved during the take" in remark for remark in found.remarks)
     assert not found.take.solos[0]
+
+
+@pytest.mark.parametrize(("n_mics", "moved"), [(4, True), (12, False)])
+def test_halves_of_few_frames_for_many_microphones_do_not_tell(monkeypatch, n_mics, moved):
+    window = STFT(512, 128)
+    x_LM = np.random.default_rng(0).standard_normal((46 * window.hop, n_mics)).astype(np.float32)
+    noise = Take(x_LM, 8000, range(n_mics), solos=[[x_LM]] * n_mics)
+    view = replace(_View.of(noise, Levels.of(noise, 20.0), window), ringing=[[x_LM]] * n_mics)
+
+    def misfit(_, __, X_FTM):  # the first player seems to have sat elsewhere in a half of the take
+        misfit_NB = np.full((n_mics, len(BANDS) - 1), 0.1)
+        misfit_NB[0] = (
+            n_mics if X_FTM.shape[1] < view.X_FTM.shape[1] and np.array_equal(X_FTM[:, 0], view.X_FTM[:, 0]) else 0.1
+        )
+        return misfit_NB, misfit_NB, np.ones(n_mics)
+
+    monkeypatch.setattr("mnmf.survey._misfit", misfit)
+    remarks = []
+    misfit_NB, _, _ = _misfits(view, remarks)
+    assert np.isinf(misfit_NB).all() == moved
+    assert bool(remarks) == moved
 
 
 def test_a_player_without_a_solo(take):
