@@ -571,7 +571,8 @@ def windows(document: dict[str, Any]) -> str:
                 a, b = found.of(axis, best, method), found.of(axis, own, method)
                 figure = rounded([x - y for x, y in zip(a, b, strict=True)])
                 told = "" if sign(figure) else ", which is not significant"
-                said += f", {shown(figure)} dB compared with {chosen}{told}"
+                same = a == b
+                said += f", which is {chosen}" if same else f", {shown(figure)} dB compared with {chosen}{told}"
             elif best != OWN:
                 said += ", the method's own"
             lines.append(said + ".")
@@ -666,13 +667,14 @@ def draw(document: dict[str, Any]) -> Path:
 
 
 def label_methods(document: dict[str, Any], name: str, axis: Any) -> None:
-    """Write at the ends of the lines of a panel what they are, outside of the two."""
+    """Write at the lines of a panel what they are, outside of the two, where they are furthest apart."""
     methods = measured(document)[:2]
-    *_, last = (row for row in of_axis(document, name) if set(methods) <= set(row["delta_sdr"]))
-    ends = [last["delta_sdr"][method][0] for method in methods]
-    for end, colour, words in zip(ends, (WITH_SOLOS, WITHOUT), ("with solos", "without solos")):
-        place = values_of(document, name).index(last["value"]), end
-        label(axis, words, place, (0, 6 if end == max(ends) else -13), color=colour, ha="right")
+    both = [row for row in of_axis(document, name) if set(methods) <= set(row["delta_sdr"])]
+    means = [[row["delta_sdr"][method][0] for method in methods] for row in both]
+    apart = max(range(len(both)), key=lambda index: abs(means[index][0] - means[index][1]))
+    for mean, colour, words in zip(means[apart], (WITH_SOLOS, WITHOUT), ("with solos", "without solos")):
+        place = values_of(document, name).index(both[apart]["value"]) + 0.15, mean
+        label(axis, words, place, (0, 4 if mean == max(means[apart]) else -13), color=colour, ha="left")
 
 
 def label_both(panel: Panel, drawn: list[tuple[Any, Any, Any]], axis: Any) -> None:
