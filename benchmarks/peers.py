@@ -323,7 +323,8 @@ def by_ours(case: Case, method: str, window: float, seed: int) -> np.ndarray:
 @cache
 def warm(method: str) -> None:
     """Compile whatever one of our methods needs, for its first take is not to pay for that."""
-    by_ours(prepared.__wrapped__(None, GAINS, WARM_SECONDS), method, WINDOWS[SHORT], 0)
+    window = WINDOWS[SHORT] if METHODS[OURS[method][0]].window else 0.0
+    by_ours(prepared.__wrapped__(None, GAINS, WARM_SECONDS), method, window, 0)
 
 
 # Figures

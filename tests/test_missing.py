@@ -9,7 +9,7 @@ import pytest
 from mnmf import METHODS, STFT, FastMNMF2, FullRankMNMF, Prior, Take, priors, separate
 from mnmf.errors import ArgumentError
 from mnmf.kernels import logdet
-from mnmf.methods import Evidence, fill_in
+from mnmf.methods import Evidence, fill_in, missing_of, predicted
 from mnmf.models._missing import spread, whole_frames
 from mnmf.separation._result import sound_of
 from mnmf.stft import Waveform
@@ -318,3 +318,44 @@ def test_the_model_fills_in_what_the_first_one_has(rng, muted, fits):
     assert fits == 1 or left_out[0] > left_out[1] == left_out[2] == 0
     for before, after in pairwise(starts):  # and every time something else is filled in
         assert np.flatnonzero((before != after).any(axis=(0, 1))).tolist() == [1]
+
+
+def test_longer_windows_are_filled_in_by_the_methods_own(rng):
+    """A mute covers fewer of them."""
+    x_LM = a_duet(rng)[1][::4]
+    x_LM[2250:3250, 1] = 0.0
+    starts = []
+
+    def prior(evidence, n_components, rng):
+        starts.append((evidence.X_FTM, evidence.missing_TM))
+        return METHODS["mnmf"].prior(evidence, n_components, rng)
+
+    recipe = replace(METHODS["mnmf"], prior=prior, window=0.5, components=6, iterations=5)
+    separate(x_LM, RATE // 4, method=recipe, window=1.0)
+    sizes = [len(X_FTM) for X_FTM, _ in starts]
+    assert len(sizes) == 3
+    assert sizes[0] == sizes[1] < sizes[2] / 1.9
+    last_FTM, missing_TM = starts[-1]
+    assert missing_TM.any()  # its stretches are filled in, and yet left out while most of a window is muted
+    assert np.abs(last_FTM[:, missing_TM[:, 1], 1]).min(axis=0).all()
+
+
+def test_gates_leave_something_to_go_by():
+    """Where most microphones are muted for a part of a frame, those are missing that are muted for most of it."""
+    part_TM = np.array([[0.0, 0.2, 0.0], [0.1, 0.2, 0.0], [0.1, 0.2, 0.9], [0.6, 0.7, 0.8]])
+    assert missing_of(part_TM).astype(int).tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 1], [1, 1, 1]]
+
+
+def test_a_gated_microphone_is_predicted_from_others_that_are_gated_too(rng):
+    power_T = np.where(np.arange(40) % 2, 4.0, 1.0)
+    s_FT = (rng.standard_normal((5, 40)) + 1j * rng.standard_normal((5, 40))) * np.sqrt(power_T / 2)
+    gains_M = np.array([1.0, 0.5])
+    model = FullRankMNMF(1, divergence="log-det")
+    model.fit(s_FT[..., None] * gains_M, Prior(W=np.ones((1, 5, 1)), H=power_T[None, None], spots=(0,)).hold("W", "H"))
+    part_TM = np.zeros((40, 2))
+    part_TM[10] = 0.3, 0.2
+    X_FTM = s_FT[..., None] * gains_M
+    X_FTM[:, 10, 0] *= 0.1
+    heard_FTM = predicted(model, X_FTM.copy(), part_TM)
+    np.testing.assert_allclose(heard_FTM[:, 10, 0], s_FT[:, 10], rtol=0.1)
+    assert np.flatnonzero((heard_FTM != X_FTM).any(axis=(0, 2))).tolist() == [10]

@@ -12,7 +12,7 @@ file             what lives there
 `_trusting`      what the default method starts from
 `_recipes`       the recipes
 `_papers`        where the methods were published, and BibTeX of it
-`_missing`       `fill_in`, what muted microphones would have heard
+`_missing`       `fill_in`, `predicted`: what muted microphones would have heard
 ===============  ======================================================================
 
 Models and priors do not live here, nor does what is done with a method.
@@ -21,7 +21,7 @@ Models and priors do not live here, nor does what is done with a method.
 from mnmf.methods._evidence import Evidence
 from mnmf.methods._method import METHODS, Method, find_method
 from mnmf.methods._method import Known as Known
-from mnmf.methods._missing import fill_in
+from mnmf.methods._missing import fill_in, missing_of, predicted
 from mnmf.methods._papers import PAPERS, SOFTWARE, Paper, latex, paper_of
 from mnmf.methods._recipes import DEFAULT_METHOD
 
@@ -36,5 +36,7 @@ __all__ = [
     "fill_in",
     "find_method",
     "latex",
+    "missing_of",
     "paper_of",
+    "predicted",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mnmf.methods._evidence import Array, Evidence
@@ -11,6 +13,7 @@ from mnmf.models._missing import spread, whole_frames
 from mnmf.priors import Prior
 
 FIRST_COMPONENTS = 24
+MOST = 0.5  # of a frame
 
 
 def fill_in(evidence: Evidence, muted_TM: Array, rng: np.random.Generator) -> Array | None:
@@ -50,12 +53,32 @@ def fill_in(evidence: Evidence, muted_TM: Array, rng: np.random.Generator) -> Ar
     prior = spot_prior(evidence.at(frames), FIRST_COMPONENTS, rng)
     if prior.H is not None:
         prior = prior | Prior(H=spread(prior.H, frames, T))
-    model = FastMNMF2(FIRST_COMPONENTS, FIRST_UPDATES).fit(evidence.X_FTM, prior, missing_TM=muted_TM, rng=rng)
-    X_FTM = evidence.X_FTM.copy()
-    rest = np.flatnonzero(muted_TM.any(axis=1))
-    muted_RM = muted_TM[rest] > 0
-    H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
-    for m in np.flatnonzero(muted_RM.any(axis=0)):  # one at a time, for memory
-        heard_FR = model.images(X_FTM[:, rest], mics=[int(m)], H=H_NKR, missing_TM=muted_RM).sum(axis=-1)[..., 0]
-        X_FTM[:, rest[muted_RM[:, m]], m] = heard_FR[:, muted_RM[:, m]]
+    missing_TM = missing_of(muted_TM)
+    model = FastMNMF2(FIRST_COMPONENTS, FIRST_UPDATES).fit(evidence.X_FTM, prior, missing_TM=missing_TM, rng=rng)
+    return predicted(model, evidence.X_FTM.copy(), muted_TM)
+
+
+def missing_of(muted_TM: Array) -> Array:
+    """Return which microphones count as missing in a frame that is muted in part, bool (T, M).
+
+    All of them, unless more than half of the microphones would be missing: then those that are muted for most of it.
+    """
+    any_TM = muted_TM > 0
+    crowded_T = any_TM.sum(axis=1) > muted_TM.shape[1] // 2
+    return np.where(crowded_T[:, None], muted_TM > MOST, any_TM)
+
+
+def predicted(model: Any, X_FTM: Array, muted_TM: Array) -> Array:
+    """Write, in place, what the model predicts of each microphone where it is muted, from the others.
+
+    Of the others those that `missing_of` names do not count.
+    """
+    missing_TM = missing_of(muted_TM)
+    for m in np.flatnonzero(muted_TM.any(axis=0)).tolist():  # one at a time, for memory
+        rest = np.flatnonzero(muted_TM[:, m])
+        missing_RM = missing_TM[rest]
+        missing_RM[:, m] = True
+        H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
+        images_FRIN = model.images(X_FTM[:, rest], mics=[m], H=H_NKR, missing_TM=missing_RM)
+        X_FTM[:, rest, m] = images_FRIN.sum(axis=-1)[..., 0]
     return X_FTM

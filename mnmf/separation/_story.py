@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import ArgumentError, SessionError
-from mnmf.methods import Evidence, Method, fill_in
+from mnmf.methods import Evidence, Method, fill_in, missing_of, predicted
 from mnmf.models import pool_for, silent_sources
 from mnmf.notes import NoteDictionary
 from mnmf.priors import Estimator, Prior, estimate
@@ -338,17 +338,40 @@ class Story:
 
     def _see(self, rng: np.random.Generator, seed: Seed, few: bool = False, most: int | None = None) -> _Seen:
         """Return what a model sees and what it starts from, of `few` of the frames or at `most` so many."""
-        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
-        muted_TM = self.levels.muted_part(self.analysis, self.take.n_samples)
         self.clock.start("prepare")
-        evidence = self._evidence(X_FTM)
-        if muted_TM is not None and isinstance(self.analysis, STFT):
-            evidence = self._fill(low_FTM, evidence, muted_TM, seed)
+        low_FTM, evidence = self._hear(seed)
         if few or most is not None:
-            every = min(max(X_FTM.shape[1] // ENOUGH, 1), EVERY) if few else 1
-            evidence = evidence.at(np.arange(0, X_FTM.shape[1], every)[:most])
+            n_frames = evidence.X_FTM.shape[1]
+            every = min(max(n_frames // ENOUGH, 1), EVERY) if few else 1
+            evidence = evidence.at(np.arange(0, n_frames, every)[:most])
         prior = self.recipe.prior(evidence, self.sizes[0], rng)
         return _Seen(low_FTM, evidence.X_FTM, evidence.missing_TM, prior)
+
+    def _hear(self, seed: Seed) -> tuple[Array, Evidence]:
+        """Return what lies below the lowest frequency, and the evidence, filled in where microphones are muted."""
+        shorter = self._shorter()
+        if shorter is not None:
+            story = replace(self, analysis=shorter, clock=Clock(None))
+            story._hear(seed)
+            self.levels = story.levels
+        low_FTM, X_FTM = self.levels.into(self.take.x_LM, self.analysis)
+        evidence = self._evidence(X_FTM)
+        muted_TM = self.levels.muted_part(self.analysis, self.take.n_samples)
+        if muted_TM is None or not isinstance(self.analysis, STFT):
+            return low_FTM, evidence
+        if shorter is not None:
+            return low_FTM, replace(evidence, missing_TM=self.levels.lost(self.analysis, self.take.n_samples))
+        return low_FTM, self._fill(low_FTM, evidence, muted_TM, seed)
+
+    def _shorter(self) -> STFT | None:
+        """Return the method's own analysis if its windows are shorter, for filling in where microphones are muted.
+
+        Fewer of its frames are muted, and what is true in them counts in full.  A room is known for one window only.
+        """
+        if self.room is not None or not any(self.levels.muted) or not isinstance(self.analysis, STFT):
+            return None
+        own = self.recipe.analysis(self.take.sample_rate)
+        return own if isinstance(own, STFT) and own.window_length < self.analysis.window_length else None
 
     def _fit(self, seen: _Seen, rng: np.random.Generator) -> Any:
         """Return the model of those who play."""
@@ -376,20 +399,16 @@ class Story:
         """
         heard_FTM = fill_in(evidence, muted_TM, np.random.default_rng(seed))
         evidence = replace(evidence, X_FTM=self._filled(low_FTM, heard_FTM))
-        filled_TM, lost_TM = muted_TM > 0, self.levels.lost(self.analysis, self.take.n_samples)
-        if not filled_TM.any() or not getattr(self.recipe.model(*self.sizes), "skips_missing", False):
+        lost_TM = self.levels.lost(self.analysis, self.take.n_samples)
+        if not muted_TM.any() or not getattr(self.recipe.model(*self.sizes), "skips_missing", False):
             return replace(evidence, missing_TM=lost_TM)
-        for missing_TM in (filled_TM, *[lost_TM] * (FILLINGS - 1)):
+        for missing_TM in (missing_of(muted_TM), *[lost_TM] * (FILLINGS - 1)):
             rng, evidence = np.random.default_rng(seed), replace(evidence, missing_TM=missing_TM)
             X_FTM, prior = evidence.X_FTM, self.recipe.prior(evidence, self.sizes[0], rng)
             model = self.recipe.fit(X_FTM, self.playing.spots, prior, self.sizes, rng=rng, muted_TM=missing_TM)
             del prior
-            for m in np.flatnonzero(filled_TM.any(axis=0)).tolist():  # one at a time, for memory
-                rest = np.flatnonzero(filled_TM[:, m])
-                H_NKR = np.ascontiguousarray(model.H_[:, :, rest])
-                images_FRIN = model.images(X_FTM[:, rest], mics=[m], H=H_NKR, missing_TM=filled_TM[rest])
-                X_FTM[:, rest, m] = images_FRIN.sum(axis=-1)[..., 0]
-            del model
+            X_FTM = predicted(model, X_FTM, muted_TM)
+            del model  # for memory
             evidence = replace(evidence, X_FTM=self._filled(low_FTM, X_FTM))
         return replace(evidence, missing_TM=lost_TM)
 
