@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -25,7 +25,8 @@ WINDOWS: dict[str, Callable[[Array], Array]] = {
 
 SHORTEST = 1e-3  # seconds of a window: less resolves no music
 LONGEST = 60.0  # seconds of a window: beyond it nothing is gained and memory runs out
-BLOCK = 256  # frames transformed at once: bounds memory, and a fixed size keeps the bytes of the result
+BLOCK = 256  # frames that are made before they are added up: bounds memory
+AT_A_TIME = 2**22  # bytes of frames that a thread transforms at a time, on any number of threads
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,13 @@ class STFT:
         n_frames = self.n_frames(n_samples)
         window = self._windows()[0].astype(x_LM.dtype)
         X_FTM = np.empty((self.n_frequencies, n_frames, n_mics), np.result_type(x_LM.dtype, np.complex64))
-        for first, last in _blocks(n_frames):
-            span = self._span(x_LM, first, last)
-            frames = np.lib.stride_tricks.sliding_window_view(span, self.window_length, axis=0)[:: self.hop]
-            X_FTM[:, first:last] = np.moveaxis(scipy.fft.rfft(frames * window, axis=-1), -1, 0)
+
+        def work(frames: slice) -> None:
+            span_ML = self._span(x_LM, frames.start, frames.stop)
+            waves_MTL = np.lib.stride_tricks.sliding_window_view(span_ML, self.window_length, axis=1)[:, :: self.hop]
+            X_FTM[:, frames] = scipy.fft.rfft(waves_MTL * window, axis=-1).T
+
+        _on_threads(work, n_frames, n_mics * self.window_length * window.itemsize)
         return X_FTM
 
     def synthesise(self, X_FTM: Array, n_samples: int) -> Array:
@@ -150,16 +154,13 @@ class STFT:
             )
         real = np.finfo(X_FTM.dtype).dtype
         window = self._windows()[1].astype(real)
-        n_frames = X_FTM.shape[1]
-        x = np.zeros((n_samples, *X_FTM.shape[2:]), real)
-        for first, last in _blocks(n_frames):
-            block = np.moveaxis(X_FTM[:, first:last], 0, -1)
-            frames = np.moveaxis(scipy.fft.irfft(block, self.window_length, axis=-1) * window, -1, 1)
-            for t in range(first, last):
+        x = np.zeros((*X_FTM.shape[2:], n_samples), real)
+        for first in range(0, X_FTM.shape[1], BLOCK):
+            for t, frame in enumerate(np.moveaxis(self._waves(X_FTM[:, first : first + BLOCK], window), -2, 0), first):
                 start = t * self.hop - self._lead
                 begin, end = max(start, 0), min(start + self.window_length, n_samples)
-                x[begin:end] += frames[t - first, begin - start : end - start]
-        return x
+                x[..., begin:end] += frame[..., begin - start : end - start]
+        return np.ascontiguousarray(x.T)
 
     def frames(self, start: float, stop: float, n_samples: int) -> slice:
         """Return the frames that lie wholly within the samples `start` to `stop` of a signal of `n_samples`.
@@ -204,13 +205,24 @@ class STFT:
         return (-(-self.window_length // self.hop) - 1) * self.hop
 
     def _span(self, x_LM: Array, first: int, last: int) -> Array:
-        """Return the samples under frames `first` to `last`, with zeros beyond both ends."""
+        """Return the samples under frames `first` to `last`, (M, samples), with zeros beyond both ends."""
         start = first * self.hop - self._lead
         stop = (last - 1) * self.hop - self._lead + self.window_length
-        span = np.zeros((stop - start, x_LM.shape[1]), x_LM.dtype)
+        span_ML = np.zeros((x_LM.shape[1], stop - start), x_LM.dtype)
         begin, end = max(start, 0), min(stop, len(x_LM))
-        span[begin - start : end - start] = x_LM[begin:end]
-        return span
+        span_ML[:, begin - start : end - start] = x_LM[begin:end].T
+        return span_ML
+
+    def _waves(self, X_FTM: Array, window: Array) -> Array:
+        """Return the waves of some frames, windowed, (M, T, window), or (T, window) of one microphone."""
+        waves = np.empty((*X_FTM.shape[:0:-1], self.window_length), window.dtype)
+
+        def work(frames: slice) -> None:
+            part = scipy.fft.irfft(X_FTM[:, frames].T, self.window_length, axis=-1)
+            np.multiply(part, window, out=waves[..., frames, :])
+
+        _on_threads(work, X_FTM.shape[1], waves[..., 0, :].nbytes)
+        return waves
 
     def _windows(self) -> tuple[Array, Array]:
         return _window_pair(self.window_length, self.hop, self.window)
@@ -289,9 +301,12 @@ def _window_pair(length: int, hop: int, name: str) -> tuple[Array, Array]:
     return window, window / overlapped[np.arange(length) % hop]
 
 
-def _blocks(n_frames: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, n_frames, BLOCK):
-        yield first, min(first + BLOCK, n_frames)
+def _on_threads(work: Callable[[slice], None], n_frames: int, size: int) -> None:
+    """Call `work` with slices of the frames, of which each takes `size` bytes."""
+    from mnmf.kernels._threads import share_out  # loads numba, which takes longer than all else that is imported here
+
+    step = max(AT_A_TIME // size, 1)
+    share_out(lambda part: work(slice(part * step, min((part + 1) * step, n_frames))), -(-n_frames // step))
 
 
 def window_samples(seconds: float, sample_rate: float) -> int:
