@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnmf.kernels._threads import in_blocks, share_out
 from mnmf.kernels.fastmnmf2 import PullArrays
 from mnmf.models._bands import bands
 
@@ -80,16 +81,18 @@ class Pull:
         self._iterations += 1
         if self._iterations < BEFORE_LEARNING:
             return
-        deviation_FMM = self.arrays.deviation_FMM
-        square_FMM = deviation_FMM.real**2 + deviation_FMM.imag**2 + self.arrays.variance_FMM
-        counts = np.diff(self._edges)
-        spread_FMM = np.repeat(self._spread_BMM, counts, axis=0)
-        weighted_FMM = square_FMM * (DEGREES + 1) / (DEGREES + square_FMM / spread_FMM)
-        sums_BMM = np.add.reduceat(weighted_FMM, self._edges[:-1], axis=0)
-        self._spread_BMM = np.maximum(sums_BMM / counts[:, None, None], LEAST_SPREAD)
-        spread_FMM = np.repeat(self._spread_BMM, counts, axis=0)
-        self.arrays.precision_FMM[:] = (DEGREES + 1) / (DEGREES * spread_FMM + square_FMM)
+        share_out(self._learn_band, len(self._spread_BMM))
         self._learn_gains()
+
+    def _learn_band(self, b: int) -> None:
+        """Learn the variance of a band."""
+        band = slice(self._edges[b], self._edges[b + 1])
+        deviation_FMM = self.arrays.deviation_FMM[band]
+        square_FMM = deviation_FMM.real**2 + deviation_FMM.imag**2 + self.arrays.variance_FMM[band]
+        weighted_FMM = square_FMM * (DEGREES + 1) / (DEGREES + square_FMM / self._spread_BMM[b])
+        sum_MM = np.add.reduceat(weighted_FMM, [0], axis=0)[0]
+        self._spread_BMM[b] = np.maximum(sum_MM / len(square_FMM), LEAST_SPREAD)
+        self.arrays.precision_FMM[band] = (DEGREES + 1) / (DEGREES * self._spread_BMM[b] + square_FMM)
 
     def _learn_gains(self) -> None:
         """Move Q₀ to the gains at which the deviations would have been smallest.
@@ -112,7 +115,12 @@ class Pull:
         change = np.linalg.solve(normal + ridge * np.eye(M), target)
         gains = np.exp(np.clip(change - change.mean(), -0.5, 0.5))
         self.gains_M *= gains
-        self.arrays.base_FMM[:] /= gains
-        self.arrays.mixing_FMM[:] *= gains[:, None]
-        self.arrays.base_FMM[:] *= gains[self._own][:, None]
-        self.arrays.mixing_FMM[:] /= gains[self._own]
+
+        def move(block: slice) -> None:
+            base, mixing = self.arrays.base_FMM[block], self.arrays.mixing_FMM[block]
+            base /= gains
+            mixing *= gains[:, None]
+            base *= gains[self._own][:, None]
+            mixing /= gains[self._own]
+
+        in_blocks(move, self.arrays.base_FMM)

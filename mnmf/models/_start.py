@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_array, check_count, check_numeric, check_shape
+from mnmf.kernels._threads import in_blocks
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_names",
     "check_orientation",
     "own_spots",
+    "power_sums",
     "sizes_and_spots",
     "source_count",
 ]
@@ -144,8 +146,25 @@ def check_covariances(name: str, R_NFMM: Any, shape: tuple[int, int, int]) -> Ar
     """Return spatial covariances of N sources, F frequencies and M microphones if they are positive semidefinite."""
     N, F, M = shape
     R = check_array(name, R_NFMM, (N, F, M, M), "(N, F, M, M)")
-    if np.abs(R - np.conj(np.swapaxes(R, -1, -2))).max() > 1e-6 * np.abs(R).max():
+
+    def measured(block: slice) -> tuple[float, float, float]:
+        part = R[:, block]
+        skew = np.abs(part - np.conj(np.swapaxes(part, -1, -2))).max()
+        return float(np.abs(part).max()), float(skew), -float(np.linalg.eigvalsh(part).min())
+
+    largest, skew, negative = np.max(in_blocks(measured, np.swapaxes(R, 0, 1)), axis=0)
+    if skew > 1e-6 * largest:
         raise ArgumentError(f"{name} must be Hermitian in its last two axes")
-    if np.linalg.eigvalsh(R).min() < -1e-6 * np.abs(R).max():
+    if negative > 1e-6 * largest:
         raise ArgumentError(f"{name} must be positive semidefinite; one of its eigenvalues is negative")
     return R
+
+
+def power_sums(X_FTM: Array, heard_TM: Any = ...) -> Array:
+    """Return the sum of |x|² at each frequency, float64 (F,), of all points or of those that are `heard_TM`."""
+
+    def sums(block: slice) -> Array:
+        part = np.ascontiguousarray(X_FTM[block][:, heard_TM]).reshape(block.stop - block.start, -1)
+        return np.asarray(np.sum(np.square(np.abs(part), dtype=np.float64), axis=1))
+
+    return np.concatenate(in_blocks(sums, X_FTM))

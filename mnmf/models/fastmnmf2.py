@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from mnmf.errors import check_array
 from mnmf.kernels import fastmnmf2 as kernels
+from mnmf.kernels._threads import in_blocks, share_out
 from mnmf.kernels.wiener import diagonal_images
 from mnmf.models._missing import check_missing, spread, whole_frames
 from mnmf.models._model import Callback, Model, Updates
 from mnmf.models._pull import Pull
-from mnmf.models._start import check_demixing, check_orientation, sizes_and_spots
+from mnmf.models._start import check_demixing, check_orientation, power_sums, sizes_and_spots
 from mnmf.models.fullrank import FullRankMNMF, wiener_images
 from mnmf.priors import Prior
 from mnmf.priors._spot import demixing_start, weight_start
@@ -224,7 +225,7 @@ class FastMNMF2(Model):
         check_orientation(prior, X_FTM)
         F, T, M = X_FTM.shape
         N, K, spots = sizes_and_spots(prior, X_FTM.shape, self.n_sources, self.n_components, "WHGQ", pullable="Q")
-        power = _mean_power(X_FTM) or 1.0
+        power = sum(power_sums(X_FTM).tolist()) / X_FTM.size or 1.0
         # Without spots the rows of Q belong to the microphones.
         rows = spots if spots is not None else Spots(range(M))
         W = rng.uniform(0.5, 1.5, (N, F, K)) if prior.W is None else np.asarray(prior.W) / power
@@ -329,7 +330,7 @@ class _Updates(Updates):
 
     def _pass(self, Q_FMM: Array, update: bool) -> tuple[float, Array, Array]:
         """Return the cost and what H is multiplied by; update W and Q in place, if asked and where they are free."""
-        determinants = np.linalg.slogdet(Q_FMM)[1]
+        determinants = np.concatenate(in_blocks(lambda block: np.linalg.slogdet(Q_FMM[block])[1], Q_FMM))
         cost, over, under = kernels.frequency_pass(
             *self.data,
             self.W,
@@ -345,11 +346,6 @@ class _Updates(Updates):
         return float(cost - 2 * self.data[0].shape[1] * np.sum(determinants)), over, under
 
 
-def _mean_power(X_FTM: Array) -> float:
-    """Return the mean of |x|², one frequency at a time: the squares of them all would be the largest array there is."""
-    return sum(float(np.sum(np.square(np.abs(X_TM), dtype=np.float64))) for X_TM in X_FTM) / X_FTM.size
-
-
 def _rescaled(value: Array, over: Array, under: Array) -> Array:
     """Return ``value · sqrt(over / under)``."""
     ratio = np.sqrt(over / np.where(under > 0, under, 1))
@@ -361,19 +357,29 @@ def _normalise(W_NFK: Floats, H_NKT: Floats, G_NM: Floats, Q_FMM: NDArray[np.com
 
     The scale of Q_f can only move into W_f; that of G and W into W or H.
     """
+    scale_F, scale_N = None, None
     if not held & {"Q", "W"}:
-        scale_F = np.einsum("fij,fij->f", Q_FMM, Q_FMM.conj()).real / Q_FMM.shape[1]
-        Q_FMM /= np.sqrt(scale_F)[:, None, None]
-        W_NFK /= scale_F[:, None].astype(W_NFK.dtype)
+        scale_F = np.concatenate(in_blocks(lambda block: _to_trace_m(Q_FMM[block]), Q_FMM)).astype(W_NFK.dtype)
     if "G" not in held and not {"W", "H"} <= held:
         scale_N = np.maximum(G_NM.sum(axis=1), np.finfo(G_NM.dtype).tiny)
         G_NM /= scale_N[:, None]
-        if "H" in held:
-            W_NFK *= scale_N[:, None, None]
-        else:
-            H_NKT *= scale_N[:, None, None]
-    if not held & {"W", "H"}:
-        scale_NK = W_NFK.sum(axis=1)
-        scale_NK[scale_NK == 0] = 1
-        W_NFK /= scale_NK[:, None, :]
-        H_NKT *= scale_NK[:, :, None]
+
+    def scale(n: int) -> None:
+        if scale_F is not None:
+            W_NFK[n] /= scale_F[:, None]
+        if scale_N is not None:
+            (W_NFK if "H" in held else H_NKT)[n] *= scale_N[n]
+        if not held & {"W", "H"}:
+            scale_K = W_NFK[n].sum(axis=0)
+            scale_K[scale_K == 0] = 1
+            W_NFK[n] /= scale_K
+            H_NKT[n] *= scale_K[:, None]
+
+    share_out(scale, len(W_NFK))
+
+
+def _to_trace_m(Q_FMM: NDArray[np.complex128]) -> Array:
+    """Scale matrices to tr(QQᴴ) = M, in place, and return by what their squares were divided, (F,)."""
+    scale_F = np.einsum("fij,fij->f", Q_FMM, Q_FMM.conj()).real / Q_FMM.shape[1]
+    Q_FMM /= np.sqrt(scale_F)[:, None, None]
+    return np.asarray(scale_F)

@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 from mnmf.errors import ArgumentError, check_choice, check_shape
 from mnmf.kernels import fullrank as kernels
 from mnmf.kernels import logdet
+from mnmf.kernels._threads import in_blocks, share_out
 from mnmf.kernels.logdet_joint import sweep_jointly
 from mnmf.kernels.matmul import matmul
 from mnmf.models._masks import masked_images
 from mnmf.models._missing import check_missing
 from mnmf.models._model import Callback, Model, Updates
 from mnmf.models._presence import edges_of, presence
-from mnmf.models._start import check_covariances, check_orientation, sizes_and_spots
+from mnmf.models._start import check_covariances, check_orientation, power_sums, sizes_and_spots
 from mnmf.priors import Anchor, Prior
 from mnmf.spots import Spots
 
@@ -397,11 +398,8 @@ class _LogDet(Updates):
         self.kernel = sweep_jointly if jointly else logdet.sweep
         self.X = np.ascontiguousarray(X_FTM)  # each layout would be compiled for
         self.held, self.spots, self.missing_TM = prior.held, spots, missing_TM
-        heard: Any = ... if missing_TM is None else ~missing_TM
-        if missing_TM is not None and missing_TM.all():
-            power_F = np.zeros(len(self.X))
-        else:
-            power_F = np.array([np.mean(np.square(np.abs(X_TM[heard]), dtype=np.float64)) for X_TM in self.X])
+        n_heard = X_FTM[0].size if missing_TM is None else int(np.sum(~missing_TM))
+        power_F = power_sums(self.X, ... if missing_TM is None else ~missing_TM) / max(n_heard, 1)
         power = float(power_F.mean()) or 1.0
         self.floor_F = log_det_floors(power_F)
         if prior.W is None or prior.H is None:
@@ -410,8 +408,7 @@ class _LogDet(Updates):
         self.W, self.H, self.R = W, H, np.ascontiguousarray(np.swapaxes(R, 0, 1))
         self.bands = _bands_of(W)
         self.anchor_FNMM, self.weight_FN = self._anchors(prior.anchor)
-        n_missing = 0 if missing_TM is None else int(missing_TM.sum()) * len(X_FTM)
-        self.shift = (X_FTM.size - n_missing) * np.log(power)
+        self.shift = n_heard * len(X_FTM) * np.log(power)
 
     def step(self) -> float:
         cost, over, under = self._sweep(update=True)
@@ -560,13 +557,25 @@ def log_det_floors(power_F: Array) -> Array:
 
 def _normalise(W_NFK: Array, H_NKT: Array, R_FNMM: Array, held: frozenset[str]) -> None:
     """Bring tr(R) to M and the columns of W to sum 1, in place; no cost changes and nothing held is touched."""
+    level_FN = None
     if not held & {"W", "R"}:
-        level_FN = np.einsum("fnii->fn", R_FNMM).real / R_FNMM.shape[2]
-        level_FN[level_FN == 0] = 1
-        R_FNMM /= level_FN[..., None, None]
-        W_NFK *= level_FN.T[..., None]
-    if not held & {"W", "H"}:
-        scale_NK = W_NFK.sum(axis=1)
-        scale_NK[scale_NK == 0] = 1
-        W_NFK /= scale_NK[:, None, :]
-        H_NKT *= scale_NK[:, :, None]
+        level_FN = np.concatenate(in_blocks(lambda block: _to_trace_m(R_FNMM[block]), R_FNMM))
+
+    def scale(n: int) -> None:
+        if level_FN is not None:
+            W_NFK[n] *= level_FN[:, n, None]
+        if not held & {"W", "H"}:
+            scale_K = W_NFK[n].sum(axis=0)
+            scale_K[scale_K == 0] = 1
+            W_NFK[n] /= scale_K
+            H_NKT[n] *= scale_K[:, None]
+
+    share_out(scale, len(W_NFK))
+
+
+def _to_trace_m(R_FNMM: Array) -> Array:
+    """Scale covariances to the trace M, in place, and return by what they were divided, (F, N)."""
+    level_FN = np.einsum("fnii->fn", R_FNMM).real / R_FNMM.shape[2]
+    level_FN[level_FN == 0] = 1
+    R_FNMM /= level_FN[..., None, None]
+    return np.asarray(level_FN)
