@@ -7,6 +7,7 @@ source, and the starts of Q and G that demix nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from mnmf.errors import (
     check_rng,
     check_spectrogram,
 )
+from mnmf.kernels._threads import in_blocks
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior
 from mnmf.spots import Spots
@@ -169,11 +171,16 @@ def spot_panning(X_FTM: Array, spots: Sequence[int | Sequence[int]], *, sharpnes
     check_number("sharpness", sharpness, 0.0, 1000.0)
     all_spots = Spots(spots).check(X_FTM.shape[2], apart=NONE_DOMINATES)
     own = all_spots.references
-    weighted_NM = np.zeros((len(own), X_FTM.shape[2]))
-    for X_TM in X_FTM:
-        V_TM = np.square(X_TM.real, dtype=np.float64) + np.square(X_TM.imag, dtype=np.float64)
-        total_T = np.maximum(V_TM[:, own].sum(axis=1), np.finfo(np.float64).tiny)
-        weighted_NM += ((V_TM[:, own] / total_T[:, None]) ** sharpness).T @ V_TM
+
+    def weighted(block: slice) -> Array:
+        X_BTM = X_FTM[block]
+        V_BTM = np.square(X_BTM.real, dtype=np.float64) + np.square(X_BTM.imag, dtype=np.float64)
+        own_BNT = np.stack([V_BTM[..., m] for m in own], axis=1)
+        total_BT = np.maximum(own_BNT.sum(axis=1), np.finfo(np.float64).tiny)
+        return np.asarray((own_BNT / total_BT[:, None]) ** sharpness @ V_BTM)
+
+    weighted_FNM = np.concatenate(in_blocks(weighted, X_FTM))
+    weighted_NM = np.add.accumulate(weighted_FNM)[-1]  # one by one, as a sum need not be
     return Prior(G=np.sqrt(relative_to_spot(weighted_NM, all_spots)), spots=all_spots)
 
 
@@ -219,47 +226,42 @@ def dominated(
 
     `power` gives |z_n|², and with it the precision of everything that follows.
     """
-    N = len(trust_N)
-    share = _shares(X_FTM, Q, N, power, sharpness)
+    N, kind = len(trust_N), power(X_FTM[:0, :, 0]).dtype.type
+    tiny = np.finfo(kind).tiny
+    total_FT = np.empty(X_FTM.shape[:2], kind)
+    peak_FT = None if sharpness == 1 else np.empty_like(total_FT)
+
+    def channel(n: int, block: slice) -> Array:
+        return power(_channel(X_FTM[block], Q[block], n))
+
+    def sharpened(P_BT: Array, block: slice) -> Array:
+        # Of a part of the loudest channel: powers of what is small would vanish.
+        return P_BT if peak_FT is None else (P_BT / peak_FT[block]) ** kind(sharpness)
+
+    def add_up(block: slice) -> None:
+        P_NBT = [channel(n, block) for n in range(N)]
+        if peak_FT is not None:
+            peak_FT[block] = np.maximum(reduce(np.maximum, P_NBT), tiny)
+        total_FT[block] = np.maximum(reduce(np.add, (sharpened(P_BT, block) for P_BT in P_NBT)), tiny)
+
+    def dominated_by(n: int) -> Array:
+        D_FT = np.empty_like(total_FT)
+
+        def work(block: slice) -> None:
+            P_BT = channel(n, block)  # computed twice, because keeping it for all sources takes more memory
+            share_BT = sharpened(P_BT, block) / total_FT[block]
+            if shares_NFT is not None:
+                given_BT = np.asarray(shares_NFT[n][block]).astype(kind)
+                share_BT = kind(trust_N[n]) * given_BT + kind(1 - trust_N[n]) * share_BT
+            D_BT = P_BT * share_BT
+            D_FT[block] = D_BT if exponent == 2 else D_BT ** kind(exponent / 2)
+
+        in_blocks(work, X_FTM)
+        return D_FT
+
+    in_blocks(add_up, X_FTM)
     for n in range(N):
-        P_FT = power(_channel(X_FTM, Q, n))  # computed twice, because keeping it for all sources takes more memory
-        share_FT = share(P_FT)
-        kind = P_FT.dtype.type
-        if shares_NFT is not None:
-            given_FT = np.asarray(shares_NFT[n]).astype(kind)
-            share_FT = kind(trust_N[n]) * given_FT + kind(1 - trust_N[n]) * share_FT
-        D_FT = P_FT * share_FT
-        yield D_FT if exponent == 2 else D_FT ** kind(exponent / 2)
-
-
-def _shares(
-    X_FTM: Array, Q: Array, n_sources: int, power: Callable[[Array], Array], sharpness: float
-) -> Callable[[Array], Array]:
-    """Return what makes ``P^p / Σ_r P_r^p`` of a power."""
-
-    def powers() -> Iterator[Array]:
-        return (power(_channel(X_FTM, Q, n)) for n in range(n_sources))
-
-    if sharpness == 1:
-        total_FT = _sum_of(powers())
-        total_FT = np.maximum(total_FT, np.finfo(total_FT.dtype).tiny)
-        return lambda P_FT: P_FT / total_FT
-    peak_FT = next(powers())
-    for P_FT in powers():
-        np.maximum(peak_FT, P_FT, out=peak_FT)
-    peak_FT = np.maximum(peak_FT, np.finfo(peak_FT.dtype).tiny)  # powers of what is small would vanish
-    p = peak_FT.dtype.type(sharpness)
-    sharp_FT = _sum_of((P_FT / peak_FT) ** p for P_FT in powers())
-    sharp_FT = np.maximum(sharp_FT, np.finfo(sharp_FT.dtype).tiny)
-    return lambda P_FT: (P_FT / peak_FT) ** p / sharp_FT
-
-
-def _sum_of(arrays: Iterator[Array]) -> Array:
-    """Return the sum, one array at a time."""
-    total = next(arrays)
-    for array in arrays:
-        total += array
-    return total
+        yield dominated_by(n)
 
 
 def _channel(X_FTM: Array, Q: Array, row: int) -> Array:
