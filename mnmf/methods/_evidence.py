@@ -92,9 +92,9 @@ class Evidence:
 
     def at(self, frames: Array) -> Evidence:
         """Return the same of some frames of the take only."""
-        estimates = None if self.estimates is None else np.ascontiguousarray(self.estimates[:, frames])
+        estimates = None if self.estimates is None else np.take(self.estimates, frames, axis=1)
         missing_TM = None if self.missing_TM is None else self.missing_TM[frames]
-        X_FTM = np.ascontiguousarray(self.X_FTM[:, frames])
+        X_FTM = np.take(self.X_FTM, frames, axis=1)  # in order of the frames, which indexing is not
         return replace(self, X_FTM=X_FTM, estimates=estimates, missing_TM=missing_TM)
 
     def bands(self, *edges: float) -> list[Evidence]:
