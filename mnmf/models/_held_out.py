@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import check_count
 from mnmf.kernels import logdet
+from mnmf.kernels._threads import in_blocks
 from mnmf.models.fullrank import log_det_floors
 from mnmf.priors import Prior
 
@@ -87,13 +88,17 @@ def held_out_misfit(X_FTM: Array, prior: Prior, R_NFMM: Array, block: int = 6) -
 
 def _log_likelihood(X_FTM: Array, P_NFT: Array, R_FNMM: Array, floor_F: Array) -> Array:
     """Return that of each frequency, (F,), up to a constant, every covariance loaded with a part of the identity."""
-    M = X_FTM.shape[2]
+    F, T, M = X_FTM.shape
     level_FN = np.einsum("fnmm->fn", R_FNMM).real / M
     R_FNMM = R_FNMM + LOADING * level_FN[..., None, None] * np.eye(M)
-    total_F = np.empty(len(X_FTM))
-    floor = np.eye(M)
-    for f, X_TM in enumerate(X_FTM):  # one at a time, for memory
-        model_TMM = np.einsum("nt,nij->tij", P_NFT[:, f], R_FNMM[f]) + floor_F[f] * floor
-        fit_TM = np.linalg.solve(model_TMM, X_TM.astype(np.complex128)[..., None])[..., 0]
-        total_F[f] = -np.sum(np.linalg.slogdet(model_TMM)[1]) - np.sum(X_TM.conj() * fit_TM).real
-    return total_F
+
+    def total(block: slice) -> Array:
+        model_FTMM = np.einsum("nft,fnij->ftij", P_NFT[:, block], R_FNMM[block])
+        model_FTMM += floor_F[block, None, None, None] * np.eye(M)
+        X_BTM = X_FTM[block]
+        fit_FTM = np.linalg.solve(model_FTMM, X_BTM.astype(np.complex128)[..., None])[..., 0]
+        fit_FP = np.ascontiguousarray(X_BTM.conj() * fit_FTM).reshape(len(X_BTM), -1)
+        return np.asarray(-np.sum(np.linalg.slogdet(model_FTMM)[1], axis=1) - np.sum(fit_FP, axis=1).real)
+
+    as_large = np.broadcast_to(X_FTM[..., None], (F, T, M, M))  # as what is made of a block
+    return np.concatenate(in_blocks(total, as_large))
