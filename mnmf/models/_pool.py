@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnmf.kernels._threads import by_rows, share_out
 from mnmf.models.fastmnmf2 import SINGULAR, FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 from mnmf.priors._spot import demixing_start
@@ -58,7 +59,12 @@ class PooledCovariances:
             By which it counts besides, such as the part of its frames in which every microphone hears something.
         """
         level_NF = np.einsum("nfmm->nf", model.R_).real / model.R_.shape[2]
-        weight_NF = np.stack([np.sqrt(W_FK @ H_KT).sum(axis=1) for W_FK, H_KT in zip(model.W_, model.H_)])
+        weight_NF = np.empty(level_NF.shape)
+
+        def weigh(n: int) -> None:
+            weight_NF[n] = np.sqrt(model.W_[n] @ model.H_[n]).sum(axis=1)
+
+        share_out(weigh, len(weight_NF))
         weight_NF = np.maximum(weight * weight_NF, LEAST)  # who rests throughout counts alike in every part
         scale_NF = weight_NF / np.sqrt(np.where(level_NF > 0, level_NF, 1.0))
         self.total = self.total + scale_NF[..., None, None] * model.R_
@@ -100,7 +106,7 @@ class PooledDemixing:
 
     def add(self, model: FastMNMF2, weight: float = 1.0) -> None:
         """Take in a fitted model, as `PooledCovariances.add`."""
-        mixing_FMM = np.linalg.inv(model.Q_)
+        mixing_FMM = by_rows(np.linalg.inv, model.Q_)
         M = mixing_FMM.shape[1]
         at_spot_FM = mixing_FMM[:, self.spots.order(M), range(M)]
         weight_FM = np.empty(at_spot_FM.shape)
@@ -115,9 +121,9 @@ class PooledDemixing:
         M = self.total.shape[1]
         weight_FM = self.total[:, self.spots.order(M), range(M)]
         mixing_FMM = self.total / np.where(weight_FM == 0, 1.0, weight_FM)[:, None, :]
-        singular_F = np.linalg.cond(mixing_FMM) > SINGULAR
+        singular_F = by_rows(np.linalg.cond, mixing_FMM) > SINGULAR
         mixing_FMM[singular_F] = np.eye(M)
-        Q_FMM = np.linalg.inv(mixing_FMM)
+        Q_FMM = by_rows(np.linalg.inv, mixing_FMM)
         Q_FMM[singular_F] = demixing_start(self.spots, *Q_FMM.shape[:2])[singular_F]
         return np.asarray(Q_FMM)
 

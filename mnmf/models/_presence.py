@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnmf.kernels._threads import share_out
 from mnmf.spots import Spots
 
 __all__ = ["edges_of", "presence", "silent_sources"]
@@ -75,10 +76,17 @@ def presence(W_NFK: Array, H_NKT: Array, R_NFMM: Array, spots: Sequence[Any], ed
     level_NFN = R_NFMM[:, :, own, own].real
     tiny = np.finfo(np.float64).tiny
     rho_NBT = np.empty((len(own), len(edges) - 1, H_NKT.shape[2]))
+    weight_NNBK = np.empty((len(own), len(own), len(edges) - 1, W_NFK.shape[2]))
+
+    def weigh(index: int) -> None:
+        n, b = divmod(index, len(edges) - 1)
+        band = slice(edges[b], edges[b + 1])
+        weighted_NFK = W_NFK[:, band] * level_NFN[:, band, n, None]
+        weight_NNBK[n, :, b] = np.add.reduceat(weighted_NFK, [0], axis=1)[:, 0]
+
+    share_out(weigh, len(own) * (len(edges) - 1))
     for n in range(len(own)):
-        weighted_NFK = W_NFK * level_NFN[:, :, n, None]
-        weight_NBK = np.add.reduceat(weighted_NFK, edges[:-1], axis=1)
-        heard_NBT = weight_NBK @ H_NKT
+        heard_NBT = weight_NNBK[n] @ H_NKT
         others_BT = np.delete(heard_NBT, n, axis=0).sum(axis=0)
         rho_NBT[n] = 10 * (np.log10(np.maximum(heard_NBT[n], tiny)) - np.log10(np.maximum(others_BT, tiny)))
     part_NBT = np.square(np.clip((rho_NBT - ABSENT) / (PRESENT - ABSENT), 0.0, 1.0))

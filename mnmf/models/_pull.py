@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.kernels._threads import in_blocks, share_out
+from mnmf.kernels._threads import by_rows, in_blocks, share_out
 from mnmf.kernels.fastmnmf2 import PullArrays
 from mnmf.models._bands import bands
 
@@ -57,7 +57,7 @@ class Pull:
     """
 
     def __init__(self, Q_FMM: Array, own: Array, n_frames: int) -> None:
-        mixing_FMM = np.linalg.inv(Q_FMM)
+        mixing_FMM = by_rows(np.linalg.inv, Q_FMM)
         scale_FM = mixing_FMM[:, own, np.arange(len(own))]
         # A row that its own microphone does not hear keeps its scale.
         scale_FM = np.where(np.abs(scale_FM) > 1e-6, scale_FM, 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_array, check_count, check_numeric, check_shape
-from mnmf.kernels._threads import in_blocks
+from mnmf.kernels._threads import by_rows, in_blocks
 from mnmf.priors import Prior
 from mnmf.spots import Spots
 
@@ -137,7 +137,7 @@ def check_demixing(name: str, Q_FMM: Any, n_frequencies: int, n_mics: int) -> Ar
     """Return demixing matrices, complex128 and contiguous, a copy, if they can be inverted."""
     Q = check_array(name, Q_FMM, (n_frequencies, n_mics, n_mics), "(F, M, M)")
     Q = np.array(Q, np.complex128, order="C")
-    if not np.all(np.linalg.slogdet(Q)[1] > -np.inf):
+    if not np.all(by_rows(lambda Q: np.linalg.slogdet(Q)[1], Q) > -np.inf):
         raise ArgumentError(f"{name} must be invertible at every frequency")
     return Q
 
@@ -163,8 +163,8 @@ def check_covariances(name: str, R_NFMM: Any, shape: tuple[int, int, int]) -> Ar
 def power_sums(X_FTM: Array, heard_TM: Any = ...) -> Array:
     """Return the sum of |x|² at each frequency, float64 (F,), of all points or of those that are `heard_TM`."""
 
-    def sums(block: slice) -> Array:
-        part = np.ascontiguousarray(X_FTM[block][:, heard_TM]).reshape(block.stop - block.start, -1)
-        return np.asarray(np.sum(np.square(np.abs(part), dtype=np.float64), axis=1))
+    def sums(X_BTM: Array) -> Array:
+        heard_BP = np.ascontiguousarray(X_BTM[:, heard_TM]).reshape(len(X_BTM), -1)
+        return np.asarray(np.sum(np.square(np.abs(heard_BP), dtype=np.float64), axis=1))
 
-    return np.concatenate(in_blocks(sums, X_FTM))
+    return by_rows(sums, X_FTM)

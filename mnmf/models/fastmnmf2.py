@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mnmf.errors import check_array
 from mnmf.kernels import fastmnmf2 as kernels
-from mnmf.kernels._threads import in_blocks, share_out
+from mnmf.kernels._threads import by_rows, share_out
 from mnmf.kernels.wiener import diagonal_images
 from mnmf.models._missing import check_missing, spread, whole_frames
 from mnmf.models._model import Callback, Model, Updates
@@ -205,7 +205,7 @@ class FastMNMF2(Model):
         (2, 5, 2, 2)
         """
         self._check_fitted()
-        mixing_FMM = np.linalg.inv(self.Q_)
+        mixing_FMM = by_rows(np.linalg.inv, self.Q_)
         R_NFMM = np.empty((len(self.G_), *mixing_FMM.shape), np.complex128)
         W_NFK = np.array(self.W_, np.float64)
         for n, g_M in enumerate(self.G_):
@@ -244,7 +244,7 @@ class FastMNMF2(Model):
             given["H"],
             np.ascontiguousarray(self.G_),
             np.ascontiguousarray(self.Q_),
-            np.linalg.inv(self.Q_),
+            by_rows(np.linalg.inv, self.Q_),
             np.array(sources, np.int64),
             np.array(mics, np.int64),
         )
@@ -310,7 +310,7 @@ class _Updates(Updates):
         Q = self.Q
         if "Q" not in self.held:
             # Identical microphones leave nothing to demix; rounding would be all that such rows let through.
-            singular = np.linalg.cond(Q) > SINGULAR
+            singular = by_rows(np.linalg.cond, Q) > SINGULAR
             if singular.any():
                 Q = Q.copy()
                 Q[singular] = demixing_start(self.rows, *Q.shape[:2])[singular]
@@ -330,7 +330,7 @@ class _Updates(Updates):
 
     def _pass(self, Q_FMM: Array, update: bool) -> tuple[float, Array, Array]:
         """Return the cost and what H is multiplied by; update W and Q in place, if asked and where they are free."""
-        determinants = np.concatenate(in_blocks(lambda block: np.linalg.slogdet(Q_FMM[block])[1], Q_FMM))
+        determinants = by_rows(lambda Q: np.linalg.slogdet(Q)[1], Q_FMM)
         cost, over, under = kernels.frequency_pass(
             *self.data,
             self.W,
@@ -359,7 +359,7 @@ def _normalise(W_NFK: Floats, H_NKT: Floats, G_NM: Floats, Q_FMM: NDArray[np.com
     """
     scale_F, scale_N = None, None
     if not held & {"Q", "W"}:
-        scale_F = np.concatenate(in_blocks(lambda block: _to_trace_m(Q_FMM[block]), Q_FMM)).astype(W_NFK.dtype)
+        scale_F = by_rows(_to_trace_m, Q_FMM).astype(W_NFK.dtype)
     if "G" not in held and not {"W", "H"} <= held:
         scale_N = np.maximum(G_NM.sum(axis=1), np.finfo(G_NM.dtype).tiny)
         G_NM /= scale_N[:, None]

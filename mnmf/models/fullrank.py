@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mnmf.errors import ArgumentError, check_choice, check_shape
 from mnmf.kernels import fullrank as kernels
 from mnmf.kernels import logdet
-from mnmf.kernels._threads import in_blocks, share_out
+from mnmf.kernels._threads import by_rows, share_out
 from mnmf.kernels.logdet_joint import sweep_jointly
 from mnmf.kernels.matmul import matmul
 from mnmf.models._masks import masked_images
@@ -453,7 +453,9 @@ class _LogDet(Updates):
         updates = update and "W" not in self.held, update and learns_r, update and "H" not in self.held
         total, over_NKT, under_NKT = 0.0, np.zeros_like(self.H), np.zeros_like(self.H)
         for band, bases in self.bands:
-            W_NFK = np.ascontiguousarray(self.W[:, band, bases])
+            part_NFK = self.W[:, band, bases]
+            W_NFK = np.empty(part_NFK.shape)
+            _copy(part_NFK, W_NFK)
             cost, over_NBT, under_NBT = self.kernel(
                 self.X[band],
                 W_NFK,
@@ -465,7 +467,8 @@ class _LogDet(Updates):
                 None if self.anchor_FNMM is None else self.anchor_FNMM[band],
                 None if self.weight_FN is None else self.weight_FN[band],
             )
-            self.W[:, band, bases] = W_NFK
+            if updates[0]:
+                _copy(W_NFK, part_NFK)
             over_NKT[:, bases] += over_NBT
             under_NKT[:, bases] += under_NBT
             total += cost
@@ -559,7 +562,7 @@ def _normalise(W_NFK: Array, H_NKT: Array, R_FNMM: Array, held: frozenset[str]) 
     """Bring tr(R) to M and the columns of W to sum 1, in place; no cost changes and nothing held is touched."""
     level_FN = None
     if not held & {"W", "R"}:
-        level_FN = np.concatenate(in_blocks(lambda block: _to_trace_m(R_FNMM[block]), R_FNMM))
+        level_FN = by_rows(_to_trace_m, R_FNMM)
 
     def scale(n: int) -> None:
         if level_FN is not None:
@@ -571,6 +574,13 @@ def _normalise(W_NFK: Array, H_NKT: Array, R_FNMM: Array, held: frozenset[str]) 
             H_NKT[n] *= scale_K[:, None]
 
     share_out(scale, len(W_NFK))
+
+
+def _copy(from_NFK: Array, to_NFK: Array) -> None:
+    def copy(n: int) -> None:
+        to_NFK[n] = from_NFK[n]
+
+    share_out(copy, len(to_NFK))
 
 
 def _to_trace_m(R_FNMM: Array) -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnmf.errors import MOST_COMPONENTS, ArgumentError, check_count, check_number, check_rng, check_spectrogram
+from mnmf.kernels._threads import by_rows
 from mnmf.kernels.fullrank import rooted
 from mnmf.kernels.scm import quadratic_forms, weighted_covariances
 from mnmf.priors._nmf import nmf
@@ -170,12 +171,12 @@ def likely_covariances(
 
 def _likely_covariance(x_FTM: Array, own: int, unheard_FMM: Array, n_rounds: int) -> Array:
     M = x_FTM.shape[2]
-    power_FT = np.sum(np.square(np.abs(x_FTM), dtype=np.float64), axis=2)
+    power_FT = by_rows(lambda x: np.sum(np.square(np.abs(x), dtype=np.float64), axis=2), x_FTM)
     sounds_FT = power_FT > FAINT * power_FT.max(axis=1, keepdims=True)
     heard_F = sounds_FT.any(axis=1) & (power_FT.max(axis=1) > TINY / FAINT)
     R_FMM = np.tile(np.eye(M, dtype=np.complex128), (len(x_FTM), 1, 1))
     for _ in range(n_rounds + 1):
-        v_FT = quadratic_forms(x_FTM, np.linalg.inv(R_FMM)) / M
+        v_FT = quadratic_forms(x_FTM, by_rows(np.linalg.inv, R_FMM)) / M
         R_FMM = weighted_covariances(x_FTM, np.where(sounds_FT, 1 / np.maximum(v_FT, TINY), 0.0))
         level_F = np.einsum("fmm->f", R_FMM).real / M
         level_F[~heard_F] = 1.0
@@ -273,7 +274,7 @@ def _direct(R_NFMM: Array, spots: Spots) -> Array:
     N, F, M, _ = R_NFMM.shape
     A_FMN = np.empty((F, M, N), np.complex128)
     for n, own in enumerate(spots.references):
-        a_FM = np.linalg.eigh(R_NFMM[n])[1][..., -1]
+        a_FM = by_rows(lambda R: np.linalg.eigh(R)[1][..., -1], R_NFMM[n])
         reference_F = a_FM[:, own]
         # A spot that hardly hears its own player, whom it should hear best, shows that something else was recorded.
         usable_F = np.abs(reference_F) > UNHEARD
@@ -315,7 +316,7 @@ def demixing(A_FMN: Array, ridge: float, spots: Spots) -> Array:
         # Orthogonal Procrustes: the rotation of the basis that brings it nearest to the unit vectors of the mics.
         left_FUU, _, right_FUU = np.linalg.svd(np.conj(null_FMU[:, spots.order(M)[N:]].swapaxes(1, 2)))
         Q_FMM[:, N:] = np.conj(np.swapaxes(null_FMU @ (left_FUU @ right_FUU), 1, 2))
-    singular_F = np.linalg.cond(Q_FMM) > SINGULAR
+    singular_F = by_rows(np.linalg.cond, Q_FMM) > SINGULAR
     Q_FMM[singular_F] = demixing_start(spots, F, M)[singular_F]
     return Q_FMM
 

@@ -22,7 +22,7 @@ from mnmf.errors import (
     check_rng,
     check_spectrogram,
 )
-from mnmf.kernels._threads import in_blocks
+from mnmf.kernels._threads import by_rows, in_blocks
 from mnmf.priors._nmf import nmf
 from mnmf.priors._prior import Prior
 from mnmf.spots import Spots
@@ -172,15 +172,13 @@ def spot_panning(X_FTM: Array, spots: Sequence[int | Sequence[int]], *, sharpnes
     all_spots = Spots(spots).check(X_FTM.shape[2], apart=NONE_DOMINATES)
     own = all_spots.references
 
-    def weighted(block: slice) -> Array:
-        X_BTM = X_FTM[block]
+    def weighted(X_BTM: Array) -> Array:
         V_BTM = np.square(X_BTM.real, dtype=np.float64) + np.square(X_BTM.imag, dtype=np.float64)
         own_BNT = np.stack([V_BTM[..., m] for m in own], axis=1)
         total_BT = np.maximum(own_BNT.sum(axis=1), np.finfo(np.float64).tiny)
         return np.asarray((own_BNT / total_BT[:, None]) ** sharpness @ V_BTM)
 
-    weighted_FNM = np.concatenate(in_blocks(weighted, X_FTM))
-    weighted_NM = np.add.accumulate(weighted_FNM)[-1]  # one by one, as a sum need not be
+    weighted_NM = np.add.accumulate(by_rows(weighted, X_FTM))[-1]  # one by one, as a sum need not be
     return Prior(G=np.sqrt(relative_to_spot(weighted_NM, all_spots)), spots=all_spots)
 
 
