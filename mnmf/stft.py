@@ -26,7 +26,7 @@ WINDOWS: dict[str, Callable[[Array], Array]] = {
 SHORTEST = 1e-3  # seconds of a window: less resolves no music
 LONGEST = 60.0  # seconds of a window: beyond it nothing is gained and memory runs out
 BLOCK = 256  # frames that are made before they are added up: bounds memory
-AT_A_TIME = 2**22  # bytes of frames that a thread transforms at a time, on any number of threads
+AT_A_TIME = 2**21  # bytes of frames that a thread transforms at a time, on any number of threads
 
 
 @dataclass(frozen=True)
