@@ -7,7 +7,7 @@ from numba import get_num_threads, set_num_threads
 from mnmf import priors
 from mnmf.errors import ArgumentError, check_spectrogram
 from mnmf.kernels import _threads
-from mnmf.models import _start, fastmnmf2, fullrank
+from mnmf.models import _held_out, _start, fastmnmf2, fullrank, presence
 from mnmf.models._pull import Pull
 from mnmf.priors._spot import dominated
 from mnmf.stft import STFT
@@ -71,13 +71,38 @@ def pull(rng):
     return pulled.gains_M, pulled.arrays.base_FMM, pulled.arrays.mixing_FMM, pulled.arrays.precision_FMM
 
 
+def likelihoods(rng):
+    X_FTM, P_NFT, floor_F = complexes(rng, F, T, M), rng.gamma(0.5, size=(N, F, T)), rng.uniform(size=F)
+    R_FNMM = covariances(rng).swapaxes(0, 1)
+    total_F = _held_out._log_likelihood(X_FTM, P_NFT, R_FNMM, floor_F)
+    R_NMM = R_FNMM[7] + 0.01 * np.einsum("nmm->n", R_FNMM[7]).real[:, None, None] / M * np.eye(M)
+    model_TMM = np.einsum("nt,nij->tij", P_NFT[:, 7], R_NMM) + floor_F[7] * np.eye(M)
+    fit_T = [(x_M.conj() @ np.linalg.inv(model_MM) @ x_M).real for x_M, model_MM in zip(X_FTM[7], model_TMM)]
+    np.testing.assert_allclose(total_F[7], -np.sum(fit_T) - np.sum(np.linalg.slogdet(model_TMM)[1]))
+    return (total_F,)
+
+
+def solos(rng):
+    X_FTM = complexes(rng, F, T, M)
+    known = X_FTM, [slice(0, 12), slice(12, T)], [0, 2]
+    return priors.solo(*known).Q, priors.likely_covariances(*known).R
+
+
+def present(rng):
+    W, H, R = rng.uniform(size=(N, F, K)), rng.gamma(0.05, size=(N, K, T)), covariances(rng)
+    return (presence(W, H, R, [0, 2], np.array([0, 9, 10, F])),)
+
+
 def waveforms(rng):
     stft = STFT(16, 4)
     X_FTM = stft.analyse(rng.standard_normal((500, M)))
     return X_FTM, stft.synthesise(X_FTM, 500), stft.synthesise(X_FTM[..., 1], 500)
 
 
-@pytest.mark.parametrize("step", [panning, channels, power_sums, full_rank, fast, pull, waveforms])
+STEPS = panning, channels, power_sums, full_rank, fast, pull, likelihoods, solos, present, waveforms
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_blocks_and_threads_change_no_bit(monkeypatch, step):
     def results():
         return [array.tobytes() for array in step(np.random.default_rng(0))]

@@ -320,7 +320,7 @@ class FullRankMNMF(Model):
             root = root[0] + 1j * root[1]
             R = root @ np.conj(np.swapaxes(root, -1, -2))
         W, H = (np.array(value, np.float64, order="C") for value in (W, H))  # copies: the prior is never changed
-        R = np.array(R, np.complex128, order="C")
+        R = np.asarray(R, np.complex128)
         if logdet_model:
             return _LogDet(X_FTM, prior, W, H, R, spots, missing_TM, self.jointly)
         return _Euclidean(X_FTM, prior, W, H, R, spots)
@@ -351,7 +351,7 @@ class _Euclidean(Updates):
     def __init__(self, X_FTM: Array, prior: Prior, W: Array, H: Array, R: Array, spots: Spots | None) -> None:
         self.X = np.ascontiguousarray(kernels.rooted(X_FTM))  # each layout would be compiled for
         self.held, self.spots = prior.held, spots
-        self.W, self.H, self.R = W, H, R
+        self.W, self.H, self.R = W, H, np.array(R, order="C")  # a copy, too
         self.observed = float(np.sum(np.sum(np.abs(self.X) ** 2, axis=2, dtype=np.float64) ** 2))
         self.problem: tuple[Array, Array] | None = None  # of H, good for as long as W and R stay
 
@@ -405,7 +405,7 @@ class _LogDet(Updates):
         if prior.W is None or prior.H is None:
             expected = float(_expected_powers(W, H, R).mean()) or 1.0
             (W if prior.H is not None else H)[:] *= power / expected
-        self.W, self.H, self.R = W, H, np.ascontiguousarray(np.swapaxes(R, 0, 1))
+        self.W, self.H, self.R = W, H, np.array(np.swapaxes(R, 0, 1), order="C")  # a copy, too
         self.bands = _bands_of(W)
         self.anchor_FNMM, self.weight_FN = self._anchors(prior.anchor)
         self.shift = n_heard * len(X_FTM) * np.log(power)
