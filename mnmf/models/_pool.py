@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.kernels._threads import by_rows, share_out
+from mnmf.kernels._threads import by_rows
 from mnmf.models.fastmnmf2 import SINGULAR, FastMNMF2
 from mnmf.models.fullrank import FullRankMNMF
 from mnmf.priors._spot import demixing_start
@@ -59,12 +59,7 @@ class PooledCovariances:
             By which it counts besides, such as the part of its frames in which every microphone hears something.
         """
         level_NF = np.einsum("nfmm->nf", model.R_).real / model.R_.shape[2]
-        weight_NF = np.empty(level_NF.shape)
-
-        def weigh(n: int) -> None:
-            weight_NF[n] = np.sqrt(model.W_[n] @ model.H_[n]).sum(axis=1)
-
-        share_out(weigh, len(weight_NF))
+        weight_NF = np.stack([np.sqrt(W_FK @ H_KT).sum(axis=1) for W_FK, H_KT in zip(model.W_, model.H_)])
         weight_NF = np.maximum(weight * weight_NF, LEAST)  # who rests throughout counts alike in every part
         scale_NF = weight_NF / np.sqrt(np.where(level_NF > 0, level_NF, 1.0))
         self.total = self.total + scale_NF[..., None, None] * model.R_

@@ -79,12 +79,12 @@ def presence(W_NFK: Array, H_NKT: Array, R_NFMM: Array, spots: Sequence[Any], ed
     weight_NNBK = np.empty((len(own), len(own), len(edges) - 1, W_NFK.shape[2]))
 
     def weigh(index: int) -> None:
-        n, b = divmod(index, len(edges) - 1)
+        n, k, b = np.unravel_index(index, weight_NNBK.shape[:3])  # one source and band at a time, for memory
         band = slice(edges[b], edges[b + 1])
-        weighted_NFK = W_NFK[:, band] * level_NFN[:, band, n, None]
-        weight_NNBK[n, :, b] = np.add.reduceat(weighted_NFK, [0], axis=1)[:, 0]
+        weighted_FK = W_NFK[k, band] * level_NFN[k, band, n, None]
+        weight_NNBK[n, k, b] = np.add.reduceat(weighted_FK, [0], axis=0)[0]
 
-    share_out(weigh, len(own) * (len(edges) - 1))
+    share_out(weigh, weight_NNBK[..., 0].size)
     for n in range(len(own)):
         heard_NBT = weight_NNBK[n] @ H_NKT
         others_BT = np.delete(heard_NBT, n, axis=0).sum(axis=0)
