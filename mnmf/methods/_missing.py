@@ -62,6 +62,18 @@ def missing_of(muted_TM: Array) -> Array:
     """Return which microphones count as missing in a frame that is muted in part, bool (T, M).
 
     All of them, unless more than half of the microphones would be missing: then those that are muted for most of it.
+
+    Parameters
+    ----------
+    muted_TM : float, shape (T, M)
+        How much of each frame is muted, 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf.methods import missing_of
+    >>> missing_of(np.array([[0.0, 0.2, 0.0], [0.1, 0.2, 0.9]])).tolist()
+    [[False, True, False], [False, False, True]]
     """
     any_TM = muted_TM > 0
     crowded_T = any_TM.sum(axis=1) > muted_TM.shape[1] // 2
@@ -69,9 +81,34 @@ def missing_of(muted_TM: Array) -> Array:
 
 
 def predicted(model: Any, X_FTM: Array, muted_TM: Array) -> Array:
-    """Write, in place, what the model predicts of each microphone where it is muted, from the others.
+    """Write what a model predicts of each microphone where it is muted, from the others.
 
     Of the others those that `missing_of` names do not count.
+
+    Parameters
+    ----------
+    model : FullRankMNMF or FastMNMF2
+        Fitted to `X_FTM`.
+    X_FTM : complex, shape (F, T, M)
+        Changed in place.
+    muted_TM : float, shape (T, M)
+        How much of each frame is muted, 0 to 1.
+
+    Returns
+    -------
+    X_FTM
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnmf import FastMNMF2
+    >>> from mnmf.methods import predicted
+    >>> X_FTM = np.random.default_rng(0).standard_normal((5, 40, 2)) + 0j
+    >>> muted_TM = np.zeros((40, 2))
+    >>> muted_TM[7:9, 1] = 1.0
+    >>> heard_FTM = predicted(FastMNMF2(3, 2).fit(X_FTM), X_FTM.copy(), muted_TM)
+    >>> np.argwhere((heard_FTM != X_FTM).any(axis=0)).tolist()
+    [[7, 1], [8, 1]]
     """
     missing_TM = missing_of(muted_TM)
     for m in np.flatnonzero(muted_TM.any(axis=0)).tolist():  # one at a time, for memory
