@@ -13,7 +13,7 @@ from mnmf.models._missing import spread, whole_frames
 from mnmf.priors import Prior
 
 FIRST_COMPONENTS = 24
-MOST = 0.5  # of a frame
+MOST = 0.5  # of a frame, as for `Levels.lost`
 
 
 def fill_in(evidence: Evidence, muted_TM: Array, rng: np.random.Generator) -> Array | None:

@@ -28,7 +28,7 @@ from mnmf.models._saved import NONNEGATIVE, load_arrays, save_arrays
 from mnmf.priors import Prior
 from mnmf.spots import Spots, listed
 
-__all__ = ["Callback", "Model", "Updates"]
+__all__ = ["Callback", "Model", "Updates", "to_sum_1"]
 
 Array = NDArray[Any]
 Callback = Callable[[int, float], Any]
@@ -534,6 +534,22 @@ class Model:
             The file cannot be read, or holds something else.
         """
         return load_arrays(path, cls, cls.learns, cls.also)
+
+
+def to_sum_1(W_FK: Array, H_KT: Array) -> None:
+    """Bring the columns of W to sum 1, but for zeros, and leave W H as it is; in place.
+
+    Examples
+    --------
+    >>> W_FK, H_KT = np.array([[3.0, 0.0], [1.0, 0.0]]), np.ones((2, 1))
+    >>> to_sum_1(W_FK, H_KT)
+    >>> W_FK.tolist(), H_KT.ravel().tolist()
+    ([[0.75, 0.0], [0.25, 0.0]], [4.0, 1.0])
+    """
+    scale_K = W_FK.sum(axis=0)
+    scale_K[scale_K == 0] = 1
+    W_FK /= scale_K
+    H_KT *= scale_K[:, None]
 
 
 def _whole(number: Any) -> bool:

@@ -19,7 +19,7 @@ from mnmf.kernels import fastmnmf2 as kernels
 from mnmf.kernels._threads import by_rows, share_out
 from mnmf.kernels.wiener import diagonal_images
 from mnmf.models._missing import check_missing, spread, whole_frames
-from mnmf.models._model import Callback, Model, Updates
+from mnmf.models._model import Callback, Model, Updates, to_sum_1
 from mnmf.models._pull import Pull
 from mnmf.models._start import check_demixing, check_orientation, power_sums, sizes_and_spots
 from mnmf.models.fullrank import FullRankMNMF, wiener_images
@@ -370,10 +370,7 @@ def _normalise(W_NFK: Floats, H_NKT: Floats, G_NM: Floats, Q_FMM: NDArray[np.com
         if scale_N is not None:
             (W_NFK if "H" in held else H_NKT)[n] *= scale_N[n]
         if not held & {"W", "H"}:
-            scale_K = W_NFK[n].sum(axis=0)
-            scale_K[scale_K == 0] = 1
-            W_NFK[n] /= scale_K
-            H_NKT[n] *= scale_K[:, None]
+            to_sum_1(W_NFK[n], H_NKT[n])
 
     share_out(scale, len(W_NFK))
 

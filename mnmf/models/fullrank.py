@@ -28,7 +28,7 @@ from mnmf.kernels.logdet_joint import sweep_jointly
 from mnmf.kernels.matmul import matmul
 from mnmf.models._masks import masked_images
 from mnmf.models._missing import check_missing
-from mnmf.models._model import Callback, Model, Updates
+from mnmf.models._model import Callback, Model, Updates, to_sum_1
 from mnmf.models._presence import edges_of, presence
 from mnmf.models._start import check_covariances, check_orientation, power_sums, sizes_and_spots
 from mnmf.priors import Anchor, Prior
@@ -568,10 +568,7 @@ def _normalise(W_NFK: Array, H_NKT: Array, R_FNMM: Array, held: frozenset[str]) 
         if level_FN is not None:
             W_NFK[n] *= level_FN[:, n, None]
         if not held & {"W", "H"}:
-            scale_K = W_NFK[n].sum(axis=0)
-            scale_K[scale_K == 0] = 1
-            W_NFK[n] /= scale_K
-            H_NKT[n] *= scale_K[:, None]
+            to_sum_1(W_NFK[n], H_NKT[n])
 
     share_out(scale, len(W_NFK))
 
