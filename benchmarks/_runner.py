@@ -176,9 +176,7 @@ def run(
     if summarise is not None:
         document["summary"] = _plain(summarise(document["cells"]))
     _write(path, document)
-    unfinished.unlink()
-    with suppress(OSError):  # another benchmark's are in there
-        unfinished.parent.rmdir()
+    unfinished.unlink()  # the folder stays: another benchmark may be about to write there
     _say(f"wrote {path}")
     return document
 

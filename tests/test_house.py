@@ -3,6 +3,7 @@
 import ast
 import doctest
 import inspect
+import subprocess
 import typing
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,11 @@ import pytest
 
 import mnmf
 
+ROOT = Path(__file__).parent.parent
+AT_THE_ROOT = {
+    *(".ci", ".gitignore", "benchmarks", "docs", "examples", "mnmf", "tests"),
+    *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md", "pyproject.toml"),
+}
 PACKAGE = Path(mnmf.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up.  A module imports from its own floor and from those below.
@@ -164,6 +170,14 @@ def test_no_function_hides_its_module():
         parent = import_module(".".join(("mnmf", *parts[:-1])))
         hidden = getattr(parent, parts[-1], None)
         assert hidden is None or inspect.ismodule(hidden), f"{'.'.join(parts)} is hidden by {hidden!r}"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+def test_nothing_is_kept_that_a_command_left_behind():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    kept = listed.rstrip("\0").split("\0")
+    assert {path.split("/")[0] for path in kept} == AT_THE_ROOT
+    assert not [path for path in kept if path.endswith((".wav", ".quick.json", ".pyc"))]
 
 
 def public_names():

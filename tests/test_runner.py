@@ -152,7 +152,7 @@ def test_any_number_of_jobs_gives_the_same_figures_in_the_same_order(runner, toy
     assert {"python", "numpy", "pyroomacoustics", "mnmf", "cpu", "date"} <= set(three["environment"])
     assert three["environment"]["threads"] == three["runs"][0]["threads"]
     assert 0 < three["seconds"] < 60
-    assert not (tmp_path / ".unfinished").exists()
+    assert not list((tmp_path / ".unfinished").iterdir())  # the folder stays for other benchmarks
 
 
 def test_cells_run_at_the_same_time_on_their_share_of_the_cores(runner, toy, tmp_path, monkeypatch):
