@@ -12,7 +12,7 @@ import numpy as np
 
 from mnmf.errors import ArgumentError, check_count, check_number
 from mnmf.methods import METHODS, Method
-from mnmf.methods._trusting import NOTES
+from mnmf.methods._trusting import LOW_BASES, NOTES
 from mnmf.models import FastMNMF2
 from mnmf.segments import LEARNED, SEGMENT, SHARED, segments_of, teaching
 from mnmf.stft import window_samples
@@ -179,6 +179,8 @@ def plan(
     if size.shared and needs.each:
         components *= NOTES
     bases = 8 * needs.bases * size.n_sources * bins * components
+    if len(spans) == 1 and needs.each:
+        bases *= (LOW_BASES + 1) / 2
     disk = 0.0
     if len(spans) > 1 or size.n_bleed:
         kept = sum(stop - start for start, stop in spans)

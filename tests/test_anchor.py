@@ -1,12 +1,14 @@
 """Covariances that are drawn towards others, and what is learned of solos by maximum likelihood."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mnmf import FastMNMF2, FullRankMNMF, Prior, priors
 from mnmf.errors import ArgumentError
 from mnmf.methods import METHODS, Evidence
-from mnmf.methods._trusting import _joined
+from mnmf.methods._trusting import STARTS, _joined, _mean
 from mnmf.priors import Anchor
 
 F, T, M, N, K = 5, 40, 3, 2, 4
@@ -183,6 +185,27 @@ def test_bands_keep_bases_of_their_own(rng, start):
     assert _joined([low]) is low
 
 
+def test_bands_may_have_other_numbers_of_bases_and_frequencies(rng, start):
+    low = replace(start, W=start.W[:, :2, :3], H=start.H[:, :3], R=start.R[:, :2])
+    joined = _joined([low, start])
+    assert joined.W.shape == (N, 2 + F, 3 + K)
+    np.testing.assert_allclose((joined.W @ joined.H)[:, :2], low.W @ low.H)
+    np.testing.assert_allclose((joined.W @ joined.H)[:, 2:], start.W @ start.H)
+
+
+def test_the_mean_of_fits_expects_the_mean_of_what_they_expect(rng, start):
+    other = replace(start, W=rng.random((N, F, 3)), H=rng.random((N, 3, T)), R=hermitian(rng, N, F))
+    mean = _mean([start, other])
+    assert mean.W.shape == (N, F, K + 3)
+    np.testing.assert_allclose(of_trace_m(mean.R), of_trace_m(of_trace_m(start.R) + of_trace_m(other.R)))
+
+    def power(prior):
+        return (prior.W @ prior.H) * np.einsum("nfmm->nf", prior.R).real[..., None]
+
+    np.testing.assert_allclose(power(mean), (power(start) + power(other)) / 2)
+    assert _mean([start]) is start
+
+
 def test_the_default_draws_as_far_as_the_solos_hold(rng):
     """A weight of its own for each source reaches the model; without any, the anchor leaves R free."""
     X_FTM = (rng.standard_normal((12, T, M)) + 1j * rng.standard_normal((12, T, M))).astype(np.complex64)
@@ -191,8 +214,22 @@ def test_the_default_draws_as_far_as_the_solos_hold(rng):
     evidence = Evidence(X_FTM, (0, 1), solo=solo, solo_frames=frames_NF, frequencies=np.arange(12) * 1000.0)
     prior = METHODS["mnmf"].prior(evidence, K, rng)
     assert np.array_equal(prior.anchor.weight, frames_NF)
-    assert prior.W.shape == (2, 12, 2 * K)
     assert "R" not in prior.held
     held = METHODS["mnmf"].prior(Evidence(**(vars(evidence) | {"solos_hold": True})), K, rng)
     assert "R" in held.held
     assert held.anchor is None
+
+
+def test_low_frequencies_start_several_times_where_no_other_segment_teaches_the_room(rng):
+    X_FTM = (rng.standard_normal((12, T, M)) + 1j * rng.standard_normal((12, T, M))).astype(np.complex64)
+    evidence = Evidence(X_FTM, (0, 1), frequencies=np.arange(12) * 1000.0)
+    prior = METHODS["mnmf"].prior(evidence, 6, rng)
+    low = slice(0, STARTS * 4)
+    assert prior.W.shape == (2, 12, STARTS * 4 + 6)
+    assert np.all(prior.W[:, :2, low] > 0)
+    assert not prior.W[:, 2:, low].any()
+    assert not np.allclose(prior.W[:, :2, :4], prior.W[:, :2, 4:8])
+    segment = METHODS["mnmf"].prior(replace(evidence, of_many=True), 6, rng)
+    assert segment.W.shape == (2, 12, 6 + 6)
+    assert np.all(segment.W[:, :6, :6] > 0)
+    assert METHODS["mnmf"].prior(evidence, 1, rng).W.shape == (2, 12, STARTS + 1)

@@ -52,6 +52,8 @@ class Evidence:
         somebody may have, in the middle of it, and it should not be held altogether.
     missing_TM : bool, shape (T, M), or None
         Where `X_FTM` is only what a microphone may have heard.
+    of_many : bool
+        Whether this is one segment of several, of which the mean is taken of what they teach of the room.
 
     Examples
     --------
@@ -76,6 +78,7 @@ class Evidence:
     room_frames: Array | None = None
     room_settled: bool = True
     missing_TM: Array | None = None
+    of_many: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spots", Spots(self.spots))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from mnmf.models import FastMNMF2, FullRankMNMF, match_gains
 from mnmf.priors import Anchor, Prior
 
 SPLIT = 5500.0  # hertz: bases are learned below and above apart
+# Where covariances are learned from one piece alone, below so many hertz from several starts, each of a part of the
+# bases.  Most of the music is there, and few of the frequencies.
+LOW, STARTS, OF_BASES = 2000.0, 4, 2 / 3
+LOW_BASES = STARTS * OF_BASES  # times as many there, in all
 HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
 PULLED_TO_ROOM = 10.0  # frames that the covariances learned from several segments are worth in one of them
 NOTES = 3  # times as many bases where a spot is shared: the notes of the solos, which are more than those of a take
@@ -30,14 +35,19 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     if evidence.spots.shared:
         alone = evidence.solo is not None and all(evidence.solo[1])
         return (_sharing_prior if alone else full_rank_prior)(evidence, n_components, rng)
-    bands = evidence.bands(SPLIT)
     if evidence.knows_room or evidence.solos_hold:
-        return _joined([_held_prior(band, n_components, rng) for band in bands])
+        return _joined([_held_prior(band, n_components, rng) for band in evidence.bands(SPLIT)])
     sharpness = priors.bleed_sharpness(evidence.X_FTM, evidence.spots)
-    return _joined([_drawn_prior(band, n_components, sharpness, rng) for band in bands])
+    if evidence.of_many:
+        bands, starts = evidence.bands(SPLIT), (1, 1)
+    else:
+        bands, starts = evidence.bands(LOW), (STARTS, 1)
+    return _joined([_drawn_prior(band, n_components, sharpness, n, rng) for band, n in zip(bands, starts)])
 
 
-def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: np.random.Generator) -> Prior:
+def _drawn_prior(
+    evidence: Evidence, n_components: int, sharpness: float, n_starts: int, rng: np.random.Generator
+) -> Prior:
     """Start from what FastMNMF2 makes of the take; draw the covariances to those of solos or room as far as they hold.
 
     Where somebody has no solo, that player is still in the outputs of all others, and is told apart as without solos.
@@ -50,13 +60,19 @@ def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: n
     elif solo is not None:
         all_known = all(solo[1])
         Q = match_gains(X_FTM, priors.solo(*solo, spots)).Q
-    start = evidence.start(Q, n_components, rng, sharpness=1.0 if all_known else sharpness)
-    model = FastMNMF2(n_components, FIRST_UPDATES).fit(X_FTM, start, rng=rng)
-    prior = model.as_full_rank()
+    if n_starts > 1:
+        n_components = max(round(OF_BASES * n_components), 1)
+    fitted, gains_SM = [], []
+    for _ in range(n_starts):
+        start = evidence.start(Q, n_components, rng, sharpness=1.0 if all_known else sharpness)
+        model = FastMNMF2(n_components, FIRST_UPDATES).fit(X_FTM, start, rng=rng)
+        fitted.append(model.as_full_rank())
+        gains_SM.append(model.gains_)
+    prior = _mean(fitted)
     if room is not None and evidence.room_frames is not None:
         alone_NFMM, weight_NF = np.asarray(room.R), evidence.room_frames
     elif solo is not None and evidence.solo_frames is not None:
-        gains_M = model.gains_.astype(solo[0].real.dtype)
+        gains_M = np.mean(gains_SM, axis=0).astype(solo[0].real.dtype)
         alone_NFMM = np.asarray(priors.likely_covariances(solo[0] * gains_M, solo[1], spots).R)
         weight_NF = evidence.solo_frames
     else:
@@ -67,6 +83,24 @@ def _drawn_prior(evidence: Evidence, n_components: int, sharpness: float, rng: n
     start_NFMM = part_NF11 * _of_trace_1(alone_NFMM) + (1 - part_NF11) * _of_trace_1(fitted_NFMM)
     start_NFMM *= np.einsum("nfmm->nf", fitted_NFMM).real[..., None, None]
     return prior | Prior(R=start_NFMM, anchor=Anchor(alone_NFMM, weight_NF))
+
+
+def _mean(fitted: Sequence[Prior]) -> Prior:
+    """Return the mean of several fits of the same powers: of their covariances, and of all that they expect.
+
+    Where they err they differ, as it depends on the bases that each was dealt; the mean of their powers has the bases
+    of all.
+    """
+    if len(fitted) == 1:
+        return fitted[0]
+    R_SNFMM = [np.asarray(prior.R) for prior in fitted]
+    level_SNF = [np.einsum("nfmm->nf", R_NFMM).real for R_NFMM in R_SNFMM]
+    W_NFK = np.concatenate(
+        [np.asarray(prior.W) * level_NF[..., None] / len(fitted) for prior, level_NF in zip(fitted, level_SNF)], axis=2
+    )
+    H_NKT = np.concatenate([np.asarray(prior.H) for prior in fitted], axis=1)
+    R_NFMM = np.sum([_of_trace_1(R_NFMM) for R_NFMM in R_SNFMM], axis=0) / len(fitted)
+    return replace(fitted[0], W=W_NFK, H=H_NKT, R=R_NFMM)
 
 
 def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -126,10 +160,10 @@ def _joined(bands: Sequence[Prior]) -> Prior:
     if len(bands) == 1:
         return bands[0]
     W_BNFK, R_BNFMM = [np.asarray(band.W) for band in bands], [np.asarray(band.R) for band in bands]
-    sizes, K = [W_NFK.shape[1] for W_NFK in W_BNFK], W_BNFK[0].shape[2]
-    W_NFK = np.zeros((len(W_BNFK[0]), sum(sizes), K * len(bands)))
-    for b, (first, part_NFK) in enumerate(zip(np.cumsum([0, *sizes]), W_BNFK)):
-        W_NFK[:, first : first + part_NFK.shape[1], b * K : (b + 1) * K] = part_NFK
+    bins, bases = (np.cumsum([0, *[W_NFK.shape[axis] for W_NFK in W_BNFK]]) for axis in (1, 2))
+    W_NFK = np.zeros((len(W_BNFK[0]), bins[-1], bases[-1]))
+    for part_NFK, f, k in zip(W_BNFK, pairwise(bins), pairwise(bases)):
+        W_NFK[:, slice(*f), slice(*k)] = part_NFK
     anchors = [band.anchor for band in bands if band.anchor is not None]
     anchor = None
     if len(anchors) == len(bands):

@@ -439,6 +439,7 @@ class Story:
             E_FTN = levels.estimates(take, np.delete(self.estimates_LN, self.silent, axis=1), analysis)
         heard = X_FTM, take.spots, solo, notes if self.notes else None, E_FTN, self.trust
         evidence = Evidence(*heard, room=self.room, room_frames=self.room_frames, room_settled=self.settled)
+        evidence = replace(evidence, of_many=self.of_many)
         if not isinstance(analysis, STFT):
             return evidence
         evidence = replace(evidence, frequencies=self._frequencies)
