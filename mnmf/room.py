@@ -33,6 +33,7 @@ Array = NDArray[Any]
 ENOUGH = 24  # frames, or a take does not tell who has moved
 FEWEST = 8  # frames, or it does not tell of gains either
 OF_OTHER_ROWS = 0.01  # of its own row: what a row of Q lets through of the other sources, roughly
+ROUNDS = 2  # of finding changed gains: in few frames the first finds only a part of them
 TOO_SHORT = "the take is too short to tell whether what was learned of the room still fits; it is used as it is"
 WHAT, REMEDY = "is no room of mnmf learn", "give a file that mnmf learn wrote"
 TEXTS, NUMBERS = ("method", "sources", "mic_names", "files", "sha256"), ("sample_rate", "window_length", "hop")
@@ -332,7 +333,9 @@ def compare(known: Prior, take: Take, levels: Levels, analysis: STFT) -> Fit:
         return Fit(known, None, (TOO_SHORT,))
     Q_FMM = _both(known, chosen - first)[1]
     with one_blas_thread():
-        gains_M = changed_gains(X_FTM, Prior(Q=Q_FMM, spots=take.spots))
+        gains_M = np.ones(X_FTM.shape[2])
+        for _ in range(ROUNDS):
+            gains_M *= changed_gains(X_FTM, _turned_up(Prior(Q=Q_FMM, spots=take.spots), gains_M, take.spots))
         start_Q = _turned_up(Prior(Q=Q_FMM), gains_M, take.spots).Q
         start = priors.spot(X_FTM, take.spots, start_Q, COMPONENTS)
         model = FastMNMF2(COMPONENTS, ITERATIONS).fit(X_FTM, start)
