@@ -263,3 +263,12 @@ def test_only_some_stems_are_written(recorded, tmp_path, capsys):
 )
 def test_one_minute_is_no_minutes(minutes, said):
     assert _roughly(minutes) == said
+
+
+def test_a_take_in_one_piece_has_more_bases_than_a_segment():
+    def of_bases(seconds):
+        size = Size(seconds * 44100, 44100, 4, 4)
+        few, many = (plan(METHODS["mnmf"], size, window=0.74, components=k).memory for k in (24, 48))
+        return many - few
+
+    assert 1.5 * of_bases(180) < of_bases(60) < 2 * of_bases(180)
