@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnmf.kernels._blocks import add_product, product
+from mnmf.kernels._blocks import add_product, clear, part, product
 from mnmf.kernels._compile import inner, kernel
 from mnmf.kernels._threads import share_out
 
@@ -24,8 +24,9 @@ Array = NDArray[Any]
 
 TINY = 1e-30  # floor of the model in double precision: far below the square of the smallest 32-bit sample
 SINGLE_TINY = 1e-16  # the same in single precision: v / y² and sums of it must not overflow for data of mean about 1
-TILE = 64  # rows of a factor that one thread updates at a time
+TILE = 64  # rows of a factor that are updated at a time
 DEPTH = 128  # places of the axis summed over that are handled at a time
+PRODUCTS = 2**22  # least products of two numbers in each of the three of a part: a call is not worth less
 
 
 def floor_of(dtype: Any) -> float:
@@ -124,44 +125,54 @@ def _rescale(old_TK, over_TK, under_TK, beta, floor, new_TK):  # type: ignore[no
 
 
 @kernel
-def _tile(V_IJ, old_TK, other_SK, beta, floor, first, turned, new_TK, over_TK, under_TK, part_TK, full_3TS, last_3TS):  # type: ignore[no-untyped-def]
-    """Do the work of `update_rows`, or `turned` that of `update_columns`, for the tile that begins at `first`.
+def _tiles(  # type: ignore[no-untyped-def]
+    V_IJ, old_RK, other_SK, beta, floor, first, last, turned, new_RK, over_TK, under_TK, part_TK, full_3TS, last_3TS
+):
+    """Do the work of `update_rows`, or `turned` that of `update_columns`, for the rows from `first` to `last`.
 
-    `full_3TS` and `last_3TS` are room for the model and its weights at `DEPTH` places and at those that are left.
+    They are whole tiles of as many rows as `over_TK` has.  `full_3TS` and `last_3TS` are room for the model and its
+    weights at `DEPTH` places and at those that are left.
     """
-    for s in range(0, len(other_SK), DEPTH):
-        part_SK = other_SK[s : s + DEPTH]
-        room_3TS = full_3TS if len(part_SK) == DEPTH else last_3TS
-        y = room_3TS[0]
-        ratio = room_3TS[1]
-        power = room_3TS[2]
-        left_K = part_SK if turned else old_TK
-        right_K = old_TK if turned else part_SK
-        product(left_K, right_K.T, y)
-        _weigh(V_IJ, s if turned else first, first if turned else s, beta, floor, y, ratio, power)
-        if turned:
-            add_product(ratio.T, part_SK, part_TK, over_TK)
-            add_product(power.T, part_SK, part_TK, under_TK)
-        else:
-            add_product(ratio, part_SK, part_TK, over_TK)
-            add_product(power, part_SK, part_TK, under_TK)
-    _rescale(old_TK, over_TK, under_TK, beta, floor, new_TK)
+    for t in range(first, last, len(over_TK)):
+        old_TK = old_RK[t : t + len(over_TK)]
+        clear(over_TK.ravel())
+        clear(under_TK.ravel())
+        for s in range(0, len(other_SK), DEPTH):
+            part_SK = other_SK[s : s + DEPTH]
+            room_3TS = full_3TS if len(part_SK) == DEPTH else last_3TS
+            y = room_3TS[0]
+            ratio = room_3TS[1]
+            power = room_3TS[2]
+            left_K = part_SK if turned else old_TK
+            right_K = old_TK if turned else part_SK
+            product(left_K, right_K.T, y)
+            _weigh(V_IJ, s if turned else t, t if turned else s, beta, floor, y, ratio, power)
+            if turned:
+                add_product(ratio.T, part_SK, part_TK, over_TK)
+                add_product(power.T, part_SK, part_TK, under_TK)
+            else:
+                add_product(ratio, part_SK, part_TK, over_TK)
+                add_product(power, part_SK, part_TK, under_TK)
+        _rescale(old_TK, over_TK, under_TK, beta, floor, new_RK[t : t + len(over_TK)])
 
 
 def _updated(V_IJ: Array, old_RK: Array, other_SK: Array, beta: float, turned: bool) -> Array:
     """Update a factor tile by tile and return the new one."""
-    new_RK, kind, left = np.empty_like(old_RK), old_RK.dtype, len(other_SK) % DEPTH
-    floor = V_IJ.dtype.type(floor_of(V_IJ.dtype))
+    (R, K), S, kind = old_RK.shape, len(other_SK), old_RK.dtype
+    new_RK, floor = np.empty_like(old_RK), V_IJ.dtype.type(floor_of(V_IJ.dtype))
+    whole, rest = divmod(R, TILE)
+    # Several tiles a call: between calls threads wait for Python's lock.
+    n_parts = min(whole, max(R * S * K // PRODUCTS, 1))
 
-    def work(tile: int) -> None:
-        first = tile * TILE
-        old_TK, new_TK = (each[first : first + TILE] for each in (old_RK, new_RK))
-        shapes = ((3, size, len(old_TK)) if turned else (3, len(old_TK), size) for size in (DEPTH, left))
-        sums = np.zeros(old_TK.shape), np.zeros(old_TK.shape), np.empty(old_TK.shape, kind)
+    def work(index: int) -> None:
+        first, last = (tile * TILE for tile in part(index, n_parts, whole)) if index < n_parts else (R - rest, R)
+        rows = min(last - first, TILE)
+        shapes = ((3, depth, rows) if turned else (3, rows, depth) for depth in (DEPTH, S % DEPTH))
+        sums = np.empty((rows, K)), np.empty((rows, K)), np.empty((rows, K), kind)
         room = (np.empty(shape, kind) for shape in shapes)
-        _tile(V_IJ, old_TK, other_SK, float(beta), floor, first, turned, new_TK, *sums, *room)
+        _tiles(V_IJ, old_RK, other_SK, float(beta), floor, first, last, turned, new_RK, *sums, *room)
 
-    share_out(work, -(-len(old_RK) // TILE))
+    share_out(work, n_parts + (rest > 0))
     return new_RK
 
 
