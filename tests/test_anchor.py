@@ -8,7 +8,7 @@ import pytest
 from mnmf import FastMNMF2, FullRankMNMF, Prior, priors
 from mnmf.errors import ArgumentError
 from mnmf.methods import METHODS, Evidence
-from mnmf.methods._trusting import STARTS, _joined, _mean
+from mnmf.methods._trusting import NEAR_FRAMES, STARTS, _joined, _mean
 from mnmf.priors import Anchor
 
 F, T, M, N, K = 5, 40, 3, 2, 4
@@ -225,11 +225,41 @@ def test_low_frequencies_start_several_times_where_no_other_segment_teaches_the_
     evidence = Evidence(X_FTM, (0, 1), frequencies=np.arange(12) * 1000.0)
     prior = METHODS["mnmf"].prior(evidence, 6, rng)
     low = slice(0, STARTS * 4)
-    assert prior.W.shape == (2, 12, STARTS * 4 + 6)
+    assert prior.W.shape == (2, 12, STARTS * 4 + 6 + 6)
+    assert np.all(prior.W[:, 2:8, STARTS * 4 : STARTS * 4 + 6] > 0)
+    assert not prior.W[:, 8:, : STARTS * 4 + 6].any()
     assert np.all(prior.W[:, :2, low] > 0)
     assert not prior.W[:, 2:, low].any()
     assert not np.allclose(prior.W[:, :2, :4], prior.W[:, :2, 4:8])
     segment = METHODS["mnmf"].prior(replace(evidence, of_many=True), 6, rng)
     assert segment.W.shape == (2, 12, 6 + 6)
     assert np.all(segment.W[:, :6, :6] > 0)
-    assert METHODS["mnmf"].prior(evidence, 1, rng).W.shape == (2, 12, STARTS + 1)
+    assert METHODS["mnmf"].prior(evidence, 1, rng).W.shape == (2, 12, STARTS + 1 + 1)
+
+
+def test_high_frequencies_are_drawn_to_their_neighbours(rng):
+    """By as many hertz in every window, on top of what solos draw them to; low ones are not, nor those of segments."""
+    X_FTM = (rng.standard_normal((40, T, M)) + 1j * rng.standard_normal((40, T, M))).astype(np.complex64)
+    evidence = Evidence(X_FTM, (0, 1), frequencies=2000.0 + 2.0 * np.arange(-20, 20))
+    prior = METHODS["mnmf"].prior(evidence, 3, rng)
+    assert np.array_equal(prior.anchor.weight, np.repeat([[0.0] * 20 + [NEAR_FRAMES] * 20], 2, axis=0))
+
+    def roughness(R_NFMM):
+        R_NFMM = of_trace_m(R_NFMM)[:, 20:]
+        return np.linalg.norm(np.diff(R_NFMM, axis=1)) / np.linalg.norm(R_NFMM)
+
+    alone = METHODS["mnmf"].prior(replace(evidence, frequencies=2000.0 + 20.0 * np.arange(-20, 20)), 3, rng)
+    assert alone.anchor is None  # no neighbour is near
+    assert 1.5 * roughness(prior.anchor.R) < roughness(prior.R) < roughness(alone.R) / 1.1
+    solo = X_FTM[:, : T // 2], [[slice(0, 10)], [slice(10, 20)]]
+    frames_NF = np.repeat([[5.0], [0.0]], 40, axis=1)
+    both = METHODS["mnmf"].prior(replace(evidence, solo=solo, solo_frames=frames_NF), 3, rng)
+    assert np.array_equal(both.anchor.weight, frames_NF + prior.anchor.weight)
+    assert METHODS["mnmf"].prior(replace(evidence, of_many=True), 3, rng).anchor is None
+
+
+def test_bands_that_are_drawn_to_nothing_stay_free(start):
+    drawn = replace(start, anchor=Anchor(start.R, np.full((N, F), 3.0)))
+    joined = _joined([drawn, start])
+    assert np.array_equal(joined.anchor.weight, [[3.0] * F + [0.0] * F] * N)
+    assert _joined([start, start]).anchor is None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from mnmf import priors
 from mnmf.methods._evidence import Array, Evidence
@@ -19,6 +20,10 @@ SPLIT = 5500.0  # hertz: bases are learned below and above apart
 # bases.  Most of the music is there, and few of the frequencies.
 LOW, STARTS, OF_BASES = 2000.0, 4, 2 / 3
 LOW_BASES = STARTS * OF_BASES  # times as many there, in all
+HIGH = 8000.0  # hertz: from there on bases are apart from those of the frequencies between
+# Above `LOW` each covariance is drawn to the mean of those of so many hertz around it, as by so many frames: too little
+# is heard up there to learn each by itself, and within so few hertz the phase of what comes directly hardly turns.
+NEAR, NEAR_FRAMES = 7.0, 30.0
 HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
 PULLED_TO_ROOM = 10.0  # frames that the covariances learned from several segments are worth in one of them
 NOTES = 3  # times as many bases where a spot is shared: the notes of the solos, which are more than those of a take
@@ -39,10 +44,11 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
         return _joined([_held_prior(band, n_components, rng) for band in evidence.bands(SPLIT)])
     sharpness = priors.bleed_sharpness(evidence.X_FTM, evidence.spots)
     if evidence.of_many:
-        bands, starts = evidence.bands(SPLIT), (1, 1)
-    else:
-        bands, starts = evidence.bands(LOW), (STARTS, 1)
-    return _joined([_drawn_prior(band, n_components, sharpness, n, rng) for band, n in zip(bands, starts)])
+        return _joined([_drawn_prior(band, n_components, sharpness, 1, rng) for band in evidence.bands(SPLIT)])
+    low, *higher = evidence.bands(LOW, HIGH)
+    fitted = [_drawn_prior(low, n_components, sharpness, STARTS, rng)]
+    fitted += [_like_neighbours(_drawn_prior(band, n_components, sharpness, 1, rng), band) for band in higher]
+    return _joined(fitted)
 
 
 def _drawn_prior(
@@ -78,9 +84,9 @@ def _drawn_prior(
     else:
         return prior
     fitted_NFMM = np.asarray(prior.R)
-    finite_NF11 = np.minimum(weight_NF, 1e30)[..., None, None]
-    part_NF11 = finite_NF11 / (finite_NF11 + PULLED_TO_SOLOS * X_FTM.shape[1])
-    start_NFMM = part_NF11 * _of_trace_1(alone_NFMM) + (1 - part_NF11) * _of_trace_1(fitted_NFMM)
+    finite_NF = np.minimum(weight_NF, 1e30)
+    part_NF = finite_NF / (finite_NF + PULLED_TO_SOLOS * X_FTM.shape[1])
+    start_NFMM = _between(_of_trace_1(fitted_NFMM), _of_trace_1(alone_NFMM), part_NF)
     start_NFMM *= np.einsum("nfmm->nf", fitted_NFMM).real[..., None, None]
     return prior | Prior(R=start_NFMM, anchor=Anchor(alone_NFMM, weight_NF))
 
@@ -101,6 +107,25 @@ def _mean(fitted: Sequence[Prior]) -> Prior:
     H_NKT = np.concatenate([np.asarray(prior.H) for prior in fitted], axis=1)
     R_NFMM = np.sum([_of_trace_1(R_NFMM) for R_NFMM in R_SNFMM], axis=0) / len(fitted)
     return replace(fitted[0], W=W_NFK, H=H_NKT, R=R_NFMM)
+
+
+def _like_neighbours(prior: Prior, evidence: Evidence) -> Prior:
+    """Draw the covariances to the mean of those of neighbouring frequencies, beside what they are drawn to already."""
+    frequencies, R_NFMM = evidence.frequencies, np.asarray(prior.R)
+    spacing = np.inf if frequencies is None or len(frequencies) < 2 else frequencies[1] - frequencies[0]
+    width = 2 * int(NEAR / 2 / spacing) + 1
+    if width == 1:
+        return prior
+    level_NF = np.einsum("nfmm->nf", R_NFMM).real
+    anchor_NFMM = near_NFMM = uniform_filter1d(_of_trace_1(R_NFMM), width, axis=1, mode="nearest")
+    weight_NF = np.full(level_NF.shape, NEAR_FRAMES)
+    if prior.anchor is not None:
+        part_NF = NEAR_FRAMES / (NEAR_FRAMES + prior.anchor.weight)
+        anchor_NFMM = _between(_of_trace_1(np.asarray(prior.anchor.R)), near_NFMM, part_NF)
+        weight_NF = weight_NF + prior.anchor.weight
+    part_NF = np.full(level_NF.shape, NEAR_FRAMES / (NEAR_FRAMES + evidence.X_FTM.shape[1]))
+    start_NFMM = _between(_of_trace_1(R_NFMM), near_NFMM, part_NF) * level_NF[..., None, None]
+    return replace(prior, R=start_NFMM, anchor=Anchor(anchor_NFMM, weight_NF))
 
 
 def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -164,13 +189,20 @@ def _joined(bands: Sequence[Prior]) -> Prior:
     W_NFK = np.zeros((len(W_BNFK[0]), bins[-1], bases[-1]))
     for part_NFK, f, k in zip(W_BNFK, pairwise(bins), pairwise(bases)):
         W_NFK[:, slice(*f), slice(*k)] = part_NFK
-    anchors = [band.anchor for band in bands if band.anchor is not None]
     anchor = None
-    if len(anchors) == len(bands):
+    if any(band.anchor for band in bands):
+        free = [Anchor(R_NFMM, np.zeros(R_NFMM.shape[:2])) for R_NFMM in R_BNFMM]
+        anchors = [band.anchor or nothing for band, nothing in zip(bands, free)]
         weights = np.concatenate([each.weight for each in anchors], axis=1)
         anchor = Anchor(np.concatenate([each.R for each in anchors], axis=1), weights)
     H_NKT, R_NFMM = np.concatenate([np.asarray(band.H) for band in bands], axis=1), np.concatenate(R_BNFMM, axis=1)
     return replace(bands[0], W=W_NFK, H=H_NKT, R=R_NFMM, anchor=anchor)
+
+
+def _between(R_NFMM: Array, other_NFMM: Array, part_NF: Array) -> Array:
+    """Return covariances so far on the way to others."""
+    part_NF11 = part_NF[..., None, None]
+    return np.asarray((1 - part_NF11) * R_NFMM + part_NF11 * other_NFMM)
 
 
 def _of_trace_1(R_NFMM: Array) -> Array:
