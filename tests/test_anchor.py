@@ -8,7 +8,7 @@ import pytest
 from mnmf import FastMNMF2, FullRankMNMF, Prior, priors
 from mnmf.errors import ArgumentError
 from mnmf.methods import METHODS, Evidence
-from mnmf.methods._trusting import NEAR_FRAMES, STARTS, _joined, _mean
+from mnmf.methods._trusting import NEAR_FRAMES, STARTS, _joined, _like_neighbours, _mean
 from mnmf.priors import Anchor
 
 F, T, M, N, K = 5, 40, 3, 2, 4
@@ -250,12 +250,29 @@ def test_high_frequencies_are_drawn_to_their_neighbours(rng):
 
     alone = METHODS["mnmf"].prior(replace(evidence, frequencies=2000.0 + 20.0 * np.arange(-20, 20)), 3, rng)
     assert alone.anchor is None  # no neighbour is near
-    assert 1.5 * roughness(prior.anchor.R) < roughness(prior.R) < roughness(alone.R) / 1.1
+    assert roughness(prior.R) < roughness(alone.R) / 1.5
+    assert prior.anchor.R is prior.R  # for memory
     solo = X_FTM[:, : T // 2], [[slice(0, 10)], [slice(10, 20)]]
     frames_NF = np.repeat([[5.0], [0.0]], 40, axis=1)
     both = METHODS["mnmf"].prior(replace(evidence, solo=solo, solo_frames=frames_NF), 3, rng)
     assert np.array_equal(both.anchor.weight, frames_NF + prior.anchor.weight)
     assert METHODS["mnmf"].prior(replace(evidence, of_many=True), 3, rng).anchor is None
+
+
+def test_neighbours_and_solos_both_draw(rng, start):
+    """Each by its own frames; an infinite number of them leaves nothing to the neighbours."""
+    solos_NFMM, weight_NF = hermitian(rng, N, F), np.full((N, F), 15.0)
+    weight_NF[1] = np.inf
+    evidence = Evidence(np.ones((F, T, M)), (0, 2), frequencies=3000.0 + 3.0 * np.arange(F))
+    drawn = _like_neighbours(replace(start, anchor=Anchor(solos_NFMM, weight_NF)), evidence)
+    R_NFMM, of_solos_NFMM, got_NFMM = (of_trace_m(each) for each in (start.R, solos_NFMM, drawn.anchor.R))
+    near_MM = R_NFMM[0, 1:4].mean(axis=0)
+    np.testing.assert_allclose(of_trace_m(drawn.R)[0, 2], near_MM)
+    np.testing.assert_allclose(got_NFMM[0, 2], (30 * near_MM + 15 * of_solos_NFMM[0, 2]) / 45)
+    np.testing.assert_allclose(got_NFMM[1], of_solos_NFMM[1])
+    assert np.array_equal(drawn.anchor.weight, weight_NF + NEAR_FRAMES)
+    level_NF = np.einsum("nfmm->nf", start.R).real
+    np.testing.assert_allclose(np.einsum("nfmm->nf", drawn.R).real, level_NF)  # what is expected stays as loud
 
 
 def test_bands_that_are_drawn_to_nothing_stay_free(start):

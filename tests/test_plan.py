@@ -271,4 +271,11 @@ def test_a_take_in_one_piece_has_more_bases_than_a_segment():
         few, many = (plan(METHODS["mnmf"], size, window=0.74, components=k).memory for k in (24, 48))
         return many - few
 
-    assert 1.5 * of_bases(180) < of_bases(60) < 2 * of_bases(180)
+    assert 2 * of_bases(180) < of_bases(60) < 2.5 * of_bases(180)
+
+
+def test_a_take_in_one_piece_has_more_covariances_than_a_segment():
+    """Those to which they are drawn."""
+    sizes = [Size(seconds * 44100, 44100, 8, 8) for seconds in (60, 180)]
+    whole, segments = (plan(METHODS["mnmf"], size, window=0.74).of_covariances for size in sizes)
+    assert whole - segments == pytest.approx(16 * 0.74 * 44100 / 2 * 8**3, rel=0.02)  # bytes, bins, players and mics

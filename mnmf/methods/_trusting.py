@@ -116,16 +116,15 @@ def _like_neighbours(prior: Prior, evidence: Evidence) -> Prior:
     width = 2 * int(NEAR / 2 / spacing) + 1
     if width == 1:
         return prior
-    level_NF = np.einsum("nfmm->nf", R_NFMM).real
-    anchor_NFMM = near_NFMM = uniform_filter1d(_of_trace_1(R_NFMM), width, axis=1, mode="nearest")
-    weight_NF = np.full(level_NF.shape, NEAR_FRAMES)
-    if prior.anchor is not None:
-        part_NF = NEAR_FRAMES / (NEAR_FRAMES + prior.anchor.weight)
-        anchor_NFMM = _between(_of_trace_1(np.asarray(prior.anchor.R)), near_NFMM, part_NF)
-        weight_NF = weight_NF + prior.anchor.weight
-    part_NF = np.full(level_NF.shape, NEAR_FRAMES / (NEAR_FRAMES + evidence.X_FTM.shape[1]))
-    start_NFMM = _between(_of_trace_1(R_NFMM), near_NFMM, part_NF) * level_NF[..., None, None]
-    return replace(prior, R=start_NFMM, anchor=Anchor(anchor_NFMM, weight_NF))
+    level_NF11 = np.einsum("nfmm->nf", R_NFMM).real[..., None, None]
+    near_NFMM = uniform_filter1d(_of_trace_1(R_NFMM), width, axis=1, mode="nearest")
+    near_NFMM *= level_NF11
+    weight_NF = np.full(R_NFMM.shape[:2], NEAR_FRAMES)
+    if prior.anchor is None:
+        return replace(prior, R=near_NFMM, anchor=Anchor(near_NFMM, weight_NF))  # one array for both, for memory
+    part_NF = NEAR_FRAMES / (NEAR_FRAMES + prior.anchor.weight)
+    anchor_NFMM = _between(_of_trace_1(np.asarray(prior.anchor.R)), _of_trace_1(near_NFMM), part_NF)
+    return replace(prior, R=near_NFMM, anchor=Anchor(anchor_NFMM, weight_NF + prior.anchor.weight))
 
 
 def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:
@@ -189,13 +188,14 @@ def _joined(bands: Sequence[Prior]) -> Prior:
     W_NFK = np.zeros((len(W_BNFK[0]), bins[-1], bases[-1]))
     for part_NFK, f, k in zip(W_BNFK, pairwise(bins), pairwise(bases)):
         W_NFK[:, slice(*f), slice(*k)] = part_NFK
-    anchor = None
-    if any(band.anchor for band in bands):
-        free = [Anchor(R_NFMM, np.zeros(R_NFMM.shape[:2])) for R_NFMM in R_BNFMM]
-        anchors = [band.anchor or nothing for band, nothing in zip(bands, free)]
-        weights = np.concatenate([each.weight for each in anchors], axis=1)
-        anchor = Anchor(np.concatenate([each.R for each in anchors], axis=1), weights)
     H_NKT, R_NFMM = np.concatenate([np.asarray(band.H) for band in bands], axis=1), np.concatenate(R_BNFMM, axis=1)
+    if not any(band.anchor for band in bands):
+        return replace(bands[0], W=W_NFK, H=H_NKT, R=R_NFMM)
+    anchors = [band.anchor or Anchor(R, np.zeros(R.shape[:2])) for band, R in zip(bands, R_BNFMM)]
+    anchor_NFMM = R_NFMM
+    if any(each.R is not R for each, R in zip(anchors, R_BNFMM)):
+        anchor_NFMM = np.concatenate([each.R for each in anchors], axis=1)
+    anchor = Anchor(anchor_NFMM, np.concatenate([each.weight for each in anchors], axis=1))
     return replace(bands[0], W=W_NFK, H=H_NKT, R=R_NFMM, anchor=anchor)
 
 
