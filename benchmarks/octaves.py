@@ -3,9 +3,9 @@
     python benchmarks/octaves.py [--data DIR] [--quick] [--jobs N]
 
 The embedded quartet in its three rooms and the cases of DIR, as in methods.py: all were used in development.  In every
-octave band (125 Hz to 16 kHz) the gain of a source is how many decibels the error of the stem, its difference from the
-source's own image, lies below that of the raw spot.  Sources that have next to nothing in a band, less than 60 dB below
-their loudest one, do not count there.  Three seeds of the default method, one of the others.
+octave band from 125 Hz on, as far as the rate allows, the gain of a source is by how many decibels the error of the
+stem, its difference from the source's own image, lies below that of the raw spot.  Sources that have next to nothing in
+a band, 60 dB less than in their loudest one, do not count there.  Three seeds of the default method, one of others.
 Writes benchmarks/results/octaves.json.
 """
 
