@@ -275,8 +275,29 @@ def test_neighbours_and_solos_both_draw(rng, start):
     np.testing.assert_allclose(np.einsum("nfmm->nf", drawn.R).real, level_NF)  # what is expected stays as loud
 
 
-def test_bands_that_are_drawn_to_nothing_stay_free(start):
-    drawn = replace(start, anchor=Anchor(start.R, np.full((N, F), 3.0)))
+@pytest.mark.parametrize(("spacing", "width"), [(3.6, 1), (3.0, 3), (1.35, 5), (0.67, 11)])
+def test_neighbours_lie_within_as_many_hertz_in_every_window(rng, spacing, width):
+    """At an end the last one counts again."""
+    R_NFMM, half = hermitian(rng, N, 30), width // 2
+    prior = Prior(W=rng.random((N, 30, K)), H=rng.random((N, K, T)), R=R_NFMM, spots=(0, 2))
+    evidence = Evidence(np.ones((30, T, M)), (0, 2), frequencies=3000.0 + spacing * np.arange(30))
+    R_NFMM, near_NFMM = of_trace_m(R_NFMM), of_trace_m(_like_neighbours(prior, evidence).R)
+    np.testing.assert_allclose(near_NFMM[:, 12], R_NFMM[:, 12 - half : 13 + half].mean(axis=1))
+    first_NMM = (half * R_NFMM[:, 0] + R_NFMM[:, : half + 1].sum(axis=1)) / width
+    np.testing.assert_allclose(near_NFMM[:, 0], first_NMM)
+
+
+def test_all_bands_above_the_lowest_are_drawn(rng):
+    X_FTM = (rng.standard_normal((60, T, M)) + 1j * rng.standard_normal((60, T, M))).astype(np.complex64)
+    frequencies = np.concatenate([edge + 2.0 * np.arange(-10, 10) for edge in (2000.0, 5000.0, 8000.0)])
+    prior = METHODS["mnmf"].prior(Evidence(X_FTM, (0, 1), frequencies=frequencies), 3, rng)
+    assert np.array_equal(prior.anchor.weight, [[0.0] * 10 + [NEAR_FRAMES] * 50] * 2)
+
+
+def test_bands_that_are_drawn_to_nothing_stay_free(rng, start):
+    anchor_NFMM = hermitian(rng, N, F)
+    drawn = replace(start, anchor=Anchor(anchor_NFMM, np.full((N, F), 3.0)))
     joined = _joined([drawn, start])
+    assert np.array_equal(joined.anchor.R, np.concatenate([anchor_NFMM, start.R], axis=1))
     assert np.array_equal(joined.anchor.weight, [[3.0] * F + [0.0] * F] * N)
     assert _joined([start, start]).anchor is None

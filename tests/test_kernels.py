@@ -196,6 +196,16 @@ def test_an_error_does_not_wait_for_the_parts_under_way():
     assert waited < 10
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_tiles_of_nmf_are_updated_alike_in_one_call_and_in_many(rng, monkeypatch, kind):
+    V, W, Ht = (rng.random(shape).astype(kind) for shape in ((300, 230), (300, 4), (230, 4)))
+    for update in (beta_kernels.update_rows, beta_kernels.update_columns):
+        in_one = update(V, W, Ht, 0.5)
+        with monkeypatch.context() as context:
+            context.setattr(beta_kernels, "PRODUCTS", 1)
+            assert np.array_equal(update(V, W, Ht, 0.5), in_one)
+
+
 def test_thread_count_changes_no_bit(rng, X_FTM, start):
     X = fullrank.rooted(np.tile(X_FTM, (20, 30, 1)))
     W = rng.uniform(0, 1, (140, 8))

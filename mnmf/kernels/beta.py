@@ -26,7 +26,7 @@ TINY = 1e-30  # floor of the model in double precision: far below the square of 
 SINGLE_TINY = 1e-16  # the same in single precision: v / y² and sums of it must not overflow for data of mean about 1
 TILE = 64  # rows of a factor that are updated at a time
 DEPTH = 128  # places of the axis summed over that are handled at a time
-PRODUCTS = 2**22  # least products of two numbers in each of the three of a part: a call is not worth less
+PRODUCTS = 2**22  # multiplications that a call does at least in each of its three matrix products
 
 
 def floor_of(dtype: Any) -> float:

@@ -22,7 +22,7 @@ LOW, STARTS, OF_BASES = 2000.0, 4, 2 / 3
 LOW_BASES = STARTS * OF_BASES  # times as many there, in all
 HIGH = 8000.0  # hertz: from there on bases are apart from those of the frequencies between
 # Above `LOW` each covariance is drawn to the mean of those of so many hertz around it, as by so many frames: too little
-# is heard up there to learn each by itself, and within so few hertz the phase of what comes directly hardly turns.
+# is heard up there to learn each by itself, and within so few hertz the phase of what comes directly turns little.
 NEAR, NEAR_FRAMES = 7.0, 30.0
 HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
 PULLED_TO_ROOM = 10.0  # frames that the covariances learned from several segments are worth in one of them
