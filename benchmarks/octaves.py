@@ -43,7 +43,7 @@ def grid(folder: Path | None, quick: bool) -> list[Cell]:
 
 
 def measure(cell: Cell, folder: Path | None = None, quick: bool = False) -> Result:
-    """Return the gain of each source in each octave, None where it has next to nothing."""
+    """Return the gain of each source in each octave, None where it has next to nothing, or no bleed."""
     case = case_named(cell["take"], folder, quick)
     name, kind, window = CONTENDERS[cell["method"]]
     window = QUICK_WINDOW if quick else window
@@ -60,7 +60,8 @@ def gains(truth_LN: np.ndarray, stems_LN: np.ndarray, spots_LN: np.ndarray, rate
         for x_LN in (truth_LN, stems_LN - truth_LN, spots_LN - truth_LN)
     )
     holds_BN = power_BN >= power_BN.max(axis=0) * 10 ** (-BAND_DB / 10)
-    gain_BN = 10 * np.log10(before_BN / after_BN)
+    holds_BN &= np.minimum(before_BN, after_BN) > 0  # without any bleed there is nothing to gain
+    gain_BN = 10 * np.log10(np.where(holds_BN, before_BN, 1.0) / np.where(holds_BN, after_BN, 1.0))
     return [
         [round(float(gain), 2) if holds else None for gain, holds in zip(gain_B, holds_B)]
         for gain_B, holds_B in zip(gain_BN.T, holds_BN.T)
@@ -97,6 +98,7 @@ def table(document: dict[str, Any]) -> str:
     for row in document["summary"]:
         pairs = zip(row["mean"], row["worst"])
         gains = ["" if mean is None else f"{mean:+.1f} / {worst:+.1f}" for mean, worst in pairs]
+        gains += [""] * (count - len(gains))  # of a take at a lower rate
         lines.append(f"| {row['take']} | {row['method']} | " + " | ".join(gains) + " |")
     return "\n".join(lines)
 

@@ -40,6 +40,21 @@ def test_each_octave_has_a_gain_of_its_own(script):
     assert second[4] is None
 
 
+def test_without_bleed_there_is_nothing_to_gain(script):
+    truth_LN = np.stack([tone(260), tone(270)], axis=1)
+    spots_LN = truth_LN + np.stack([tone(240, 0.1), tone(240, 0.0)], axis=1)
+    first, second = script.gains(truth_LN, truth_LN + 0.5 * (spots_LN - truth_LN), spots_LN, RATE)
+    assert first[1] == pytest.approx(6.02, abs=0.1)
+    assert set(second) == {None}
+
+
+def test_a_take_at_a_lower_rate_has_as_many_columns(script):
+    rows = [{"take": "one", "method": "mnmf", "mean": [1.0, 2.0], "worst": [0.0, 1.0]}]
+    rows.append({"take": "other", "method": "mnmf", "mean": [1.0], "worst": [0.0]})
+    lines = script.table({"summary": rows}).splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+
+
 def test_the_summary_is_the_mean_over_seeds_and_tells_the_worst_source(script):
     gains = [[[1.0, None, None], [2.0, 5.0, None]], [[3.0, None, None], [4.0, 7.0, None]]]
     cells = [
