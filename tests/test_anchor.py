@@ -8,7 +8,16 @@ import pytest
 from mnmf import FastMNMF2, FullRankMNMF, Prior, priors
 from mnmf.errors import ArgumentError
 from mnmf.methods import METHODS, Evidence
-from mnmf.methods._trusting import NEAR_FRAMES, STARTS, _joined, _like_neighbours, _mean
+from mnmf.methods._trusting import (
+    LOW_ROOM_FRAMES,
+    ROOM_FRAMES,
+    STARTS,
+    _as_rooms_do,
+    _dominance,
+    _joined,
+    _mean,
+    _part_of_solos,
+)
 from mnmf.priors import Anchor
 
 F, T, M, N, K = 5, 40, 3, 2, 4
@@ -211,7 +220,7 @@ def test_the_default_draws_as_far_as_the_solos_hold(rng):
     X_FTM = (rng.standard_normal((12, T, M)) + 1j * rng.standard_normal((12, T, M))).astype(np.complex64)
     solo = X_FTM[:, : T // 2], [[slice(0, 10)], [slice(10, 20)]]
     frames_NF = np.array([[5.0] * 12, [0.0] * 12])
-    evidence = Evidence(X_FTM, (0, 1), solo=solo, solo_frames=frames_NF, frequencies=np.arange(12) * 1000.0)
+    evidence = Evidence(X_FTM, (0, 1), solo=solo, solo_frames=frames_NF)
     prior = METHODS["mnmf"].prior(evidence, K, rng)
     assert np.array_equal(prior.anchor.weight, frames_NF)
     assert "R" not in prior.held
@@ -237,61 +246,42 @@ def test_low_frequencies_start_several_times_where_no_other_segment_teaches_the_
     assert METHODS["mnmf"].prior(evidence, 1, rng).W.shape == (2, 12, STARTS + 1 + 1)
 
 
-def test_high_frequencies_are_drawn_to_their_neighbours(rng):
-    """By as many hertz in every window, on top of what solos draw them to; low ones are not, nor those of segments."""
+def test_covariances_start_as_rooms_do_and_are_drawn_to_that(rng):
+    """High ones by as many frames each, low ones the more the less the own spot is the loudest; those of solos less."""
     X_FTM = (rng.standard_normal((40, T, M)) + 1j * rng.standard_normal((40, T, M))).astype(np.complex64)
+    X_FTM[5, :, 1] *= 1e-3  # where the second player never is
     evidence = Evidence(X_FTM, (0, 1), frequencies=2000.0 + 2.0 * np.arange(-20, 20))
     prior = METHODS["mnmf"].prior(evidence, 3, rng)
-    assert np.array_equal(prior.anchor.weight, np.repeat([[0.0] * 20 + [NEAR_FRAMES] * 20], 2, axis=0))
-
-    def roughness(R_NFMM):
-        R_NFMM = of_trace_m(R_NFMM)[:, 20:]
-        return np.linalg.norm(np.diff(R_NFMM, axis=1)) / np.linalg.norm(R_NFMM)
-
-    alone = METHODS["mnmf"].prior(replace(evidence, frequencies=2000.0 + 20.0 * np.arange(-20, 20)), 3, rng)
-    assert alone.anchor is None  # no neighbour is near
-    assert roughness(prior.R) < roughness(alone.R) / 1.5
+    known_NF = _dominance(X_FTM, [0, 1])
+    assert known_NF[1, 5] < 1e-3 < 0.2 < known_NF[1, 6]
+    assert known_NF[0, 5] > 0.99
+    assert np.array_equal(prior.anchor.weight[:, 20:], np.full((2, 20), ROOM_FRAMES))
+    np.testing.assert_allclose(prior.anchor.weight[:, :20], LOW_ROOM_FRAMES * (1 - known_NF[:, :20]))
     assert prior.anchor.R is prior.R  # for memory
     solo = X_FTM[:, : T // 2], [[slice(0, 10)], [slice(10, 20)]]
-    frames_NF = np.repeat([[5.0], [0.0]], 40, axis=1)
+    frames_NF = np.repeat([[50.0], [0.0]], 40, axis=1)
     both = METHODS["mnmf"].prior(replace(evidence, solo=solo, solo_frames=frames_NF), 3, rng)
-    assert np.array_equal(both.anchor.weight, frames_NF + prior.anchor.weight)
+    np.testing.assert_allclose(both.anchor.weight[1], prior.anchor.weight[1])
+    np.testing.assert_allclose(both.anchor.weight[:, 20:], frames_NF[:, 20:] + ROOM_FRAMES)
+    assert np.all(both.anchor.weight[0, :20] - 50 < 0.1 * LOW_ROOM_FRAMES)  # a solo tells
     assert METHODS["mnmf"].prior(replace(evidence, of_many=True), 3, rng).anchor is None
+    assert METHODS["mnmf"].prior(replace(evidence, frequencies=None), 3, rng).anchor is None
 
 
-def test_neighbours_and_solos_both_draw(rng, start):
-    """Each by its own frames; an infinite number of them leaves nothing to the neighbours."""
+def test_rooms_and_solos_both_draw(rng, start):
+    """Each by its own frames; an infinite number of them leaves nothing to the room."""
     solos_NFMM, weight_NF = hermitian(rng, N, F), np.full((N, F), 15.0)
     weight_NF[1] = np.inf
-    evidence = Evidence(np.ones((F, T, M)), (0, 2), frequencies=3000.0 + 3.0 * np.arange(F))
-    drawn = _like_neighbours(replace(start, anchor=Anchor(solos_NFMM, weight_NF)), evidence)
-    R_NFMM, of_solos_NFMM, got_NFMM = (of_trace_m(each) for each in (start.R, solos_NFMM, drawn.anchor.R))
-    near_MM = R_NFMM[0, 1:4].mean(axis=0)
-    np.testing.assert_allclose(of_trace_m(drawn.R)[0, 2], near_MM)
-    np.testing.assert_allclose(got_NFMM[0, 2], (30 * near_MM + 15 * of_solos_NFMM[0, 2]) / 45)
+    X_FTM = rng.standard_normal((F, T, M)) + 0j
+    evidence = Evidence(X_FTM, (0, 2), frequencies=3000.0 + 3.0 * np.arange(F))
+    drawn = _as_rooms_do(replace(start, anchor=Anchor(solos_NFMM, weight_NF)), evidence)
+    known_NF = np.maximum(_dominance(X_FTM, [0, 2]), _part_of_solos(weight_NF, T))
+    as_room_NFMM = priors.room_covariances(start.R, (0, 2), evidence.frequencies, known_NF).R
+    np.testing.assert_allclose(drawn.R, as_room_NFMM)
+    room_NFMM, of_solos_NFMM, got_NFMM = (of_trace_m(each) for each in (as_room_NFMM, solos_NFMM, drawn.anchor.R))
+    np.testing.assert_allclose(got_NFMM[0], (10 * room_NFMM[0] + 15 * of_solos_NFMM[0]) / 25)
     np.testing.assert_allclose(got_NFMM[1], of_solos_NFMM[1])
-    assert np.array_equal(drawn.anchor.weight, weight_NF + NEAR_FRAMES)
-    level_NF = np.einsum("nfmm->nf", start.R).real
-    np.testing.assert_allclose(np.einsum("nfmm->nf", drawn.R).real, level_NF)  # what is expected stays as loud
-
-
-@pytest.mark.parametrize(("spacing", "width"), [(3.6, 1), (3.0, 3), (1.35, 5), (0.67, 11)])
-def test_neighbours_lie_within_as_many_hertz_in_every_window(rng, spacing, width):
-    """At an end the last one counts again."""
-    R_NFMM, half = hermitian(rng, N, 30), width // 2
-    prior = Prior(W=rng.random((N, 30, K)), H=rng.random((N, K, T)), R=R_NFMM, spots=(0, 2))
-    evidence = Evidence(np.ones((30, T, M)), (0, 2), frequencies=3000.0 + spacing * np.arange(30))
-    R_NFMM, near_NFMM = of_trace_m(R_NFMM), of_trace_m(_like_neighbours(prior, evidence).R)
-    np.testing.assert_allclose(near_NFMM[:, 12], R_NFMM[:, 12 - half : 13 + half].mean(axis=1))
-    first_NMM = (half * R_NFMM[:, 0] + R_NFMM[:, : half + 1].sum(axis=1)) / width
-    np.testing.assert_allclose(near_NFMM[:, 0], first_NMM)
-
-
-def test_all_bands_above_the_lowest_are_drawn(rng):
-    X_FTM = (rng.standard_normal((60, T, M)) + 1j * rng.standard_normal((60, T, M))).astype(np.complex64)
-    frequencies = np.concatenate([edge + 2.0 * np.arange(-10, 10) for edge in (2000.0, 5000.0, 8000.0)])
-    prior = METHODS["mnmf"].prior(Evidence(X_FTM, (0, 1), frequencies=frequencies), 3, rng)
-    assert np.array_equal(prior.anchor.weight, [[0.0] * 10 + [NEAR_FRAMES] * 50] * 2)
+    assert np.array_equal(drawn.anchor.weight, weight_NF + ROOM_FRAMES)
 
 
 def test_bands_that_are_drawn_to_nothing_stay_free(rng, start):

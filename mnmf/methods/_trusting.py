@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from mnmf import priors
+from mnmf.kernels._threads import share_out
 from mnmf.methods._evidence import Array, Evidence
 from mnmf.methods._starts import FIRST_UPDATES, full_rank_prior
 from mnmf.models import FastMNMF2, FullRankMNMF, match_gains
@@ -21,9 +21,10 @@ SPLIT = 5500.0  # hertz: bases are learned below and above apart
 LOW, STARTS, OF_BASES = 2000.0, 4, 2 / 3
 LOW_BASES = STARTS * OF_BASES  # times as many there, in all
 HIGH = 8000.0  # hertz: from there on bases are apart from those of the frequencies between
-# Above `LOW` each covariance is drawn to the mean of those of so many hertz around it, as by so many frames: too little
-# is heard up there to learn each by itself, and within so few hertz the phase of what comes directly turns little.
-NEAR, NEAR_FRAMES = 7.0, 30.0
+# What a fitted covariance would be in a room is worth so many frames: above `LOW`, where little is heard to learn each
+# from, and below it, where somebody else is louder at the spot whenever it hears something at that frequency.
+ROOM_FRAMES, LOW_ROOM_FRAMES = 10.0, 3.0
+PARTS = 32  # in which frequencies are looked at, for memory
 HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
 PULLED_TO_ROOM = 10.0  # frames that the covariances learned from several segments are worth in one of them
 NOTES = 3  # times as many bases where a spot is shared: the notes of the solos, which are more than those of a take
@@ -47,8 +48,8 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
         return _joined([_drawn_prior(band, n_components, sharpness, 1, rng) for band in evidence.bands(SPLIT)])
     low, *higher = evidence.bands(LOW, HIGH)
     fitted = [_drawn_prior(low, n_components, sharpness, STARTS, rng)]
-    fitted += [_like_neighbours(_drawn_prior(band, n_components, sharpness, 1, rng), band) for band in higher]
-    return _joined(fitted)
+    fitted += [_drawn_prior(band, n_components, sharpness, 1, rng) for band in higher]
+    return _as_rooms_do(_joined(fitted), evidence)
 
 
 def _drawn_prior(
@@ -84,8 +85,7 @@ def _drawn_prior(
     else:
         return prior
     fitted_NFMM = np.asarray(prior.R)
-    finite_NF = np.minimum(weight_NF, 1e30)
-    part_NF = finite_NF / (finite_NF + PULLED_TO_SOLOS * X_FTM.shape[1])
+    part_NF = _part_of_solos(weight_NF, X_FTM.shape[1])
     start_NFMM = _between(_of_trace_1(fitted_NFMM), _of_trace_1(alone_NFMM), part_NF)
     start_NFMM *= np.einsum("nfmm->nf", fitted_NFMM).real[..., None, None]
     return prior | Prior(R=start_NFMM, anchor=Anchor(alone_NFMM, weight_NF))
@@ -109,22 +109,44 @@ def _mean(fitted: Sequence[Prior]) -> Prior:
     return replace(fitted[0], W=W_NFK, H=H_NKT, R=R_NFMM)
 
 
-def _like_neighbours(prior: Prior, evidence: Evidence) -> Prior:
-    """Draw the covariances to the mean of those of neighbouring frequencies, beside what they are drawn to already."""
-    frequencies, R_NFMM = evidence.frequencies, np.asarray(prior.R)
-    spacing = np.inf if frequencies is None or len(frequencies) < 2 else frequencies[1] - frequencies[0]
-    width = 2 * int(NEAR / 2 / spacing) + 1
-    if width == 1:
+def _as_rooms_do(prior: Prior, evidence: Evidence) -> Prior:
+    """Start R without what no room would do, and draw it to that, beside what it is drawn to already."""
+    frequencies = evidence.frequencies
+    if frequencies is None or len(frequencies) < 2:
         return prior
-    level_NF11 = np.einsum("nfmm->nf", R_NFMM).real[..., None, None]
-    near_NFMM = uniform_filter1d(_of_trace_1(R_NFMM), width, axis=1, mode="nearest")
-    near_NFMM *= level_NF11
-    weight_NF = np.full(R_NFMM.shape[:2], NEAR_FRAMES)
+    known_NF = _dominance(evidence.X_FTM, evidence.spots.references)
+    if prior.anchor is not None:
+        known_NF = np.maximum(known_NF, _part_of_solos(prior.anchor.weight, evidence.X_FTM.shape[1]))
+    made = priors.room_covariances(np.asarray(prior.R), evidence.spots, frequencies, known_NF, diagonal_above=LOW)
+    R_NFMM = np.asarray(made.R)
+    weight_NF = np.where(frequencies < LOW, LOW_ROOM_FRAMES * (1 - known_NF), ROOM_FRAMES)
     if prior.anchor is None:
-        return replace(prior, R=near_NFMM, anchor=Anchor(near_NFMM, weight_NF))  # one array for both, for memory
-    part_NF = NEAR_FRAMES / (NEAR_FRAMES + prior.anchor.weight)
-    anchor_NFMM = _between(_of_trace_1(np.asarray(prior.anchor.R)), _of_trace_1(near_NFMM), part_NF)
-    return replace(prior, R=near_NFMM, anchor=Anchor(anchor_NFMM, weight_NF + prior.anchor.weight))
+        return replace(prior, R=R_NFMM, anchor=Anchor(R_NFMM, weight_NF))  # one array for both, for memory
+    sum_NF = weight_NF + prior.anchor.weight
+    part_NF = np.divide(weight_NF, sum_NF, out=np.zeros(weight_NF.shape), where=sum_NF > 0)
+    anchor_NFMM = _between(_of_trace_1(np.asarray(prior.anchor.R)), _of_trace_1(R_NFMM), part_NF)
+    return replace(prior, R=R_NFMM, anchor=Anchor(anchor_NFMM, sum_NF))
+
+
+def _dominance(X_FTM: Array, own: Sequence[int]) -> Array:
+    """Return which part of the power at each spot is of moments at which it is the loudest, roughly, (N, F)."""
+    dominance_NF = np.empty((len(own), len(X_FTM)))
+
+    def work(part: int) -> None:
+        rows = slice(part * len(X_FTM) // PARTS, (part + 1) * len(X_FTM) // PARTS)
+        power_FTN = np.abs(X_FTM[rows][..., own]).astype(np.float64) ** 2
+        share_FTN = power_FTN**2 / np.maximum((power_FTN**2).sum(axis=2, keepdims=True), np.finfo(float).tiny)
+        sum_FN = np.maximum(power_FTN.sum(axis=1), np.finfo(float).tiny)
+        dominance_NF[:, rows] = ((power_FTN * share_FTN**3).sum(axis=1) / sum_FN).T
+
+    share_out(work, PARTS)
+    return np.clip(dominance_NF, 0, 1)
+
+
+def _part_of_solos(weight_NF: Array, n_frames: int) -> Array:
+    """Return how far on the way from a fitted covariance to that of a solo of so many frames to start."""
+    finite_NF = np.minimum(weight_NF, 1e30)
+    return np.asarray(finite_NF / (finite_NF + PULLED_TO_SOLOS * n_frames))
 
 
 def _held_prior(evidence: Evidence, n_components: int, rng: np.random.Generator) -> Prior:

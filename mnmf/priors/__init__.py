@@ -15,6 +15,7 @@ function                gives           from
 `solo_covariances`      R               solo passages
 `likely_covariances`    R               solo passages, every frame alike
 `unmixing`              Q               covariances
+`room_covariances`      R               covariances of a fit, without what no room would do
 `solo_bases`            W               solo passages
 `solo_panning`          G               solo passages
 `solo_mixing`           G               solo passages
@@ -69,6 +70,7 @@ from mnmf.priors._solo import (
     unmixing,
 )
 from mnmf.priors._spot import spot, spot_panning
+from mnmf.priors._transfer import room_covariances
 
 __all__ = [
     "Anchor",
@@ -85,6 +87,7 @@ __all__ = [
     "geometry",
     "likely_covariances",
     "random",
+    "room_covariances",
     "solo",
     "solo_bases",
     "solo_covariances",
