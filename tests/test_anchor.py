@@ -259,29 +259,34 @@ def test_covariances_start_as_rooms_do_and_are_drawn_to_that(rng):
     np.testing.assert_allclose(prior.anchor.weight[:, :20], LOW_ROOM_FRAMES * (1 - known_NF[:, :20]))
     assert prior.anchor.R is prior.R  # for memory
     solo = X_FTM[:, : T // 2], [[slice(0, 10)], [slice(10, 20)]]
-    frames_NF = np.repeat([[50.0], [0.0]], 40, axis=1)
+    frames_NF = np.repeat([[3.0], [0.0]], 40, axis=1)
     both = METHODS["mnmf"].prior(replace(evidence, solo=solo, solo_frames=frames_NF), 3, rng)
-    np.testing.assert_allclose(both.anchor.weight[1], prior.anchor.weight[1])
-    np.testing.assert_allclose(both.anchor.weight[:, 20:], frames_NF[:, 20:] + ROOM_FRAMES)
-    assert np.all(both.anchor.weight[0, :20] - 50 < 0.1 * LOW_ROOM_FRAMES)  # a solo tells
+    left_NF = _part_of_solos(frames_NF, T)
+    assert np.all(left_NF[1] == 0)
+    assert np.all((left_NF[0] > 0.6) & (left_NF[0] < 0.9))
+    np.testing.assert_allclose(both.anchor.weight, frames_NF + (1 - left_NF) * prior.anchor.weight)
     assert METHODS["mnmf"].prior(replace(evidence, of_many=True), 3, rng).anchor is None
     assert METHODS["mnmf"].prior(replace(evidence, frequencies=None), 3, rng).anchor is None
 
 
 def test_rooms_and_solos_both_draw(rng, start):
-    """Each by its own frames; an infinite number of them leaves nothing to the room."""
-    solos_NFMM, weight_NF = hermitian(rng, N, F), np.full((N, F), 15.0)
+    """Each by its own frames; the more those of a solo are, the less the room is asked."""
+    solos_NFMM, weight_NF = hermitian(rng, N, F), np.full((N, F), 0.3)
     weight_NF[1] = np.inf
     X_FTM = rng.standard_normal((F, T, M)) + 0j
     evidence = Evidence(X_FTM, (0, 2), frequencies=3000.0 + 3.0 * np.arange(F))
     drawn = _as_rooms_do(replace(start, anchor=Anchor(solos_NFMM, weight_NF)), evidence)
-    known_NF = np.maximum(_dominance(X_FTM, [0, 2]), _part_of_solos(weight_NF, T))
-    as_room_NFMM = priors.room_covariances(start.R, (0, 2), evidence.frequencies, known_NF).R
-    np.testing.assert_allclose(drawn.R, as_room_NFMM)
-    room_NFMM, of_solos_NFMM, got_NFMM = (of_trace_m(each) for each in (as_room_NFMM, solos_NFMM, drawn.anchor.R))
-    np.testing.assert_allclose(got_NFMM[0], (10 * room_NFMM[0] + 15 * of_solos_NFMM[0]) / 25)
-    np.testing.assert_allclose(got_NFMM[1], of_solos_NFMM[1])
-    assert np.array_equal(drawn.anchor.weight, weight_NF + ROOM_FRAMES)
+    room_NFMM = priors.room_covariances(start.R, (0, 2), evidence.frequencies, _dominance(X_FTM, [0, 2])).R
+    part = 0.3 / (0.3 + 0.03 * T)
+    np.testing.assert_allclose(drawn.R[0], part * start.R[0] + (1 - part) * room_NFMM[0])
+    np.testing.assert_allclose(drawn.R[1], start.R[1])
+    got_NFMM = of_trace_m(drawn.anchor.R)
+    weight = (1 - part) * ROOM_FRAMES
+    np.testing.assert_allclose(
+        got_NFMM[0], (weight * of_trace_m(drawn.R)[0] + 0.3 * of_trace_m(solos_NFMM)[0]) / (weight + 0.3)
+    )
+    np.testing.assert_allclose(got_NFMM[1], of_trace_m(solos_NFMM)[1])
+    np.testing.assert_allclose(drawn.anchor.weight, weight_NF + np.repeat([[weight], [0.0]], F, axis=1))
 
 
 def test_bands_that_are_drawn_to_nothing_stay_free(rng, start):

@@ -110,18 +110,22 @@ def _mean(fitted: Sequence[Prior]) -> Prior:
 
 
 def _as_rooms_do(prior: Prior, evidence: Evidence) -> Prior:
-    """Start R without what no room would do, and draw it to that, beside what it is drawn to already."""
+    """Start R without what no room would do, and draw it to that; the less, the more solos draw it already.
+
+    Solos know what a room does to players who sway, and of noise.
+    """
     frequencies = evidence.frequencies
     if frequencies is None or len(frequencies) < 2:
         return prior
-    known_NF = _dominance(evidence.X_FTM, evidence.spots.references)
-    if prior.anchor is not None:
-        known_NF = np.maximum(known_NF, _part_of_solos(prior.anchor.weight, evidence.X_FTM.shape[1]))
-    made = priors.room_covariances(np.asarray(prior.R), evidence.spots, frequencies, known_NF, diagonal_above=LOW)
+    fitted_NFMM, known_NF = np.asarray(prior.R), _dominance(evidence.X_FTM, evidence.spots.references)
+    made = priors.room_covariances(fitted_NFMM, evidence.spots, frequencies, known_NF, diagonal_above=LOW)
     R_NFMM = np.asarray(made.R)
     weight_NF = np.where(frequencies < LOW, LOW_ROOM_FRAMES * (1 - known_NF), ROOM_FRAMES)
     if prior.anchor is None:
         return replace(prior, R=R_NFMM, anchor=Anchor(R_NFMM, weight_NF))  # one array for both, for memory
+    of_solos_NF = _part_of_solos(prior.anchor.weight, evidence.X_FTM.shape[1])
+    R_NFMM = _between(R_NFMM, fitted_NFMM, of_solos_NF)
+    weight_NF = weight_NF * (1 - of_solos_NF)
     sum_NF = weight_NF + prior.anchor.weight
     part_NF = np.divide(weight_NF, sum_NF, out=np.zeros(weight_NF.shape), where=sum_NF > 0)
     anchor_NFMM = _between(_of_trace_1(np.asarray(prior.anchor.R)), _of_trace_1(R_NFMM), part_NF)
