@@ -269,6 +269,13 @@ def test_covariances_start_as_rooms_do_and_are_drawn_to_that(rng):
     assert METHODS["mnmf"].prior(replace(evidence, frequencies=None), 3, rng).anchor is None
 
 
+def test_dominance_is_the_cube_of_the_share_in_squared_powers():
+    powers_TN = np.array([[4.0, 1.0], [1.0, 1.0]])
+    X_FTM = np.sqrt(powers_TN)[None] * np.ones((130, 1, 1))
+    expected = [(4 * (16 / 17) ** 3 + 1 / 8) / 5, ((1 / 17) ** 3 + 1 / 8) / 2]
+    np.testing.assert_allclose(_dominance(X_FTM, [0, 1]), np.repeat(np.array(expected)[:, None], 130, axis=1))
+
+
 def test_rooms_and_solos_both_draw(rng, start):
     """Each by its own frames; the more those of a solo are, the less the room is asked."""
     solos_NFMM, weight_NF = hermitian(rng, N, F), np.full((N, F), 0.3)

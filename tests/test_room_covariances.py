@@ -5,6 +5,7 @@ import pytest
 
 from mnmf import priors
 from mnmf.errors import ArgumentError
+from mnmf.priors import _transfer
 from mnmf.priors._transfer import OWN
 
 WINDOW = 0.25
@@ -115,6 +116,59 @@ def test_levels_at_the_spots_stay_and_sources_do_not_touch(rng):
     assert np.linalg.eigvalsh(both.R).min() > -1e-12
 
 
+def test_what_comes_at_once_stays_from_either_side():
+    r_F = 0.3 * np.cos(2 * np.pi * FREQUENCIES * 0.001)
+    got_FM = relative(made(outer(np.stack([np.ones(F), r_F], axis=1))))
+    assert np.abs(got_FM[80:-80, 1] - r_F[80:-80]).max() < 0.03
+
+
+def test_each_lag_meets_its_opposite(rng):
+    in_time = _transfer._InTime(FREQUENCIES)
+    power_L = rng.random(in_time.L)
+    power_L += np.roll(power_L[::-1], 1)
+    kept_L = in_time._kept(power_L[:, None])[:, 0]
+    lags_L = np.abs(np.fft.fftfreq(in_time.L))
+    inner = (lags_L < 0.35) & ~in_time.at_once_L
+    np.testing.assert_allclose(kept_L[inner], 1 - _transfer.OF_OTHERS)
+    assert np.all(kept_L[in_time.at_once_L] == 1)
+
+
+def test_incoherent_power_is_that_around():
+    """Where a comb lets nothing through its neighbours do."""
+    comb_F = 0.2 * (np.exp(-2j * np.pi * FREQUENCIES * 0.010) + np.exp(-2j * np.pi * FREQUENCIES * 0.014))
+    R_FMM = made(outer(np.stack([np.ones(F), comb_F], axis=1)))
+    rest_F = R_FMM[:, 1, 1].real - np.abs(R_FMM[:, 1, 0]) ** 2
+    rest_F = rest_F[(FREQUENCIES > 2800) & (FREQUENCIES < 5000)]
+    assert rest_F.min() > 0.5 * rest_F.max()
+
+
+def test_the_own_spot_gains_a_hundredth_where_the_rest_is_diagonal(rng):
+    own_F = made(outer(transfers(rng)))[:, 0, 0].real
+    high = FREQUENCIES >= 2000
+    np.testing.assert_allclose(own_F[high], 1.01)
+    np.testing.assert_allclose(own_F[~high], 1.0)
+
+
+def test_frequencies_that_do_not_begin_at_zero_have_the_same_lags():
+    frequencies = 3000.0 + 4.0 * np.arange(800)
+    r_F = 0.3j * np.exp(-2j * np.pi * (frequencies - 3000) * 0.010)
+    R_FMM = priors.room_covariances(outer(np.stack([np.ones(800), r_F], axis=1))[None], [0], frequencies).R[0]
+    assert np.abs(R_FMM[0, 1, 0].imag) > 0.08
+
+
+def test_many_frequencies_are_done_in_parts(rng, monkeypatch):
+    R_FMM = 7 * outer(transfers(rng))
+    whole_FMM = made(R_FMM)
+    monkeypatch.setattr(_transfer, "AT_A_TIME", 100)
+    np.testing.assert_array_equal(made(R_FMM), whole_FMM)
+    np.testing.assert_allclose(whole_FMM[-1, 0, 0], 7.07)
+
+
+def test_a_spot_that_hears_next_to_nothing_is_finite():
+    R_FMM = np.tile(np.array([[1e-300, 0.5], [0.5, 1.0]], complex), (50, 1, 1))
+    assert np.all(np.isfinite(priors.room_covariances(R_FMM[None], [0], 10.0 * np.arange(1, 51)).R))
+
+
 def test_silence_is_finite():
     nothing = priors.room_covariances(np.zeros((1, 2, 2, 2)), [0], [100.0, 110.0]).R
     assert np.all(np.isfinite(nothing))
@@ -127,11 +181,13 @@ def test_silence_is_finite():
         ([100.0], None, "two or more"),
         ([100.0, 100.0], None, "ascending"),
         ([100.0, 110.0], [[0.5, 1.5]], "between 0 and 1"),
-        ([100.0, 110.0], [[-0.5, 0.5]], "between 0 and 1"),
+        ([100.0, 110.0], [[-0.5, 0.5]], "known_NF must not be negative"),
+        ([100.0, 200.0, 50.0], None, "as far from each other"),
+        ([100.0, 200.0, 210.0], None, "as far from each other"),
         ([100.0, 110.0, 120.0], None, "frequencies"),
     ],
 )
 def test_bad_input_is_named(frequencies, known, message):
-    size = 1 if len(frequencies) == 1 else 2
+    size = 2 if message == "frequencies" else len(frequencies)
     with pytest.raises(ArgumentError, match=message):
         priors.room_covariances(np.ones((1, size, 2, 2)), [0], frequencies, known)

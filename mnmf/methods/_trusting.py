@@ -24,7 +24,7 @@ HIGH = 8000.0  # hertz: from there on bases are apart from those of the frequenc
 # What a fitted covariance would be in a room is worth so many frames: above `LOW`, where little is heard to learn each
 # from, and below it, where somebody else is louder at the spot whenever it hears something at that frequency.
 ROOM_FRAMES, LOW_ROOM_FRAMES = 10.0, 3.0
-PARTS = 32  # in which frequencies are looked at, for memory
+ROWS = 64  # frequencies that are looked at together, for memory
 HELD_UPDATES = 10  # of W and H, before the model's own, where the covariances of the solos are held
 PULLED_TO_ROOM = 10.0  # frames that the covariances learned from several segments are worth in one of them
 NOTES = 3  # times as many bases where a spot is shared: the notes of the solos, which are more than those of a take
@@ -49,7 +49,9 @@ def trusting_prior(evidence: Evidence, n_components: int, rng: np.random.Generat
     low, *higher = evidence.bands(LOW, HIGH)
     fitted = [_drawn_prior(low, n_components, sharpness, STARTS, rng)]
     fitted += [_drawn_prior(band, n_components, sharpness, 1, rng) for band in higher]
-    return _as_rooms_do(_joined(fitted), evidence)
+    prior = _joined(fitted)
+    del fitted  # for memory
+    return _as_rooms_do(prior, evidence)
 
 
 def _drawn_prior(
@@ -110,9 +112,9 @@ def _mean(fitted: Sequence[Prior]) -> Prior:
 
 
 def _as_rooms_do(prior: Prior, evidence: Evidence) -> Prior:
-    """Start R without what no room would do, and draw it to that; the less, the more solos draw it already.
+    """Start R without what no room would do, and draw it to that.
 
-    Solos know what a room does to players who sway, and of noise.
+    The more frames solos are worth that draw it already, the less of both: they contain what swaying and noise do.
     """
     frequencies = evidence.frequencies
     if frequencies is None or len(frequencies) < 2:
@@ -124,26 +126,31 @@ def _as_rooms_do(prior: Prior, evidence: Evidence) -> Prior:
     if prior.anchor is None:
         return replace(prior, R=R_NFMM, anchor=Anchor(R_NFMM, weight_NF))  # one array for both, for memory
     of_solos_NF = _part_of_solos(prior.anchor.weight, evidence.X_FTM.shape[1])
-    R_NFMM = _between(R_NFMM, fitted_NFMM, of_solos_NF)
     weight_NF = weight_NF * (1 - of_solos_NF)
     sum_NF = weight_NF + prior.anchor.weight
     part_NF = np.divide(weight_NF, sum_NF, out=np.zeros(weight_NF.shape), where=sum_NF > 0)
-    anchor_NFMM = _between(_of_trace_1(np.asarray(prior.anchor.R)), _of_trace_1(R_NFMM), part_NF)
+    anchor_NFMM = np.empty_like(R_NFMM)
+    for n, solo_FMM in enumerate(np.asarray(prior.anchor.R)):  # one at a time, for memory
+        R_NFMM[n] = _between(R_NFMM[n], fitted_NFMM[n], of_solos_NF[n])
+        anchor_NFMM[n] = _between(_of_trace_1(solo_FMM), _of_trace_1(R_NFMM[n]), part_NF[n])
     return replace(prior, R=R_NFMM, anchor=Anchor(anchor_NFMM, sum_NF))
 
 
 def _dominance(X_FTM: Array, own: Sequence[int]) -> Array:
-    """Return which part of the power at each spot is of moments at which it is the loudest, roughly, (N, F)."""
+    """Return how far each spot is the loudest, from 0 to 1, (N, F).
+
+    It is the mean over frames, weighted by power, of s³, where s is the share in the squared powers of all spots.
+    """
     dominance_NF = np.empty((len(own), len(X_FTM)))
 
     def work(part: int) -> None:
-        rows = slice(part * len(X_FTM) // PARTS, (part + 1) * len(X_FTM) // PARTS)
+        rows = slice(part * ROWS, (part + 1) * ROWS)
         power_FTN = np.abs(X_FTM[rows][..., own]).astype(np.float64) ** 2
         share_FTN = power_FTN**2 / np.maximum((power_FTN**2).sum(axis=2, keepdims=True), np.finfo(float).tiny)
         sum_FN = np.maximum(power_FTN.sum(axis=1), np.finfo(float).tiny)
         dominance_NF[:, rows] = ((power_FTN * share_FTN**3).sum(axis=1) / sum_FN).T
 
-    share_out(work, PARTS)
+    share_out(work, -(-len(X_FTM) // ROWS))
     return np.clip(dominance_NF, 0, 1)
 
 
@@ -232,5 +239,5 @@ def _between(R_NFMM: Array, other_NFMM: Array, part_NF: Array) -> Array:
 
 
 def _of_trace_1(R_NFMM: Array) -> Array:
-    trace_NF = np.einsum("nfmm->nf", R_NFMM).real
+    trace_NF = np.einsum("...mm->...", R_NFMM).real
     return np.asarray(R_NFMM / np.maximum(trace_NF, np.finfo(float).tiny)[..., None, None])

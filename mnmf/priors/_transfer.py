@@ -1,11 +1,11 @@
 """Spatial covariances as rooms make them.
 
 The sound of a player reaches the own spot first and mostly directly, and every other microphone later and with more of
-the room.  So the relative transfer function from the spot to another microphone, taken to the time domain, begins at
-once and dies away; what a fit has at times before zero it has from others, who reach that microphone first.  What a
-microphone hears of a player that is not coherent with the spot is no more than what rings on from one window into the
-next.  A model that is fitted to a take knows neither of the two.  At high frequencies, where each has little power, its
-covariances are mostly of such parts, and at low ones they are wherever a player has no note.
+the room.  So the relative transfer function from the spot to another microphone, taken to the time domain, begins no
+earlier than zero and dies away; what a fit has before zero is mostly from others, who reach that microphone first.
+What a microphone hears of a player that is not coherent with the spot is hardly more than what rings on from one window
+into the next.  A model that is fitted to a take knows neither of these.  At high frequencies, where each has little
+power, its covariances mostly consist of these two errors, and at low ones they do wherever a player has no note.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Array = NDArray[Any]
 
 OCTAVES = 175.0 * 2.0 ** np.arange(8)  # hertz: the middles of bands, each of which fades into its neighbours
 AT_ONCE = 2e-3  # seconds around zero that are always kept
-BLUR = 0.25  # of a lag, and `AT_ONCE`: powers are averaged over so much to either side of it
-OF_OTHERS = 0.7  # of the power at the opposite lag that is taken for power of others, which lies on both sides
-INCOHERENT = 1.5  # times what follows from the lags; in two rooms that was too little by a third
-THIRD = 2 ** (1 / 6)  # from the middle of a third of an octave to its ends
-OWN = 0.01  # incoherent power of a source at its own spot, so that covariances can be inverted
+BLUR = 0.25  # of a lag: powers at lag τ are averaged over ±(`AT_ONCE` + |τ| / 4)
+OF_OTHERS = 0.7  # of the power at the opposite lag that counts as power of others, which lies on both sides
+INCOHERENT = 1.5  # times what follows from the lags, which are known to half a window only; chosen on development takes
+THIRD = 2 ** (1 / 6)  # from the middle of a third of an octave to its upper end
+OWN = 0.01  # incoherent power of a source at its own spot, so that covariances are well conditioned
 ROUNDS = 5  # of filling in
-AT_A_TIME = 2048  # frequencies
-LEAST = 0.05  # coherence of shifted windows, squared, below which hardly anything is left to tell from
+AT_A_TIME = 2048  # frequencies, for memory
+SILENT = 1e-12  # of the mean power of a source at the microphones: less at the own spot tells nothing
 
 
 def room_covariances(
@@ -43,12 +43,13 @@ def room_covariances(
     """Return covariances without what no room would make of a source.
 
     Relative transfer functions ``r_m = R_mi / R_ii`` from the spot i to the microphones m are taken to the time domain,
-    band by band, and lose at every lag the share of the power that the opposite lag has as well.  Where they are known
-    in part only they are filled in from the frequencies around, by some rounds of this.  Of the rest of R, ``R / R_ii −
-    r rᴴ``, as much is kept as is known; in its place, and everywhere above `diagonal_above`, comes ``κ |r_m|²`` on the
-    diagonal, means over a third of an octave.  κ follows from the lags: what arrives τ later is in part what the window
-    before has heard, and how much of it is coherent with the spot falls with the autocorrelation ρ(τ) of the half-sine
-    window, so ``κ = 1.5 (Σ x² / ρ² / Σ x² − 1)`` of the lags x of r.
+    band by band.  There each lag keeps ``1 − 0.7 P(−τ) / P(τ)`` of its amplitude, not below 0, with P the powers
+    averaged around it, and those within 2 ms all.  What is known in part only is filled in from the frequencies around,
+    by some rounds of this.  Of the rest of R, ``R / R_ii − r rᴴ``, the part `known_NF` is kept, above `diagonal_above`
+    nothing; in its place comes ``κ |r_m|²`` on the diagonal, with |r_m|² averaged over a third of an octave, and 0.01
+    at the own spot.  κ follows from the lags: what arrives τ later was in part played before the window began, and how
+    much of it is coherent with the spot falls with the autocorrelation ρ(τ) of the half-sine window, so ``κ = 1.5 (Σ
+    (x² / ρ²) / Σ x² − 1)`` of the lags x of r.  What comes later than half a window counts as coming before zero.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def room_covariances(
     spots : sequence of int or of sequences of int
         For each source its own microphone(s), the reference spot first, counted from 0.
     frequencies : float, shape (F,)
-        In hertz, ascending in steps of the reciprocal of the length of the window.
+        In hertz, two or more, in steps of the reciprocal of the length of the window.
     known_NF : float, shape (N, F), optional
         From 0 to 1: how far each covariance can be relied on.  All can if not given.
     diagonal_above : float
@@ -71,7 +72,7 @@ def room_covariances(
     Raises
     ------
     ArgumentError
-        Frequencies are fewer than two, something is not between 0 and 1, or shapes do not match.
+        Frequencies are not as above, `known_NF` is not between 0 and 1, or shapes do not match.
 
     Examples
     --------
@@ -87,21 +88,25 @@ def room_covariances(
     True
     """
     R_NFMM = check_array("R_NFMM", R_NFMM, (None, None, None, None), "(N, F, M, M)")
-    R_NFMM = R_NFMM.astype(np.complex128, copy=False)
     N, F, M, _ = R_NFMM.shape
+    R_NFMM = check_array("R_NFMM", R_NFMM, (N, F, M, M), "(N, F, M, M)").astype(np.complex128, copy=False)
     frequencies = check_array("frequencies", frequencies, (F,), "(F,)", nonnegative=True)
-    known_NF = np.ones((N, F)) if known_NF is None else check_array("known_NF", known_NF, (N, F), "(N, F)")
+    if known_NF is None:
+        known_NF = np.ones((N, F))
+    known_NF = check_array("known_NF", known_NF, (N, F), "(N, F)", nonnegative=True)
     spots = Spots(spots).check(M, N)
-    if F < 2 or not frequencies[1] > frequencies[0]:
-        raise ArgumentError("frequencies must be two or more, in ascending order")
-    if known_NF.min() < 0 or known_NF.max() > 1:
+    steps = np.diff(frequencies)
+    if F < 2 or not np.allclose(steps, steps[0], rtol=0.01, atol=0) or steps[0] <= 0:
+        raise ArgumentError("frequencies must be two or more, in ascending order and as far from each other")
+    if known_NF.max() > 1:
         raise ArgumentError("known_NF must lie between 0 and 1")
     made_NFMM, mics = np.empty(R_NFMM.shape, np.complex128), np.arange(M)
     in_time = _InTime(frequencies)
 
     def make(n: int) -> None:
         own, known_F = spots.references[n], known_NF[n]
-        level_F = np.maximum(R_NFMM[n, :, own, own].real, np.finfo(float).tiny)
+        mean_F = np.einsum("fmm->f", R_NFMM[n]).real / M
+        level_F = np.maximum(R_NFMM[n, :, own, own].real, np.maximum(SILENT * mean_F, np.finfo(float).tiny))
         fitted_FM = R_NFMM[n, :, :, own] / level_F[:, None]
         transfer_FM, incoherent_FM = in_time.like_a_room(fitted_FM, known_F, own)
         kept_F = np.where(frequencies < diagonal_above, known_F, 0.0)
@@ -128,7 +133,7 @@ class _InTime:
         self.L = 2 * scipy.fft.next_fast_len(self.bins.stop, real=True)
         lags_L = scipy.fft.fftfreq(self.L, spacing)  # seconds
         self.at_once_L = np.abs(lags_L) < AT_ONCE
-        self.coherence_L = np.maximum(_coherence(lags_L * spacing), LEAST)
+        self.coherence_L = _coherence(lags_L * spacing)
         half_L = np.maximum((AT_ONCE + BLUR * np.abs(lags_L)) / lags_L[1], 1).astype(int)
         half_L = scipy.fft.fftshift(half_L)
         self.first_L = np.maximum(np.arange(self.L) - half_L, 0)
@@ -181,7 +186,7 @@ def _bands(frequencies: Array) -> Array:
 
 def _coherence(part: Array) -> Array:
     """Return the coherence, squared, of white noise seen by half-sine windows shifted by that part of their length."""
-    part = np.minimum(np.abs(part), 1)
+    part = np.abs(part)
     return np.asarray(((1 - part) * np.cos(np.pi * part) + np.sin(np.pi * part) / np.pi) ** 2)
 
 
