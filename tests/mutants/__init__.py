@@ -256,6 +256,18 @@ MUTANTS = [
         ("D_FT ** kind(exponent / 2)", "D_FT ** kind(exponent)"),
     ),
     *_of(
+        "priors/_transfer.py",
+        "test_room_covariances.py",
+        ("kept_LM[self.at_once_L] = 1", "pass"),
+        ("np.roll(blurred_LM[::-1], 1, axis=0)", "blurred_LM[::-1]"),
+        ("incoherent_FM[:, own] = OWN", "incoherent_FM[:, own] = 0"),
+        ("_means_of_thirds(np.abs(transfer_FM) ** 2, self.frequencies)", "np.abs(transfer_FM) ** 2"),
+        ("ROUNDS if known_F.min() < 1 else 0", "0"),
+        ("np.where(frequencies < diagonal_above, known_F, 0.0)", "known_F"),
+        ("INCOHERENT = 1.5", "INCOHERENT = 1.0"),
+        ("for f in range(0, F, AT_A_TIME):", "for f in range(0, 1, AT_A_TIME):"),
+    ),
+    *_of(
         "priors/_prior.py",
         "test_priors.py test_models.py test_pull.py",
         ("held = (self.held - given.keys() - other.pulled) | other.held", "held = self.held | other.held"),
