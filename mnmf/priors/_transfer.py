@@ -46,10 +46,11 @@ def room_covariances(
     band by band.  There each lag keeps ``1 − 0.7 P(−τ) / P(τ)`` of its amplitude, not below 0, with P the powers
     averaged around it, and those within 2 ms all.  What is known in part only is filled in from the frequencies around,
     by some rounds of this.  Of the rest of R, ``R / R_ii − r rᴴ``, the part `known_NF` is kept, above `diagonal_above`
-    nothing; in its place comes ``κ |r_m|²`` on the diagonal, with |r_m|² averaged over a third of an octave, and 0.01
-    at the own spot.  κ follows from the lags: what arrives τ later was in part played before the window began, and how
-    much of it is coherent with the spot falls with the autocorrelation ρ(τ) of the half-sine window, so ``κ = 1.5 (Σ
-    (x² / ρ²) / Σ x² − 1)`` of the lags x of r.  What comes later than half a window counts as coming before zero.
+    nothing; in its place comes ``κ |r_m|²`` on the diagonal, with ``|r_m|²`` averaged over a third of an octave, and
+    0.01 at the own spot.  κ follows from the lags: what arrives τ later was in part played before the window began, and
+    how much of it is coherent with the spot falls with the autocorrelation ρ(τ) of the half-sine window, so
+    ``κ = 1.5 (Σ (x² / ρ²) / Σ x² − 1)`` of the lags x of r.  What comes later than half a window counts as coming
+    before zero.
 
     Parameters
     ----------
