@@ -181,7 +181,7 @@ def plan(
     bases = 8 * needs.bases * size.n_sources * bins * components
     if len(spans) == 1 and needs.each:
         bases *= (LOW_BASES + 2) / 2  # three bands instead of two
-        of_covariances += spatial  # those to which the others are drawn
+        of_covariances += spatial  # the covariances that R is drawn to
     disk = 0.0
     if len(spans) > 1 or size.n_bleed:
         kept = sum(stop - start for start, stop in spans)
